@@ -1,0 +1,328 @@
+#include "columns.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace presence::sql {
+
+namespace {
+
+constexpr number last_second = 2147483647;  // Kamailio's columns are signed 32-bit numbers
+
+void put_rest(number rest, nullable<number>& to) {
+  if (rest == 0) {
+    to.clear();
+  } else {
+    to.set(rest);
+  }
+}
+
+void put_unless(bool implied, std::string_view value, nullable<text>& to) {
+  to.null = implied;
+  to.value.assign(implied ? std::string_view{} : value);
+}
+
+void put_text(std::string_view value, nullable<text>& to) { put_unless(false, value, to); }
+
+// User and host of a To or From address, for Kamailio to build `sip:user@host` from. `exact` keeps
+// the address when that is not what it was.
+void put_party(std::string_view address, text& user, text& domain, nullable<text>& exact) {
+  const auto colon = address.find(':');
+  const std::string_view scheme = address.substr(0, colon == address.npos ? 0 : colon);
+  std::string_view rest = address.substr(colon == address.npos ? 0 : colon + 1);
+  const auto at = rest.find('@');
+  user.assign(at == rest.npos ? std::string_view{} : rest.substr(0, at));
+  if (at != rest.npos) rest.remove_prefix(at + 1);
+  const auto host = rest.substr(0, rest.starts_with('[') ? rest.find(']') : 0).size();
+  domain.assign(rest.substr(0, rest.find_first_of(":;?>", host)));
+  const bool implied = scheme == "sip" && at != address.npos && domain.size() == rest.size() && !user.empty();
+  put_unless(implied, address, exact);
+}
+
+text party(const text& user, const text& domain, const nullable<text>& exact) {
+  if (!exact.null) return exact.value;
+  text made;
+  made.reserve(user.size() + domain.size() + 5);
+  made.append("sip:").append(user);
+  if (!user.empty()) made += '@';
+  return made.append(domain);
+}
+
+// `proto:host:port`, which is all Kamailio can make use of.
+bool socket_shaped(std::string_view cookie) {
+  constexpr std::array<std::string_view, 6> protocols{"udp:", "tcp:", "tls:", "sctp:", "ws:", "wss:"};
+  if (cookie.size() > 64) return false;
+  const bool known = std::any_of(protocols.begin(), protocols.end(),
+                                 [&](std::string_view p) { return cookie.starts_with(p); });
+  const auto last = cookie.rfind(':');
+  if (!known || last == cookie.npos || last == cookie.find(':')) return false;
+  std::uint16_t port = 0;
+  const char* end = cookie.data() + cookie.size();
+  const auto parsed = std::from_chars(cookie.data() + last + 1, end, port);
+  return parsed.ec == std::errc{} && parsed.ptr == end;
+}
+
+void append_event(const subscription_columns& c, text& to) {
+  to.append(c.event);
+  if (!c.event_id.value.empty()) to.append(";id=").append(c.event_id.value);
+}
+
+// The type Kamailio sends for a package, whatever the publisher's was (K-NOT-04).
+std::string_view usual_type(std::string_view event) {
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 7> types{{
+      {"presence", "application/pidf+xml"},
+      {"presence.winfo", "application/watcherinfo+xml"},
+      {"dialog", "application/dialog-info+xml"},
+      {"dialog;sla", "application/dialog-info+xml"},
+      {"message-summary", "application/simple-message-summary"},
+      {"xcap-diff", "application/xcap-diff+xml"},
+      {"as-feature-event", "application/x-as-feature-event+xml"},
+  }};
+  for (const auto& [name, type] : types) {
+    if (name == event) return type;
+  }
+  return {};
+}
+
+// Constant for the publication's life, since no update writes it, and unique: it comes from the
+// publication's id and its first key.
+text ruid_of(const publication_row& row) {
+  std::uint64_t hash = 14695981039346656037U;  // FNV-1a
+  const auto absorb = [&](std::string_view part) {
+    for (const char c : part) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211U;
+    hash = (hash ^ 0xffU) * 1099511628211U;
+  };
+  absorb(row.resource);
+  absorb(row.event);
+  absorb(row.etag);
+  std::array<char, 40> digits{};
+  text made = "pres-";
+  made.append(digits.data(), std::to_chars(digits.begin(), digits.end(), row.id, 16).ptr);
+  made += '-';
+  return made.append(digits.data(), std::to_chars(digits.begin(), digits.end(), hash, 16).ptr);
+}
+
+std::uint32_t unsigned_of(number n) {
+  return static_cast<std::uint32_t>(std::clamp<number>(n, 0, 4294967295));
+}
+
+}  // namespace
+
+user_domain split(std::string_view address) {
+  if (address.starts_with("sip:")) {
+    const std::string_view rest = address.substr(4);
+    const auto at = rest.find('@');
+    if (at != rest.npos && at > 0) return {.user = rest.substr(0, at), .domain = rest.substr(at + 1)};
+    if (at == rest.npos && rest.find(':') == rest.npos) return {.domain = rest};
+  }
+  const auto colon = address.find(':');
+  return {.domain = address, .escaped = colon == address.npos || colon == 0};
+}
+
+void put(std::string_view address, text& user, text& domain) {
+  const user_domain parts = split(address);
+  user.assign(parts.user);
+  domain.assign(parts.escaped ? ":" : "").append(parts.domain);
+}
+
+text join(std::string_view user, std::string_view domain) {
+  text made;
+  if (!user.empty()) {
+    made.reserve(user.size() + domain.size() + 5);
+    return made.append("sip:").append(user).append("@").append(domain);
+  }
+  if (domain.starts_with(':')) return text{domain.substr(1)};
+  if (domain.find(':') == domain.npos) made = "sip:";
+  return made.append(domain);
+}
+
+split_time expiry_columns(instant t) {
+  if (t == never) return {-1, 0};
+  const number ms = t.time_since_epoch().count();
+  const number second = std::chrono::ceil<seconds>(t).time_since_epoch().count();
+  const number column = std::min(second, last_second);
+  return {column, ms - column * 1000};
+}
+
+split_time moment_columns(instant t) {
+  const number ms = t.time_since_epoch().count();
+  const number second = std::chrono::floor<seconds>(t).time_since_epoch().count();
+  const number column = std::min(second, last_second);
+  return {column, ms - column * 1000};
+}
+
+instant moment_of(number column, const nullable<number>& rest) {
+  return instant{milliseconds{column * 1000 + (rest.null ? 0 : rest.value)}};
+}
+
+instant expiry_of(number column, const nullable<number>& rest) {
+  return column == -1 && rest.null ? never : moment_of(column, rest);
+}
+
+void to_columns(const publication_row& r, publication_columns& c) {
+  key_columns(r.resource, r.event, r.etag, c);
+  const auto expires = expiry_columns(r.expires);
+  c.expires = expires.column;
+  put_rest(expires.rest, c.x_expires_ms);
+  const auto received = moment_columns(r.since);
+  c.received_time = received.column;
+  put_rest(received.rest, c.x_received_ms);
+  c.body.assign(r.content.bytes());
+  put_text(r.content.content_type(), c.x_content_type);
+  c.sender = r.sender;
+  c.ruid.set(ruid_of(r));
+  c.x_id.set(static_cast<number>(r.id));
+}
+
+void to_columns(const subscription_row& r, subscription_columns& c) {
+  const dialog_fields d = r.dialog.fields();
+  key_columns(r, c);
+  c.presentity_uri = r.resource;
+  put(d.watcher, c.watcher_username, c.watcher_domain);
+  put_party(d.local_uri, c.to_user, c.to_domain, c.x_local_uri);
+  put_party(d.remote_uri, c.from_user, c.from_domain, c.x_remote_uri);
+  c.local_cseq = static_cast<number>(r.local_cseq) - 1;
+  c.remote_cseq = r.remote_cseq;
+  c.contact.assign(d.remote_target);
+  put_text(d.route_set, c.record_route);
+  const auto expires = expiry_columns(r.expires);
+  c.expires = expires.column;
+  put_rest(expires.rest, c.x_expires_ms);
+  c.status = r.state == subscription_state::active ? 1 : r.state == subscription_state::pending ? 2 : 3;
+  put_text(r.polite_block ? "polite-block" : "", c.reason);
+  c.version = r.version;
+  const bool is_socket = socket_shaped(d.cookie);
+  c.socket_info.assign(is_socket ? d.cookie : std::string_view{});
+  put_unless(is_socket || d.cookie.empty(), d.cookie, c.x_cookie);
+  c.local_contact.assign(d.local_contact);
+  put_text(d.user_agent, c.user_agent);
+  c.x_since_ms.set(r.since.time_since_epoch().count());
+  text implied;
+  append_event(c, implied);
+  put_unless(d.event == implied, d.event, c.x_event);
+  put_unless(d.headers.empty(), d.headers, c.x_headers);
+  c.x_secure.set(d.secure ? 1 : 0);
+  c.x_proven.set(d.proven ? 1 : 0);
+}
+
+void to_columns(const watcher_row& r, watcher_columns& c) {
+  c.presentity_uri = r.resource;
+  put(r.watcher, c.watcher_username, c.watcher_domain);
+  c.event = r.event;
+  c.status = static_cast<number>(r.status);
+  put_text(r.reason, c.reason);
+  const auto inserted = moment_columns(r.since);
+  c.inserted_time = inserted.column;
+  put_rest(inserted.rest, c.x_inserted_ms);
+}
+
+void resource_columns(std::string_view resource, publication_columns& c) {
+  put(resource, c.username, c.domain);
+}
+void resource_columns(std::string_view resource, subscription_columns& c) {
+  c.presentity_uri.assign(resource);
+}
+void resource_columns(std::string_view resource, watcher_columns& c) { c.presentity_uri.assign(resource); }
+
+void key_columns(std::string_view resource, std::string_view event, std::string_view etag,
+                 publication_columns& c) {
+  put(resource, c.username, c.domain);
+  c.event.assign(event);
+  c.etag.assign(etag);
+}
+
+void key_columns(const subscription_key& k, subscription_columns& c) {
+  c.callid = k.call_id;
+  c.to_tag = k.local_tag;
+  c.from_tag = k.remote_tag;
+  c.event = k.event;
+  put_text(k.event_id, c.event_id);
+}
+
+void key_columns(const subscription_row& r, subscription_columns& c) {
+  c.callid.assign(r.dialog.call_id());
+  c.to_tag.assign(r.dialog.local_tag());
+  c.from_tag.assign(r.dialog.remote_tag());
+  c.event = r.event;
+  put_text(r.event_id, c.event_id);
+}
+
+void key_columns(const watcher_key& k, watcher_columns& c) {
+  c.presentity_uri = k.resource;
+  put(k.watcher, c.watcher_username, c.watcher_domain);
+  c.event = k.event;
+}
+
+publication_row to_row(const publication_columns& c) {
+  publication_row r;
+  r.resource = join(c.username, c.domain);
+  r.event = c.event;
+  r.etag = c.etag;
+  r.id = static_cast<std::uint64_t>(c.x_id.null ? c.id : c.x_id.value);
+  const std::string_view type =
+      c.x_content_type.null ? usual_type(c.event) : std::string_view{c.x_content_type.value};
+  const bool none = c.body.empty() && (c.x_content_type.null || type.empty());
+  if (!none) r.content = body{text{type}, c.body};
+  r.sender = c.sender;
+  r.since = moment_of(c.received_time, c.x_received_ms);
+  r.expires = expiry_of(c.expires, c.x_expires_ms);
+  return r;
+}
+
+subscription_row to_row(const subscription_columns& c) {
+  subscription_row r;
+  r.resource = c.presentity_uri;
+  r.event = c.event;
+  r.event_id = c.event_id.value;
+  const text local_uri = party(c.to_user, c.to_domain, c.x_local_uri);
+  const text remote_uri = party(c.from_user, c.from_domain, c.x_remote_uri);
+  const text watcher = join(c.watcher_username, c.watcher_domain);
+  text event;
+  if (c.x_event.null) append_event(c, event);
+  const bool secure = c.x_secure.null ? c.contact.starts_with("sips:") || c.socket_info.starts_with("tls:")
+                                      : c.x_secure.value != 0;
+  r.dialog = dialog{dialog_fields{.call_id = c.callid,
+                                  .local_tag = c.to_tag,
+                                  .remote_tag = c.from_tag,
+                                  .local_uri = local_uri,
+                                  .remote_uri = remote_uri,
+                                  .remote_target = c.contact,
+                                  .route_set = c.record_route.value,
+                                  .local_contact = c.local_contact,
+                                  .event = c.x_event.null ? event : c.x_event.value,
+                                  .watcher = watcher,
+                                  .cookie = c.x_cookie.null ? c.socket_info : c.x_cookie.value,
+                                  .user_agent = c.user_agent.value,
+                                  .headers = c.x_headers.value,
+                                  .secure = secure,
+                                  .proven = c.x_proven.null || c.x_proven.value != 0}};
+  r.state = c.status == 1   ? subscription_state::active
+            : c.status == 3 ? subscription_state::terminated
+                            : subscription_state::pending;
+  r.polite_block = c.reason.value == "polite-block";
+  r.local_cseq = unsigned_of(c.local_cseq + 1);
+  r.remote_cseq = unsigned_of(c.remote_cseq);
+  r.version = unsigned_of(c.version);
+  r.since = instant{milliseconds{c.x_since_ms.null ? 0 : c.x_since_ms.value}};
+  r.expires = expiry_of(c.expires, c.x_expires_ms);
+  return r;
+}
+
+watcher_row to_row(const watcher_columns& c) {
+  watcher_row r;
+  r.resource = c.presentity_uri;
+  r.event = c.event;
+  r.watcher = join(c.watcher_username, c.watcher_domain);
+  r.status = c.status >= 1 && c.status <= 4 ? static_cast<watcher_status>(c.status) : watcher_status::pending;
+  r.reason = c.reason.value;
+  r.since = moment_of(c.inserted_time, c.x_inserted_ms);
+  return r;
+}
+
+}  // namespace presence::sql

@@ -1,0 +1,257 @@
+/// Rows as Kamailio's columns hold them, and the way there and back. No SQL and no SOCI here: each
+/// struct lists its columns once, and statements, bindings and tests all follow that list.
+///
+/// Kamailio's columns lose a little: milliseconds, schemes, ports, the type of a body. What they
+/// would lose is kept in columns of our own (x_*), which Kamailio never names and leaves NULL. An
+/// x_ column only *adds* to Kamailio's, so that a row Kamailio has changed meanwhile still reads well.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <presence/storage.hpp>
+
+namespace presence::sql {
+
+template <class T>
+struct nullable {
+  T value = {};
+  bool null = true;
+
+  void set(T v) {
+    value = std::move(v);
+    null = false;
+  }
+  void clear() {
+    value = T{};
+    null = true;
+  }
+};
+
+using number = long long;
+using text = std::string;
+
+/// Expiry of rows that never lapse: Kamailio writes -1 (hard state), we read the end of the year 9999.
+inline constexpr instant never{milliseconds{253402300799000}};
+
+/// Table presentity.
+struct publication_columns {
+  number id = 0;
+  text username, domain, event, etag;
+  number expires = 0, received_time = 0;
+  text body, sender;
+  nullable<text> ruid;
+  nullable<number> x_id;           ///< publication_row::id; NULL: the table's own id serves
+  nullable<text> x_content_type;   ///< NULL: Kamailio's usual type for the event
+  nullable<number> x_expires_ms;   ///< milliseconds to add to `expires`
+  nullable<number> x_received_ms;  ///< milliseconds to add to `received_time`
+
+  template <class Self, class F>
+  static void resource(Self& c, F&& f) {
+    f("username", c.username);
+    f("domain", c.domain);
+  }
+  template <class Self, class F>
+  static void tag(Self& c, F&& f) {
+    f("etag", c.etag);
+  }
+  template <class Self, class F>
+  static void key(Self& c, F&& f) {
+    resource(c, f);
+    f("event", c.event);
+    tag(c, f);
+  }
+  template <class Self, class F>
+  static void state(Self& c, F&& f) {
+    f("expires", c.expires);
+    f("received_time", c.received_time);
+    f("sender", c.sender);
+    f("x_id", c.x_id);
+    f("x_expires_ms", c.x_expires_ms);
+    f("x_received_ms", c.x_received_ms);
+  }
+  template <class Self, class F>
+  static void content(Self& c, F&& f) {
+    f("body", c.body);
+    f("x_content_type", c.x_content_type);
+  }
+  template <class Self, class F>
+  static void birth(Self& c, F&& f) {
+    f("ruid", c.ruid);
+  }
+};
+
+/// Table active_watchers.
+struct subscription_columns {
+  number id = 0;
+  text callid, to_tag, from_tag, event;
+  nullable<text> event_id;
+  text presentity_uri;
+  text watcher_username, watcher_domain, to_user, to_domain, from_user, from_domain;
+  number local_cseq = 0;  ///< one less than ours: Kamailio adds one before it sends (K-NOT-02)
+  number remote_cseq = 0;
+  text contact;
+  nullable<text> record_route;
+  number expires = 0, status = 0;
+  nullable<text> reason;
+  number version = 0;
+  text socket_info, local_contact;
+  nullable<text> user_agent;
+  nullable<number> x_expires_ms;  ///< milliseconds to add to `expires`
+  nullable<number> x_since_ms;    ///< begin of the subscription, milliseconds since 1970; NULL: not known
+  nullable<text> x_local_uri;     ///< NULL: sip:to_user@to_domain
+  nullable<text> x_remote_uri;    ///< NULL: sip:from_user@from_domain
+  nullable<text> x_event;         ///< Event value; NULL: event[;id=event_id]
+  nullable<text> x_cookie;        ///< NULL: socket_info
+  nullable<text> x_headers;       ///< NULL: none
+  nullable<number> x_secure;      ///< NULL: as contact and socket_info say
+  nullable<number> x_proven;      ///< whether the watcher's address was proven; NULL: Kamailio's script saw to it
+
+  template <class Self, class F>
+  static void resource(Self& c, F&& f) {
+    f("presentity_uri", c.presentity_uri);
+  }
+  template <class Self, class F>
+  static void key(Self& c, F&& f) {
+    f("callid", c.callid);
+    f("to_tag", c.to_tag);
+    f("from_tag", c.from_tag);
+    f("event", c.event);
+    f("event_id", c.event_id);
+  }
+  template <class Self, class F>
+  static void numbers(Self& c, F&& f) {
+    f("local_cseq", c.local_cseq);
+    f("version", c.version);
+  }
+  template <class Self, class F>
+  static void state(Self& c, F&& f) {
+    f("presentity_uri", c.presentity_uri);
+    f("watcher_username", c.watcher_username);
+    f("watcher_domain", c.watcher_domain);
+    f("to_user", c.to_user);
+    f("to_domain", c.to_domain);
+    f("from_user", c.from_user);
+    f("from_domain", c.from_domain);
+    f("remote_cseq", c.remote_cseq);
+    f("contact", c.contact);
+    f("record_route", c.record_route);
+    f("expires", c.expires);
+    f("status", c.status);
+    f("reason", c.reason);
+    f("socket_info", c.socket_info);
+    f("local_contact", c.local_contact);
+    f("user_agent", c.user_agent);
+    f("x_expires_ms", c.x_expires_ms);
+    f("x_since_ms", c.x_since_ms);
+    f("x_local_uri", c.x_local_uri);
+    f("x_remote_uri", c.x_remote_uri);
+    f("x_event", c.x_event);
+    f("x_cookie", c.x_cookie);
+    f("x_headers", c.x_headers);
+    f("x_secure", c.x_secure);
+    f("x_proven", c.x_proven);
+  }
+};
+
+/// Table watchers.
+struct watcher_columns {
+  number id = 0;
+  text presentity_uri, watcher_username, watcher_domain, event;
+  number status = 0;
+  nullable<text> reason;
+  number inserted_time = 0;
+  nullable<number> x_inserted_ms;  ///< milliseconds to add to `inserted_time`
+
+  template <class Self, class F>
+  static void resource(Self& c, F&& f) {
+    f("presentity_uri", c.presentity_uri);
+  }
+  template <class Self, class F>
+  static void key(Self& c, F&& f) {
+    resource(c, f);
+    f("watcher_username", c.watcher_username);
+    f("watcher_domain", c.watcher_domain);
+    f("event", c.event);
+  }
+  template <class Self, class F>
+  static void state(Self& c, F&& f) {
+    f("status", c.status);
+    f("reason", c.reason);
+    f("inserted_time", c.inserted_time);
+    f("x_inserted_ms", c.x_inserted_ms);
+  }
+};
+
+/// An address in a pair of columns that are part of a unique key: different texts always make
+/// different pairs, and join() gives back exactly what split() took. `sip:user@host` and `sip:host`
+/// look as Kamailio writes them; any other text (tel:, sips:, a port without a user) stands whole in
+/// `domain`.
+struct user_domain {
+  std::string_view user = {}, domain = {};
+  bool escaped = false;  ///< `domain` must be preceded by ':' to be told from a host name
+};
+user_domain split(std::string_view address);
+void put(std::string_view address, text& user, text& domain);  ///< split() into two columns
+text join(std::string_view user, std::string_view domain);
+
+/// Assigns every column from a row, but `id`. The strings keep their memory from call to call.
+void to_columns(const publication_row&, publication_columns&);
+void to_columns(const subscription_row&, subscription_columns&);
+void to_columns(const watcher_row&, watcher_columns&);
+/// Assigns the resource columns only.
+void resource_columns(std::string_view resource, publication_columns&);
+void resource_columns(std::string_view resource, subscription_columns&);
+void resource_columns(std::string_view resource, watcher_columns&);
+/// Assigns the key columns only.
+void key_columns(std::string_view resource, std::string_view event, std::string_view etag,
+                 publication_columns&);
+void key_columns(const subscription_key&, subscription_columns&);
+void key_columns(const subscription_row&, subscription_columns&);
+void key_columns(const watcher_key&, watcher_columns&);
+
+publication_row to_row(const publication_columns&);
+subscription_row to_row(const subscription_columns&);
+watcher_row to_row(const watcher_columns&);
+
+/// A moment as Kamailio's column and the milliseconds to add to it. Kamailio reads 32 bits, so later
+/// moments stand at its last second (year 2038) with all the rest in the milliseconds.
+struct split_time {
+  number column = 0;
+  number rest = 0;
+};
+split_time expiry_columns(instant);  ///< rounded up; `never` is -1
+split_time moment_columns(instant);  ///< rounded down
+instant expiry_of(number column, const nullable<number>& rest);
+instant moment_of(number column, const nullable<number>& rest);
+
+// --- lists of columns as values that can be combined and handed on --------------------------------
+
+inline constexpr auto resource_list = []<class C>(C& c, auto&& f) { C::resource(c, f); };
+inline constexpr auto key_list = []<class C>(C& c, auto&& f) { C::key(c, f); };
+inline constexpr auto state_list = []<class C>(C& c, auto&& f) { C::state(c, f); };
+inline constexpr auto id_list = [](auto& c, auto&& f) { f("id", c.id); };
+inline constexpr auto event_list = [](auto& c, auto&& f) { f("event", c.event); };
+inline constexpr auto tag_list = [](auto& c, auto&& f) { publication_columns::tag(c, f); };
+inline constexpr auto content_list = [](auto& c, auto&& f) { publication_columns::content(c, f); };
+inline constexpr auto birth_list = [](auto& c, auto&& f) { publication_columns::birth(c, f); };
+inline constexpr auto numbers_list = [](auto& c, auto&& f) { subscription_columns::numbers(c, f); };
+inline constexpr auto no_list = [](auto&, auto&&) {};
+
+/// One list after the other.
+template <class... List>
+constexpr auto all_of(List... list) {
+  return [=](auto& c, auto&& f) { (list(c, f), ...); };
+}
+
+/// The names in a list.
+template <class C, class List>
+std::vector<std::string_view> names_of(List list) {
+  std::vector<std::string_view> made;
+  C columns;
+  list(columns, [&](std::string_view name, auto&) { made.push_back(name); });
+  return made;
+}
+
+}  // namespace presence::sql

@@ -1,0 +1,34 @@
+/// The three tables as a whole: are they there, are they ours, and how they come to be.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <presence/result.hpp>
+#include <presence/storage.hpp>
+
+#include "dialect.hpp"
+
+namespace presence::sql {
+
+/// The little of a database that the schema needs. Calls throw what the database's library throws.
+class executor {
+ public:
+  virtual ~executor() = default;
+  virtual void execute(const std::string& statement) = 0;
+  virtual std::vector<std::string> tables() = 0;
+  virtual std::vector<std::string> columns(const std::string& table) = 0;
+  /// Contents of table `version`.
+  virtual std::map<std::string, long long> versions() = 0;
+  virtual void set_version(const std::string& table, long long version) = 0;
+};
+
+/// Whether all three tables are there, in our versions and with our columns; else what to do.
+result<void, storage_error> check_schema(executor&, const soci_settings&);
+
+/// Makes it so. The caller provides the transaction, and rolls it back when this fails.
+result<void, storage_error> build_schema(executor&, const soci_settings&, const dialect&);
+
+}  // namespace presence::sql

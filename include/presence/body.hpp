@@ -1,0 +1,84 @@
+/// An immutable document with its media type, shared by everything that carries it.
+/// A body is made once (published, or composed for a change of state) and then only referred to:
+/// a NOTIFY to a thousand watchers costs a thousand reference counts and no copy (N23).
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <cstring>
+#include <new>
+#include <string_view>
+#include <utility>
+
+namespace presence {
+
+class body {
+ public:
+  /// No body at all: no Content-Type, no bytes.
+  body() noexcept = default;
+
+  /// Copies type and bytes into one shared block. `bytes` may hold anything, NUL included (P50).
+  /// `digest` identifies the *meaning* of the document: two bodies of one type with equal non-zero
+  /// digests say the same to a watcher, whatever their spelling (CMP-12). Zero: compare the bytes.
+  body(std::string_view content_type, std::string_view bytes, std::uint64_t digest = 0)
+      : block_{new (::operator new(sizeof(block) + content_type.size() + bytes.size()))
+                   block{{1}, static_cast<std::uint32_t>(content_type.size()), bytes.size(), digest}} {
+    if (!content_type.empty()) std::memcpy(block_->text(), content_type.data(), content_type.size());
+    if (!bytes.empty()) std::memcpy(block_->text() + content_type.size(), bytes.data(), bytes.size());
+  }
+
+  body(const body& other) noexcept : block_{other.block_} {
+    if (block_ != nullptr) block_->references.fetch_add(1, std::memory_order_relaxed);
+  }
+  body(body&& other) noexcept : block_{std::exchange(other.block_, nullptr)} {}
+  body& operator=(body other) noexcept {
+    std::swap(block_, other.block_);
+    return *this;
+  }
+  ~body() {
+    if (block_ != nullptr && block_->references.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+      block_->~block();
+      ::operator delete(block_);
+    }
+  }
+
+  explicit operator bool() const noexcept { return block_ != nullptr; }
+
+  /// Views of the shared text; they live as long as any copy of this body.
+  std::string_view content_type() const noexcept {
+    return block_ != nullptr ? std::string_view{block_->text(), block_->type_size} : std::string_view{};
+  }
+  std::string_view bytes() const noexcept {
+    return block_ != nullptr ? std::string_view{block_->text() + block_->type_size, block_->size}
+                             : std::string_view{};
+  }
+  std::uint64_t digest() const noexcept { return block_ != nullptr ? block_->digest : 0; }
+
+  /// Whether a watcher who has `a` would learn nothing from `b` (EVT-4.2.2-15).
+  friend bool same_meaning(const body& a, const body& b) noexcept {
+    if (a.block_ == b.block_) return true;
+    if (!a || !b || a.content_type() != b.content_type()) return false;
+    if (a.digest() != 0 && b.digest() != 0) return a.digest() == b.digest();
+    return a.bytes() == b.bytes();
+  }
+
+  /// Equality is by content: type and bytes.
+  friend bool operator==(const body& a, const body& b) noexcept {
+    return a.block_ == b.block_ ||
+           (a && b && a.content_type() == b.content_type() && a.bytes() == b.bytes());
+  }
+
+ private:
+  struct block {
+    std::atomic<std::uint32_t> references;
+    std::uint32_t type_size;
+    std::size_t size;
+    std::uint64_t digest;
+    // the type and the bytes follow
+    char* text() noexcept { return reinterpret_cast<char*>(this + 1); }
+    const char* text() const noexcept { return reinterpret_cast<const char*>(this + 1); }
+  };
+  block* block_ = nullptr;
+};
+
+}  // namespace presence

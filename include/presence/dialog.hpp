@@ -1,0 +1,150 @@
+/// The dialog data of one subscription: everything a SIP stack needs to address a NOTIFY, and what
+/// the host wants back with it. Immutable and shared: a refresh that changes the remote target
+/// makes a new block, and descriptors handed out before keep the old one (HOST-6, N01).
+///
+/// All strings are packed into one allocation; a copy of `dialog` is one reference count.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <cstring>
+#include <new>
+#include <string_view>
+#include <utility>
+
+namespace presence {
+
+/// The parts of a dialog, as text. Views: they only need to live while a dialog is made.
+struct dialog_fields {
+  std::string_view call_id = {};
+  std::string_view local_tag = {};      ///< made by the engine: To tag of replies, From tag of NOTIFYs
+  std::string_view remote_tag = {};     ///< the watcher's From tag: To tag of NOTIFYs
+  std::string_view local_uri = {};      ///< To URI of the SUBSCRIBE: From URI of NOTIFYs
+  std::string_view remote_uri = {};     ///< From URI of the SUBSCRIBE: To URI of NOTIFYs
+  std::string_view remote_target = {};  ///< the watcher's Contact URI: Request-URI of NOTIFYs
+  std::string_view route_set = {};      ///< Record-Route values in received order: Route of NOTIFYs
+  std::string_view local_contact = {};  ///< our Contact (server_address, or what the host gave)
+  std::string_view event = {};          ///< Event value to repeat, e.g. `presence;id=7`
+  std::string_view watcher = {};        ///< who subscribed: proven address, else the From URI
+  std::string_view cookie = {};         ///< the host's own, opaque (a flow, a socket name; S23)
+  std::string_view user_agent = {};     ///< the watcher's User-Agent (S23)
+  std::string_view headers = {};        ///< further header lines for NOTIFYs, each ended by CRLF
+  bool secure = false;                  ///< subscribed over sips/TLS: NOTIFY the same way
+  bool proven = false;                  ///< `watcher` is a proven address
+
+  friend bool operator==(const dialog_fields&, const dialog_fields&) = default;
+};
+
+class dialog {
+ public:
+  dialog() noexcept = default;
+
+  /// Packs `fields` into one block. Throws only std::bad_alloc.
+  explicit dialog(const dialog_fields& fields);
+
+  dialog(const dialog& other) noexcept : block_{other.block_} { retain(); }
+  dialog(dialog&& other) noexcept : block_{std::exchange(other.block_, nullptr)} {}
+  dialog& operator=(dialog other) noexcept {
+    std::swap(block_, other.block_);
+    return *this;
+  }
+  ~dialog() { release(); }
+
+  explicit operator bool() const noexcept { return block_ != nullptr; }
+
+  /// Views of the shared block; they live as long as any copy of this dialog. Empty when absent.
+  std::string_view call_id() const noexcept { return part(0); }
+  std::string_view local_tag() const noexcept { return part(1); }
+  std::string_view remote_tag() const noexcept { return part(2); }
+  std::string_view local_uri() const noexcept { return part(3); }
+  std::string_view remote_uri() const noexcept { return part(4); }
+  std::string_view remote_target() const noexcept { return part(5); }
+  std::string_view route_set() const noexcept { return part(6); }
+  std::string_view local_contact() const noexcept { return part(7); }
+  std::string_view event() const noexcept { return part(8); }
+  std::string_view watcher() const noexcept { return part(9); }
+  std::string_view cookie() const noexcept { return part(10); }
+  std::string_view user_agent() const noexcept { return part(11); }
+  std::string_view headers() const noexcept { return part(12); }
+  bool secure() const noexcept { return block_ != nullptr && block_->secure; }
+  bool proven() const noexcept { return block_ != nullptr && block_->proven; }
+
+  /// All parts at once, as views of this dialog; to make a changed copy.
+  dialog_fields fields() const noexcept;
+
+  /// Equality is by content.
+  friend bool operator==(const dialog& a, const dialog& b) noexcept {
+    return a.block_ == b.block_ || (a.block_ && b.block_ && a.fields() == b.fields());
+  }
+
+  /// Asks the processor to fetch what copying this dialog will touch.
+  void prefetch() const noexcept { __builtin_prefetch(block_, 1); }
+
+ private:
+  static constexpr std::size_t parts = 13;
+  struct block {
+    std::atomic<std::uint32_t> references{1};
+    bool secure = false;
+    bool proven = false;
+    std::array<std::uint32_t, parts> end{};  // where each part ends; it begins where its neighbour ended
+    // the characters follow
+    const char* text() const noexcept { return reinterpret_cast<const char*>(this + 1); }
+    char* text() noexcept { return reinterpret_cast<char*>(this + 1); }
+  };
+
+  std::string_view part(std::size_t i) const noexcept {
+    if (block_ == nullptr) return {};
+    const std::uint32_t begin = i == 0 ? 0 : block_->end[i - 1];
+    return {block_->text() + begin, block_->end[i] - begin};
+  }
+  void retain() const noexcept {
+    if (block_ != nullptr) block_->references.fetch_add(1, std::memory_order_relaxed);
+  }
+  void release() noexcept {
+    if (block_ != nullptr && block_->references.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+      block_->~block();
+      ::operator delete(block_);
+    }
+  }
+
+  block* block_ = nullptr;
+};
+
+inline dialog::dialog(const dialog_fields& f) {
+  const std::array<std::string_view, parts> all{
+      f.call_id,   f.local_tag,     f.remote_tag, f.local_uri, f.remote_uri, f.remote_target,
+      f.route_set, f.local_contact, f.event,      f.watcher,   f.cookie,     f.user_agent,
+      f.headers};
+  std::size_t size = 0;
+  for (const auto& s : all) size += s.size();
+  block_ = new (::operator new(sizeof(block) + size)) block{};
+  block_->secure = f.secure;
+  block_->proven = f.proven;
+  std::uint32_t at = 0;
+  for (std::size_t i = 0; i < parts; ++i) {
+    if (!all[i].empty()) std::memcpy(block_->text() + at, all[i].data(), all[i].size());
+    at += static_cast<std::uint32_t>(all[i].size());
+    block_->end[i] = at;
+  }
+}
+
+inline dialog_fields dialog::fields() const noexcept {
+  return {.call_id = call_id(),
+          .local_tag = local_tag(),
+          .remote_tag = remote_tag(),
+          .local_uri = local_uri(),
+          .remote_uri = remote_uri(),
+          .remote_target = remote_target(),
+          .route_set = route_set(),
+          .local_contact = local_contact(),
+          .event = event(),
+          .watcher = watcher(),
+          .cookie = cookie(),
+          .user_agent = user_agent(),
+          .headers = headers(),
+          .secure = secure(),
+          .proven = proven()};
+}
+
+}  // namespace presence

@@ -1,0 +1,142 @@
+/// An event package: what one kind of event state looks like and how it is treated. A package is a
+/// value: fill in the fields, register it with engine::add_event, done. The fields are those of the
+/// Kamailio module's `pres_ev` structure; its names are given with each field. There are no free
+/// functions: every document is owned by value.
+///
+/// Hooks may throw: the request is answered 500 and nothing is changed (L11).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <presence/body.hpp>
+#include <presence/dialog.hpp>
+#include <presence/options.hpp>
+#include <presence/requests.hpp>
+#include <presence/result.hpp>
+#include <presence/subscription.hpp>
+#include <presence/time.hpp>
+
+namespace presence {
+
+/// A package's own understanding of a published document, made once by `check_publish` and kept
+/// with the publication, so that an unchanged document is never parsed again (PF7).
+class parsed_document {
+ public:
+  parsed_document() = default;
+  parsed_document(const parsed_document&) = delete;
+  parsed_document& operator=(const parsed_document&) = delete;
+  virtual ~parsed_document() = default;
+};
+using document = std::shared_ptr<const parsed_document>;
+
+/// A hook's "no": the status to answer and a static reason phrase (P30, S22).
+struct refusal {
+  int status = 400;
+  std::string_view reason = "Bad Request";
+};
+
+/// A document at the door, for `check_publish`.
+struct offered_document {
+  std::string_view resource;  ///< canonical address of the presentity
+  const body& content;
+  std::string_view sender;
+  const presence::limits& bounds;
+  const parsed_document* previous = nullptr;  ///< of the document it replaces; null: there is none
+};
+
+/// A SUBSCRIBE after the general checks, for `check_subscribe`.
+struct offered_subscription {
+  std::string_view resource;
+  const subscribe_request& request;
+  bool refresh;
+};
+
+/// One publication as an aggregator sees it.
+struct published {
+  std::string_view etag;
+  const body& content;
+  const parsed_document* parsed;  ///< what check_publish returned; may be null
+  std::string_view sender;
+  std::uint64_t id;               ///< constant for the life of the publication, whatever its tag
+  instant since;                  ///< when its present content arrived
+  std::uint64_t arrival;          ///< orders documents by when they arrived, also within a millisecond
+  bool leaving;                   ///< it is being removed or has lapsed (pres_ev: off_index)
+};
+
+/// Whom a body is for.
+struct watcher_view {
+  std::string_view resource;
+  const presence::dialog& dialog;
+  std::uint32_t version;          ///< of the document about to be sent: 0, 1, 2, ... per subscription
+  bool full;                      ///< complete state is due (it answers a SUBSCRIBE)
+};
+
+/// A watcher whose right to watch is asked about.
+struct authorization_query {
+  std::string_view resource;
+  std::string_view event;
+  const identity& watcher;
+  const std::string* rules;       ///< the presentity's rules document; null: there is none
+  instant now;
+};
+
+struct event_package {
+  /// pres_ev name: an event type, with parameters if they belong to it: `presence`, `dialog;sla`.
+  std::string name = {};
+  /// pres_ev content_type, and others that can be published; the first is what NOTIFYs carry and
+  /// what an absent Accept means. Empty: any type (opaque packages).
+  std::vector<std::string> content_types = {};
+  /// pres_ev default_expires: lifetime when Expires is absent.
+  seconds default_expires{3600};
+  /// Bounds of this package alone; absent: those of the options (OTH-5).
+  std::optional<seconds> min_expires = {};
+  std::optional<seconds> max_expires = {};
+  /// pres_ev type: whether PUBLISH and SUBSCRIBE are served.
+  bool publishable = true;
+  bool subscribable = true;
+  /// pres_ev etag_not_new: keep the first entity tag of a publication (P19).
+  bool etag_not_new = false;
+  /// An initial PUBLISH may come without a body (P13).
+  bool empty_publish = false;
+  /// pres_ev wipeer: offer `<name>.winfo` as well. No effect yet.
+  bool winfo = false;
+  /// Header lines added to each NOTIFY, every line ended by CRLF.
+  std::string notify_headers = {};
+
+  /// pres_ev req_auth: watchers need a decision; without it everybody is allowed (Z01).
+  /// Registration fails unless `authorize` is set too.
+  bool req_auth = false;
+  /// pres_ev get_rules_doc: the rules document of a presentity, if it has one (Z02).
+  std::function<std::optional<std::string>(std::string_view resource)> rules_document = {};
+  /// pres_ev get_auth_status: decides about a watcher (Z03).
+  std::function<sub_handling(const authorization_query&)> authorize = {};
+  /// pres_ev apply_auth_nbody: what of the state this watcher may see.
+  std::function<body(const body& state, const watcher_view&, const std::string* rules)> authorize_body = {};
+
+  /// pres_ev evs_publ_handl: accepts a document, or refuses the PUBLISH with its own status.
+  /// The media type was compared with `content_types` before. Absent: anything goes.
+  std::function<result<document, refusal>(const offered_document&)> check_publish = {};
+  /// pres_ev evs_subs_handl: accepts or refuses a SUBSCRIBE, whose body it may read.
+  std::function<result<void, refusal>(const offered_subscription&)> check_subscribe = {};
+  /// pres_ev agg_nbody: the state made of all publications, oldest first. Absent: the newest
+  /// document is the state (P33). Must not depend on anything but its arguments.
+  std::function<body(std::string_view resource, std::span<const published>)> aggregate = {};
+  /// `aggregate` shows a leaving publication once more, differently (closed, terminated).
+  bool tells_leaving = false;
+  /// The body when nothing is published; absent or empty: NOTIFYs carry no body then.
+  std::function<body(std::string_view resource)> neutral = {};
+  /// pres_ev aux_body_processing: the body for one watcher, when it differs from the shared one;
+  /// nullopt: the shared one as it is. Called for each NOTIFY that carries state.
+  std::function<std::optional<body>(const body& state, const watcher_view&)> tailor = {};
+  /// The presentity's sphere, if the publications tell one (get_sphere; L09).
+  std::function<std::optional<std::string>(std::span<const published>, instant now)> sphere = {};
+};
+
+}  // namespace presence

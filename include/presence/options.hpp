@@ -1,0 +1,86 @@
+/// The settings of an engine. Names and defaults of the first group are those of the Kamailio
+/// presence module's manual, so that a configuration can be carried over; each bound has its reason.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <presence/result.hpp>
+#include <presence/time.hpp>
+
+namespace presence {
+
+/// Bounds on what a peer may send, checked before any work is done (GRM-30, SEC-DOS-2, SEC-DOS-4).
+struct limits {
+  std::size_t uri_bytes = 2048;          ///< URIs; longer ones are answered 414
+  std::size_t token_bytes = 256;         ///< tags, Call-ID, entity tags, Event values
+  std::size_t header_bytes = 8192;       ///< Record-Route, Accept, Require and other list values
+  std::size_t accept_entries = 64;       ///< media ranges in Accept
+  std::size_t route_entries = 32;        ///< routes in Record-Route
+  std::size_t body_bytes = 65536;        ///< a published document; larger ones are answered 413
+  std::size_t state_bytes = 1048576;     ///< all documents of one resource and package together
+  std::size_t xml_depth = 64;            ///< nested elements
+  std::size_t xml_elements = 10000;      ///< elements in a document
+  std::size_t xml_attributes = 64;       ///< attributes of one element
+  std::size_t xml_text_bytes = 32768;    ///< one run of text
+  std::size_t publications_per_resource = 32;    ///< live documents of one resource and package
+  std::size_t subscriptions_per_watcher = 10000; ///< a resource list server subscribes this often
+  std::size_t subscriptions_per_resource = 200000;
+  std::size_t subscriptions = 50000000;  ///< in all; bounds memory
+  std::size_t usages_per_dialog = 8;     ///< subscriptions sharing Call-ID and From tag
+  std::size_t waiting_per_resource = 1000;  ///< undecided watchers without a subscription (WIN-FSM-6)
+};
+
+struct options {
+  // --- as in the Kamailio presence module -----------------------------------------------------
+  std::string db_url = {};               ///< empty: library-only, everything in memory
+  std::string presentity_table = "presentity";
+  std::string active_watchers_table = "active_watchers";
+  std::string watchers_table = "watchers";
+  seconds clean_period{100};             ///< between sweeps of lapsed database rows; <= 0: never
+  seconds db_update_period{100};         ///< between write-back flushes; <= 0: never. No effect yet
+  std::string to_tag_pref = "10";        ///< prefix of every To tag we make (S05)
+  seconds expires_offset{0};             ///< a publisher is told this much less than it has (P27)
+  seconds max_expires{3600};             ///< longest lifetime granted, both methods (P22)
+  std::string server_address = {};       ///< our Contact; empty: the host gives one per request (S06)
+  bool fallback2db = false;              ///< look in the database for what is not in memory. No effect yet
+  int subs_htable_size = 9;              ///< expected subscriptions, as a power of two (a hint)
+  int pres_htable_size = 9;              ///< expected resources, as a power of two (a hint)
+  bool enable_sphere_check = false;      ///< evaluate sphere conditions of rules. No effect yet: there are none
+
+  // --- later names of the same module ---------------------------------------------------------
+  seconds min_expires{60};               ///< shorter requests are refused with 423; 0: none is
+  int min_expires_action = 1;            ///< 1: answer 423; 0: grant the short time as asked
+  bool force_active = false;             ///< every watcher is allowed, rules are not asked (Z08)
+  bool subs_respond_200 = true;          ///< 2xx to SUBSCRIBE is 200; false: 202 (S04)
+  bool timeout_rm_subs = true;           ///< a NOTIFY nobody answers ends the subscription (N13)
+  std::uint32_t cseq_offset = 0;         ///< a CSeq this much too low is still accepted (S10)
+
+  // --- ours -----------------------------------------------------------------------------------
+  bool require_auth = false;             ///< requests without a proven sender are answered 401
+  bool new_usage_in_dialog = true;       ///< RFC 3265 peers may add subscriptions to a dialog
+  seconds waiting_limit{7 * 24 * 3600};  ///< undecided watchers are forgotten after this (M10)
+  std::uint32_t cseq_block = 64;         ///< CSeq numbers reserved by one database write (>= 1)
+  seconds retry_after{5};                ///< Retry-After of a reply that says "try again later"
+  std::size_t advance_budget = 1000;     ///< deadlines handled by one advance() call
+  presence::limits limits = {};
+
+  /// Sets one field by its name from text, e.g. set("max_expires", "7200"). Fields of `limits` are
+  /// named `limits.body_bytes` and so on. Numbers are decimal; switches are 0, no, false, off or
+  /// 1, yes, true, on.
+  /// Fails, changing nothing, with one sentence that says what is wrong and what is accepted.
+  result<void, std::string> set(std::string_view name, std::string_view value);
+
+  /// The value of a field as set() takes it; fails for an unknown name.
+  result<std::string, std::string> get(std::string_view name) const;
+
+  /// All names set() knows, in the order above.
+  static std::vector<std::string_view> names();
+
+  /// Whether the values make sense together (min_expires <= max_expires, to_tag_pref a token, ...).
+  result<void, std::string> check() const;
+};
+
+}  // namespace presence

@@ -1,0 +1,321 @@
+/// The working memory of an engine: event states (one per resource and package) with their
+/// publications and watchers, subscriptions by dialog, undecided watchers, and all deadlines.
+/// It keeps indexes, lists and counters consistent and knows no protocol rule.
+///
+/// Subscriptions lie in a slab, 120 bytes each besides their dialog block; what a NOTIFY needs comes
+/// first. A state lists its watchers as slab numbers in subscription order, so that a
+/// fan-out can fetch ahead. Nothing ever moves: pointers stay valid until the object is erased.
+#pragma once
+
+#include <boost/container/small_vector.hpp>
+#include <boost/intrusive/unordered_set.hpp>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include <presence/body.hpp>
+#include <presence/dialog.hpp>
+#include <presence/event_package.hpp>
+#include <presence/keyed_hash.hpp>
+#include <presence/slab.hpp>
+#include <presence/storage.hpp>
+#include <presence/subscription.hpp>
+#include <presence/time.hpp>
+#include <presence/timer_wheel.hpp>
+
+namespace presence {
+
+struct event_state;
+
+/// Hooks of the hash tables below: one pointer and the stored hash.
+using hash_hook = boost::intrusive::unordered_set_member_hook<boost::intrusive::store_hash<true>>;
+
+/// A live publication of a state.
+struct publication {
+  timer_hook timer;
+  instant deadline = {};
+  event_state* state = nullptr;
+  std::string etag = {};
+  body content = {};
+  document parsed = {};
+  std::string sender = {};
+  std::uint64_t id = 0;
+  std::uint64_t arrival = 0;  ///< orders documents by when they came
+  instant since = {};
+};
+
+/// CSeq numbers of a dialog that carries several subscriptions (EVT-4.4.1-1, PROP-2).
+struct shared_numbers {
+  std::uint32_t local_cseq = 0;
+  std::uint32_t remote_cseq = 0;
+  std::uint32_t usages = 0;
+};
+
+/// Everybody who watches anything: counts subscriptions, so that one watcher cannot have them all.
+struct watcher_account {
+  hash_hook by_uri;
+  boost::container::small_vector<char, 40> name = {};
+  std::uint32_t subscriptions = 0;
+  std::uint32_t users = 0;  ///< records that refer to this account
+  slab<watcher_account>::index self = slab<watcher_account>::none;
+
+  std::string_view uri() const noexcept { return {name.data(), name.size()}; }
+};
+
+/// A subscription: one usage of one dialog.
+struct subscription {
+  // what a NOTIFY reads
+  timer_hook timer;
+  instant deadline = {};
+  presence::dialog dialog = {};
+  std::uint32_t local_cseq = 0;     ///< last one used in a NOTIFY
+  std::uint32_t cseq_ceiling = 0;   ///< highest one the database knows about
+  std::uint32_t version = 0;        ///< of the next document
+  standing stands = standing::pending;
+  bool in_flight = false;           ///< the last NOTIFY is not answered yet
+  bool owes = false;                ///< state changed since: a NOTIFY is owed when it is
+  shared_numbers* shared = nullptr;
+  // the rest
+  hash_hook by_dialog;
+  event_state* state = nullptr;
+  watcher_account* watcher = nullptr;
+  instant since = {};
+  std::uint32_t remote_cseq = 0;
+  std::uint32_t position = 0;       ///< in state->watchers
+  slab<subscription>::index self = slab<subscription>::none;
+
+  bool lapsed(instant now) const noexcept { return deadline <= now; }
+  /// Whether there is a whole second left to tell; nobody is told `active;expires=0` (EVT-4.2.2-4).
+  bool lasts(instant now) const noexcept { return deadline - now >= seconds{1}; }
+};
+
+/// A watcher nobody decided about: counted while he has pending subscriptions, and remembered for a
+/// while afterwards (RFC 3857: waiting).
+struct undecided {
+  timer_hook timer;                 ///< linked only while no pending subscription is left
+  instant deadline = {};
+  event_state* state = nullptr;
+  watcher_account* watcher = nullptr;
+  std::uint32_t pending = 0;        ///< live pending subscriptions
+  instant since = {};
+};
+
+/// The state of one resource in one package.
+struct event_state {
+  hash_hook by_name;
+  boost::container::small_vector<char, 40> name = {};
+  const event_package* package = nullptr;
+  boost::container::small_vector<std::unique_ptr<publication>, 1> publications = {};  ///< by creation
+  boost::container::small_vector<slab<subscription>::index, 2> watchers = {};  ///< by creation; none: a hole
+  std::uint32_t holes = 0;
+  slab<event_state>::index self = slab<event_state>::none;
+  body current = {};                ///< composition of `publications`, when it is known
+  std::unique_ptr<std::unordered_map<const watcher_account*, undecided>> undecideds = {};
+
+  std::string_view resource() const noexcept { return {name.data(), name.size()}; }
+  std::size_t watcher_count() const noexcept { return watchers.size() - holes; }
+  bool idle() const noexcept {
+    return publications.empty() && watcher_count() == 0 && (!undecideds || undecideds->empty());
+  }
+};
+
+/// The Event `id` parameter of a subscription, from the Event value it repeats; empty: none.
+std::string_view event_id_of(const subscription& s) noexcept;
+
+class state_table {
+ public:
+  /// The sizes are hints, as powers of two (subs_htable_size, pres_htable_size).
+  state_table(random_source& random, int subscriptions_log2, int resources_log2);
+  ~state_table();
+  state_table(const state_table&) = delete;
+  state_table& operator=(const state_table&) = delete;
+
+  // --- states ---
+  event_state* find(std::string_view resource, const event_package& package) noexcept;
+  event_state& obtain(std::string_view resource, const event_package& package);
+  /// Drops the state if nothing is left in it; the reference is dead then.
+  void release_if_idle(event_state& state) noexcept;
+
+  // --- publications ---
+  /// Enters it in its place by id. Does not throw after state.publications.reserve().
+  publication& insert(event_state& state, std::unique_ptr<publication> p);
+  void erase(publication& p) noexcept;
+  void set_deadline(publication& p, instant deadline) noexcept;
+
+  // --- subscriptions ---
+  /// Makes a subscription that is in no index yet; give it to link() or discard().
+  subscription& make_subscription();
+  void discard(subscription& s) noexcept;
+  /// Enters it under its dialog, its state (last in order) and its deadline. Reserve first:
+  /// after reserve() this does not throw.
+  void reserve(event_state& state);
+  void link(subscription& s, event_state& state, watcher_account& watcher) noexcept;
+  void erase(subscription& s) noexcept;
+  void set_deadline(subscription& s, instant deadline) noexcept;
+  /// A look-up by Call-ID and remote tag that is begun before its answer is needed: memory is slow,
+  /// and a request has to be checked anyway. The views live as long as the caller's text.
+  struct dialog_lookup {
+    std::string_view call_id, remote_tag;
+    std::size_t hash;
+  };
+  dialog_lookup look_up(std::string_view call_id, std::string_view remote_tag) const noexcept {
+    const dialog_lookup l{call_id, remote_tag, hash_(call_id, remote_tag)};
+    __builtin_prefetch(by_dialog_.buckets.get() + (l.hash & (by_dialog_.set.bucket_count() - 1)));
+    return l;
+  }
+  /// Asks for the first subscription of the bucket; worth calling a little after look_up().
+  void prefetch(const dialog_lookup& l) const noexcept {
+    const std::size_t bucket = l.hash & (by_dialog_.set.bucket_count() - 1);
+    const auto first = by_dialog_.set.begin(bucket);
+    if (first != by_dialog_.set.end(bucket)) subscriptions_.prefetch(&*first);
+  }
+
+  /// Calls `f(subscription&)` for each subscription with this Call-ID and remote tag, until it
+  /// returns false. Few by limits::usages_per_dialog.
+  template <class F>
+  void each_usage(std::string_view call_id, std::string_view remote_tag, F&& f) {
+    each_usage(look_up(call_id, remote_tag), std::forward<F>(f));
+  }
+  template <class F>
+  void each_usage(const dialog_lookup& l, F&& f) {
+    const auto range = by_dialog_.set.equal_range(
+        dialog_name{l.call_id, l.remote_tag}, [&l](const auto&) noexcept { return l.hash; }, dialog_equal{});
+    for (auto i = range.first; i != range.second;) {
+      subscription& s = *i++;
+      if (!f(s)) return;
+    }
+  }
+  subscription* find(notify_id id) noexcept { return subscriptions_.find(id.slot, id.generation); }
+  notify_id id_of(const subscription& s, std::uint32_t cseq) const noexcept {
+    return {s.self, subscriptions_.generation(s.self), cseq};
+  }
+  /// Makes `a` and `b` draw CSeq numbers from one counter; both have the same dialog.
+  void share_numbers(subscription& a, subscription& b);
+
+  // --- watchers ---
+  watcher_account* find_watcher(std::string_view uri) noexcept;
+  watcher_account& obtain_watcher(std::string_view uri);
+  void release_if_unused(watcher_account& w) noexcept;
+
+  /// A watcher of `state` nobody decided about; null when there is none.
+  undecided* find_undecided(event_state& state, const watcher_account& w) noexcept;
+  undecided& obtain_undecided(event_state& state, watcher_account& w, instant since);
+  void set_waiting(undecided& u, instant deadline) noexcept;
+  void set_pending(undecided& u) noexcept { timer_wheel<undecided>::remove(u); }
+  void erase(undecided& u) noexcept;
+
+  // --- time ---
+  timer_wheel<publication>& publication_timers() noexcept { return publication_timers_; }
+  timer_wheel<subscription>& subscription_timers() noexcept { return subscription_timers_; }
+  timer_wheel<undecided>& undecided_timers() noexcept { return undecided_timers_; }
+  std::optional<instant> next_deadline() const noexcept;
+
+  // --- sizes, walks, audit ---
+  slab<event_state>& states() noexcept { return states_; }
+  const slab<event_state>& states() const noexcept { return states_; }
+  slab<subscription>& subscriptions() noexcept { return subscriptions_; }
+  const slab<subscription>& subscriptions() const noexcept { return subscriptions_; }
+  std::size_t publication_count() const noexcept { return publication_count_; }
+  std::size_t linked_subscriptions() const noexcept { return by_dialog_.set.size(); }
+  std::size_t undecided_count() const noexcept { return undecided_count_; }
+  std::optional<std::string> check() const;
+
+ private:
+  struct state_name {
+    std::string_view resource;
+    const event_package* package;
+  };
+  struct state_hash {
+    const keyed_hash* hash;
+    std::size_t operator()(const state_name& n) const noexcept { return (*hash)(n.resource, n.package->name); }
+    std::size_t operator()(const event_state& s) const noexcept { return (*hash)(s.resource(), s.package->name); }
+  };
+  struct state_equal {
+    bool operator()(const state_name& n, const event_state& s) const noexcept {
+      return n.package == s.package && n.resource == s.resource();
+    }
+    bool operator()(const event_state& s, const state_name& n) const noexcept { return (*this)(n, s); }
+    bool operator()(const event_state& a, const event_state& b) const noexcept {
+      return a.package == b.package && a.resource() == b.resource();
+    }
+  };
+  struct dialog_name {
+    std::string_view call_id, remote_tag;
+  };
+  struct dialog_hash {
+    const keyed_hash* hash;
+    std::size_t operator()(const dialog_name& n) const noexcept { return (*hash)(n.call_id, n.remote_tag); }
+    std::size_t operator()(const subscription& s) const noexcept {
+      return (*hash)(s.dialog.call_id(), s.dialog.remote_tag());
+    }
+  };
+  struct dialog_equal {
+    static bool same(const dialog_name& n, const subscription& s) noexcept {
+      __builtin_prefetch(s.state);  // whoever is compared is most likely the one
+      return n.call_id == s.dialog.call_id() && n.remote_tag == s.dialog.remote_tag();
+    }
+    bool operator()(const dialog_name& n, const subscription& s) const noexcept { return same(n, s); }
+    bool operator()(const subscription& s, const dialog_name& n) const noexcept { return same(n, s); }
+    bool operator()(const subscription& a, const subscription& b) const noexcept {
+      return same({a.dialog.call_id(), a.dialog.remote_tag()}, b);
+    }
+  };
+  /// An intrusive hash table with buckets that double.
+  template <class Set>
+  struct growing {
+    std::unique_ptr<typename Set::bucket_type[]> buckets;
+    Set set;
+    template <class Hash, class Equal>
+    growing(std::size_t size, Hash hash, Equal equal)
+        : buckets{std::make_unique<typename Set::bucket_type[]>(size)},
+          set{typename Set::bucket_traits{buckets.get(), size}, hash, equal} {}
+    void reserve_one() {
+      const std::size_t size = set.bucket_count();
+      if (set.size() < size) return;
+      auto wider = std::make_unique<typename Set::bucket_type[]>(size * 2);
+      set.rehash(typename Set::bucket_traits{wider.get(), size * 2});
+      buckets = std::move(wider);
+    }
+  };
+  using state_set = boost::intrusive::unordered_set<
+      event_state, boost::intrusive::member_hook<event_state, hash_hook, &event_state::by_name>,
+      boost::intrusive::hash<state_hash>, boost::intrusive::equal<state_equal>,
+      boost::intrusive::power_2_buckets<true>, boost::intrusive::compare_hash<true>>;
+  using dialog_set = boost::intrusive::unordered_multiset<
+      subscription, boost::intrusive::member_hook<subscription, hash_hook, &subscription::by_dialog>,
+      boost::intrusive::hash<dialog_hash>, boost::intrusive::equal<dialog_equal>,
+      boost::intrusive::power_2_buckets<true>, boost::intrusive::compare_hash<true>>;
+  struct watcher_hash {
+    const keyed_hash* hash;
+    std::size_t operator()(std::string_view uri) const noexcept { return (*hash)(uri); }
+    std::size_t operator()(const watcher_account& w) const noexcept { return (*hash)(w.uri()); }
+  };
+  struct watcher_equal {
+    bool operator()(std::string_view uri, const watcher_account& w) const noexcept { return uri == w.uri(); }
+    bool operator()(const watcher_account& w, std::string_view uri) const noexcept { return uri == w.uri(); }
+    bool operator()(const watcher_account& a, const watcher_account& b) const noexcept { return a.uri() == b.uri(); }
+  };
+  using watcher_set = boost::intrusive::unordered_set<
+      watcher_account, boost::intrusive::member_hook<watcher_account, hash_hook, &watcher_account::by_uri>,
+      boost::intrusive::hash<watcher_hash>, boost::intrusive::equal<watcher_equal>,
+      boost::intrusive::power_2_buckets<true>, boost::intrusive::compare_hash<true>>;
+
+  keyed_hash hash_;
+  slab<event_state> states_;
+  slab<subscription> subscriptions_;
+  slab<watcher_account> watchers_;
+  timer_wheel<publication> publication_timers_;
+  timer_wheel<subscription> subscription_timers_;
+  timer_wheel<undecided> undecided_timers_;
+  growing<state_set> by_name_;
+  growing<dialog_set> by_dialog_;
+  growing<watcher_set> by_uri_;
+  std::size_t publication_count_ = 0;
+  std::size_t undecided_count_ = 0;
+};
+
+}  // namespace presence

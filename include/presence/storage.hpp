@@ -1,0 +1,172 @@
+/// The storage port: rows in, rows out, one atomic write per request. It knows no SIP rule and no
+/// SQL; a database, a key/value store or a test double can stand behind it (T01, T21).
+///
+/// The engine works on its own memory. It reads from storage what is not there (at start, later on
+/// a miss), and makes each change durable with one apply() before anybody is told about it.
+/// Without a storage the engine keeps everything in memory and pays nothing for this port (T02).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <presence/body.hpp>
+#include <presence/dialog.hpp>
+#include <presence/effects.hpp>
+#include <presence/result.hpp>
+#include <presence/time.hpp>
+
+namespace presence {
+
+enum class storage_fault : std::uint8_t {
+  unavailable,  ///< down, busy, full, timed out: nothing was written, trying again may help
+  conflict,     ///< a row was not what the change expected: nothing was written
+  corrupt,      ///< a row cannot be understood, or the schema is not ours
+};
+
+struct storage_error {
+  storage_fault fault = storage_fault::unavailable;
+  std::string text = {};  ///< for the log; never for a peer
+};
+
+/// One publication (table `presentity`). Key: resource, event, etag.
+struct publication_row {
+  std::string resource = {};
+  std::string event = {};       ///< package name, parameters included
+  std::string etag = {};
+  std::uint64_t id = 0;         ///< constant for the publication's life; orders publications by creation
+  body content = {};
+  std::string sender = {};
+  instant since = {};           ///< when the present content arrived
+  instant expires = {};
+  friend bool operator==(const publication_row&, const publication_row&) = default;
+};
+
+/// A changed publication: `row` replaces the one whose tag is `old_etag`; if there is none, the
+/// whole change fails with `conflict`. Without `content_changed` the stored content stays.
+struct publication_update {
+  std::string old_etag = {};
+  bool content_changed = false;
+  publication_row row = {};
+};
+
+struct publication_key {
+  std::string resource = {};
+  std::string event = {};
+  std::string etag = {};
+  friend bool operator==(const publication_key&, const publication_key&) = default;
+};
+
+/// One subscription (table `active_watchers`). Key: Call-ID, both tags, package, Event id - all of
+/// them parts of `dialog` and `event`.
+struct subscription_row {
+  std::string resource = {};
+  std::string event = {};       ///< package name, parameters included
+  std::string event_id = {};    ///< the Event `id` parameter; empty: none
+  presence::dialog dialog = {};
+  subscription_state state = subscription_state::active;
+  bool polite_block = false;
+  std::uint32_t local_cseq = 0;   ///< highest CSeq that may have been used in a NOTIFY
+  std::uint32_t remote_cseq = 0;  ///< of the last accepted SUBSCRIBE
+  std::uint32_t version = 0;      ///< highest document version that may have been sent, plus one
+  instant since = {};             ///< when the subscription began; the epoch: not known
+  instant expires = {};
+  friend bool operator==(const subscription_row&, const subscription_row&) = default;
+};
+
+struct subscription_key {
+  std::string call_id = {};
+  std::string local_tag = {};
+  std::string remote_tag = {};
+  std::string event = {};
+  std::string event_id = {};
+  friend bool operator==(const subscription_key&, const subscription_key&) = default;
+};
+
+subscription_key key_of(const subscription_row&);
+
+/// Reserves numbers for a subscription: NOTIFYs up to `local_cseq` and documents below `version`
+/// may be sent before the next write. After a crash numbering continues above, never below.
+struct number_reservation {
+  subscription_key key = {};
+  std::uint32_t local_cseq = 0;
+  std::uint32_t version = 0;
+};
+
+/// Status codes of the `watchers` table and of auth_status() (Z04).
+enum class watcher_status : std::uint8_t { active = 1, pending = 2, terminated = 3, waiting = 4 };
+
+/// A decision about a watcher (table `watchers`). Key: resource, event, watcher.
+struct watcher_row {
+  std::string resource = {};
+  std::string event = {};
+  std::string watcher = {};     ///< canonical address
+  watcher_status status = watcher_status::pending;
+  std::string reason = {};
+  instant since = {};
+  friend bool operator==(const watcher_row&, const watcher_row&) = default;
+};
+
+struct watcher_key {
+  std::string resource = {};
+  std::string event = {};
+  std::string watcher = {};
+  friend bool operator==(const watcher_key&, const watcher_key&) = default;
+};
+
+/// All row operations of one request; applied in member order, all or none.
+struct change {
+  std::vector<publication_key> ended_publications = {};
+  std::vector<publication_row> new_publications = {};
+  std::vector<publication_update> changed_publications = {};
+  std::vector<subscription_key> ended_subscriptions = {};
+  std::vector<subscription_row> new_subscriptions = {};
+  std::vector<subscription_row> changed_subscriptions = {};  ///< every column but the key is replaced
+  std::vector<number_reservation> reservations = {};
+  std::vector<watcher_key> ended_watchers = {};
+  std::vector<watcher_row> watchers = {};                    ///< inserted, or replaced whole
+
+  bool empty() const noexcept {
+    return ended_publications.empty() && new_publications.empty() && changed_publications.empty() &&
+           ended_subscriptions.empty() && new_subscriptions.empty() && changed_subscriptions.empty() &&
+           reservations.empty() && ended_watchers.empty() && watchers.empty();
+  }
+};
+
+/// Which rows a read wants. Empty members do not restrict.
+struct row_filter {
+  std::string_view event = {};     ///< package name
+  std::string_view resource = {};
+};
+
+/// Where a paged read stands. Start with {}; a page that leaves `done` set was the last one.
+/// Rows written between two pages may be missed or seen, never seen twice.
+struct cursor {
+  std::int64_t after = 0;
+  bool done = false;
+};
+
+class storage {
+ public:
+  virtual ~storage() = default;
+
+  /// Appends at most `limit` rows to `out` and moves `at` on.
+  virtual result<void, storage_error> publications(const row_filter&, cursor& at, std::size_t limit,
+                                                   std::vector<publication_row>& out) = 0;
+  virtual result<void, storage_error> subscriptions(const row_filter&, cursor& at, std::size_t limit,
+                                                    std::vector<subscription_row>& out) = 0;
+  virtual result<void, storage_error> watchers(const row_filter&, cursor& at, std::size_t limit,
+                                               std::vector<watcher_row>& out) = 0;
+
+  /// Makes `what` durable, wholly or not at all. Ending a row that is not there is no error;
+  /// updating one that is not there, or inserting one that is, is a conflict.
+  virtual result<void, storage_error> apply(const change& what) = 0;
+
+  /// Deletes rows whose time was up before `before` and whose event is not in `known`: rows no
+  /// engine will ever end itself (clean_period). Decisions about watchers stay. Returns how many.
+  virtual result<std::size_t, storage_error> sweep(instant before,
+                                                   const std::vector<std::string>& known) = 0;
+};
+
+}  // namespace presence

@@ -1,0 +1,271 @@
+#include "impl.hpp"
+
+namespace presence {
+
+namespace {
+
+/// `Name: value` lines, each ended by CRLF, with no other control character (Q04).
+bool is_header_lines(std::string_view text) noexcept {
+  while (!text.empty()) {
+    const auto end = text.find("\r\n");
+    const auto colon = text.find(':');
+    if (end == std::string_view::npos || colon > end || !is_token(text.substr(0, colon)) ||
+        has_control(text.substr(0, end)))
+      return false;
+    text.remove_prefix(end + 2);
+  }
+  return true;
+}
+
+}  // namespace
+
+engine::impl::impl(options s, host_hooks h, presence::storage* storage, random_source* source)
+    : settings{std::move(s)},
+      hooks{std::move(h)},
+      rows{storage},
+      own_random{source == nullptr ? std::make_unique<system_random>() : nullptr},
+      random{source == nullptr ? *own_random : *source},
+      table{random, settings.subs_htable_size, settings.pres_htable_size} {
+  settings.cseq_block = std::max<std::uint32_t>(settings.cseq_block, 1);
+}
+
+engine::engine(options settings, host_hooks hooks, storage* rows, random_source* random)
+    : impl_{std::make_unique<impl>(std::move(settings), std::move(hooks), rows, random)} {}
+engine::~engine() = default;
+engine::engine(engine&&) noexcept = default;
+engine& engine::operator=(engine&&) noexcept = default;
+
+// --- event packages -------------------------------------------------------------------------------
+
+result<void, std::string> engine::add_event(event_package package, instant now) {
+  impl& e = *impl_;
+  now = e.tick(now);
+  const auto parsed = parse_event(package.name);
+  if (!parsed || parsed->id || package.name.find_first_of(" \t\"") != std::string::npos || has_control(package.name))
+    return unexpected{"'" + package.name + "' is no event package name: it takes a token such as presence"};
+  if (e.named(package.name) != nullptr)
+    return unexpected{"the package " + package.name + " is registered already"};
+  if (package.req_auth && !package.authorize)
+    return unexpected{"the package " + package.name + " sets req_auth and has no authorize hook"};
+  for (const auto& type : package.content_types) {
+    if (!is_media_type(type)) return unexpected{"'" + type + "' is no media type"};
+  }
+  if (package.default_expires < seconds{0} || package.min_expires.value_or(seconds{0}) < seconds{0} ||
+      package.max_expires.value_or(seconds{1}) < seconds{1})
+    return unexpected{"the package " + package.name + " has a lifetime that makes no sense"};
+  if (!is_header_lines(package.notify_headers))
+    return unexpected{"notify_headers of " + package.name + " are not lines like 'Name: value', each ended by CRLF"};
+  auto made = std::make_unique<registered_package>();
+  made->package = std::move(package);
+  const auto own = *parse_event(made->package.name);  // views of the copy that stays
+  made->type = own.type;
+  std::string_view rest = own.parameters;
+  while (!rest.empty()) {
+    std::string_view one = rest.substr(0, rest.find(';'));
+    rest.remove_prefix(std::min(rest.size(), one.size() + 1));
+    const auto equals = one.find('=');
+    registered_package::parameter p{one.substr(0, equals), {}};
+    if (equals != std::string_view::npos) p.value = one.substr(equals + 1);
+    made->parameters.push_back(p);
+  }
+  if (e.durable()) {
+    try {
+      if (auto restored = e.restore(*made, now); !restored) {
+        e.forget(made->package);
+        return restored;
+      }
+    } catch (const std::bad_alloc&) {
+      e.forget(made->package);
+      throw;
+    } catch (const std::exception& thrown) {
+      e.forget(made->package);
+      return unexpected{std::string{thrown.what()}};
+    }
+    if (e.next_sweep == instant{}) e.next_sweep = now + e.settings.clean_period;
+  }
+  if (!e.event_list.empty()) e.event_list += ", ";
+  e.event_list += made->package.name;
+  e.packages.push_back(std::move(made));
+  return {};
+}
+
+const event_package* engine::contains_event(std::string_view event_value) const {
+  const auto parsed = parse_event(event_value);
+  const registered_package* found = parsed ? impl_->match(*parsed) : nullptr;
+  return found == nullptr ? nullptr : &found->package;
+}
+
+const event_package* engine::search_event(std::string_view package_name) const {
+  const registered_package* found = impl_->named(package_name);
+  return found == nullptr ? nullptr : &found->package;
+}
+
+std::string engine::get_event_list() const { return impl_->event_list; }
+
+// --- requests ---------------------------------------------------------------------------------------
+
+void engine::publish(const publish_request& request, instant now, effects& out) {
+  ++impl_->counters.publishes;
+  impl_->guarded(out, true, [&] { impl_->publish(request, impl_->tick(now), false, out); });
+}
+
+effects engine::publish(const publish_request& request, instant now) {
+  effects out;
+  publish(request, now, out);
+  return out;
+}
+
+effects engine::update_presentity(const publish_request& request, instant now) {
+  effects out;
+  impl_->guarded(out, true, [&] { impl_->publish(request, impl_->tick(now), true, out); });
+  return out;
+}
+
+void engine::subscribe(const subscribe_request& request, instant now, effects& out) {
+  ++impl_->counters.subscribes;
+  impl_->guarded(out, true, [&] { impl_->subscribe(request, impl_->tick(now), out); });
+}
+
+effects engine::subscribe(const subscribe_request& request, instant now) {
+  effects out;
+  subscribe(request, now, out);
+  return out;
+}
+
+effects engine::answer_options(const options_request& request, instant now) {
+  effects out;
+  impl& e = *impl_;
+  e.guarded(out, true, [&] {
+    e.tick(now);
+    if (!e.admit_sender(request.who, out) || !e.admit_extensions(request.require, out) ||
+        !e.admit_resource(request.resource, out))
+      return;
+    out.answer.status = 200;
+    out.answer.reason = reason_phrase(200);
+    out.answer.allow = "PUBLISH, SUBSCRIBE, NOTIFY, OPTIONS";  // PUB-7-1, EVT-4.4.4-1
+    out.answer.allow_events = e.event_list;
+    for (const auto& registered : e.packages) {
+      for (const auto& type : registered->package.content_types) {
+        if (!out.answer.accept.empty()) out.answer.accept += ", ";
+        out.answer.accept += type;
+      }
+    }
+  });
+  return out;
+}
+
+// --- outcomes and time ------------------------------------------------------------------------------
+
+void engine::report(const notify_report& outcome, instant now, effects& out) {
+  impl_->guarded(out, false, [&] { impl_->report(outcome, impl_->tick(now), out); });
+}
+
+effects engine::report(const notify_report& outcome, instant now) {
+  effects out;
+  report(outcome, now, out);
+  return out;
+}
+
+void engine::advance(instant now, effects& out) {
+  impl_->guarded(out, false, [&] {
+    impl_->advance(impl_->tick(now), std::max<std::size_t>(impl_->settings.advance_budget, 1), out);
+  });
+}
+
+effects engine::advance(instant now) {
+  effects out;
+  advance(now, out);
+  return out;
+}
+
+std::optional<instant> engine::next_deadline() const { return impl_->next_deadline(); }
+
+effects engine::cleanup(instant now) {
+  effects out;
+  impl& e = *impl_;
+  e.guarded(out, false, [&] {
+    now = e.tick(now);
+    e.blocked_until = {};
+    if (e.durable()) e.sweep(now);
+    e.advance(now, static_cast<std::size_t>(-1), out);
+  });
+  return out;
+}
+
+result<void, std::string> engine::flush(instant now) {
+  impl_->tick(now);
+  return impl_->flush();
+}
+
+// --- privileged calls -------------------------------------------------------------------------------
+
+effects engine::refresh_watchers(std::string_view resource, std::string_view event, refresh_type type,
+                                 instant now) {
+  effects out;
+  impl& e = *impl_;
+  e.guarded(out, false, [&] {
+    now = e.tick(now);
+    const registered_package* registered = e.named(event);
+    if (registered == nullptr || !canonical_aor(resource, e.resource_text)) return e.refuse(out, 404);
+    if (type == refresh_type::state && !e.reload(e.resource_text, registered->package, now, out)) return;
+    event_state* state = e.table.find(e.resource_text, registered->package);
+    if (state != nullptr) e.refresh_watchers(*state, type, now, out);
+  });
+  return out;
+}
+
+effects engine::terminate_watchers(std::string_view resource, std::string_view event, end_reason reason,
+                                   instant now, seconds retry_after) {
+  effects out;
+  impl& e = *impl_;
+  e.guarded(out, false, [&] {
+    now = e.tick(now);
+    if (!resource.empty() && !canonical_aor(resource, e.resource_text)) return e.refuse(out, 404);
+    e.terminate({resource.empty() ? std::string_view{} : e.resource_text, event, reason, retry_after, false}, now, out);
+  });
+  return out;
+}
+
+effects engine::remove_resource(std::string_view resource, instant now) {
+  effects out;
+  impl& e = *impl_;
+  e.guarded(out, false, [&] {
+    now = e.tick(now);
+    if (!canonical_aor(resource, e.resource_text)) return e.refuse(out, 404);
+    e.terminate({e.resource_text, {}, end_reason::noresource, seconds{0}, true}, now, out);
+  });
+  return out;
+}
+
+effects engine::update_watchers(std::string_view resource, std::string_view event, instant now) {
+  return refresh_watchers(resource, event, refresh_type::authorization, now);
+}
+
+auth_code engine::auth_status(std::string_view watcher, std::string_view resource, instant now,
+                              std::string_view event) const {
+  try {
+    const registered_package* registered = impl_->named(event);
+    std::string who, whom;
+    if (registered == nullptr || !canonical_aor(watcher, who) || !canonical_aor(resource, whom))
+      return auth_code::error;
+    const identity proven{.uri = who, .method = "query"};
+    switch (impl_->ask(registered->package, whom, proven, std::max(now, impl_->clock))) {
+      case sub_handling::allow: return auth_code::active;
+      case sub_handling::polite_block: return auth_code::polite_block;
+      case sub_handling::block: return auth_code::terminated;
+      case sub_handling::confirm: break;
+    }
+    event_state* state = impl_->table.find(whom, registered->package);
+    const watcher_account* account = impl_->table.find_watcher(who);
+    const undecided* u = state != nullptr && account != nullptr ? impl_->table.find_undecided(*state, *account) : nullptr;
+    return u != nullptr && u->pending == 0 ? auth_code::waiting : auth_code::pending;
+  } catch (const std::bad_alloc&) {
+    throw;
+  } catch (...) {
+    return auth_code::error;
+  }
+}
+
+const options& engine::settings() const { return impl_->settings; }
+
+}  // namespace presence

@@ -1,0 +1,270 @@
+// The engine's inside. Every operation has the same shape: look, decide (pure), plan (descriptors
+// and row operations are written down, nothing is changed), make durable, commit (cannot fail).
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <presence/engine.hpp>
+#include <presence/grammar.hpp>
+#include <presence/notify_outcome.hpp>
+#include <presence/publication.hpp>
+#include <presence/state_table.hpp>
+#include <presence/subscription.hpp>
+#include <presence/uri.hpp>
+
+namespace presence {
+
+/// Calls the one of several functions that takes the alternative (std::visit).
+template <class... F>
+struct overloaded : F... {
+  using F::operator()...;
+};
+template <class... F>
+overloaded(F...) -> overloaded<F...>;
+
+/// A registered package and what follows from it.
+struct registered_package {
+  event_package package;
+  std::string_view type;  ///< of package.name
+  struct parameter {
+    std::string_view name;
+    std::optional<std::string_view> value;
+  };
+  std::vector<parameter> parameters;  ///< of package.name
+
+  /// Whether an Event value names this package: its type, with all of our parameters (P05).
+  bool named_by(const event_value& event) const noexcept {
+    return event.type == type && std::all_of(parameters.begin(), parameters.end(), [&](const parameter& p) {
+             return event.has(p.name, p.value);
+           });
+  }
+};
+
+struct engine::impl {
+  impl(options s, host_hooks h, presence::storage* rows, random_source* random);
+
+  // --- parts ---
+  options settings;
+  host_hooks hooks;
+  presence::storage* rows;
+  std::unique_ptr<random_source> own_random;
+  random_source& random;
+  state_table table;
+  std::vector<std::unique_ptr<registered_package>> packages;
+  std::string event_list;
+  engine_stats counters;
+  instant clock{};                 ///< the latest instant seen
+  instant blocked_until{};         ///< after a storage fault: when advance() tries again
+  instant next_sweep{};            ///< clean_period
+  std::uint64_t last_id = 0;       ///< of publications
+  std::uint64_t last_arrival = 0;  ///< of documents
+  /// Orders documents by time, and by arrival within a millisecond.
+  std::uint64_t arrival_after(instant now) const noexcept {
+    return std::max(last_arrival + 1, static_cast<std::uint64_t>(now.time_since_epoch().count()) << 16);
+  }
+  std::vector<notify_id> unpaid;   ///< watchers who are owed a NOTIFY that could not be written down
+
+  // --- scratch, reused by every call ---
+  change pending;                  ///< row operations of this call; stays empty without a storage
+  bool usage_ends = false;         ///< of a dialog with others in it
+  std::vector<subscription*> owing;   ///< watchers who have to wait for an answer first
+  std::vector<published> offered;
+  std::string resource_text, watcher_text, tag_text;
+
+  instant tick(instant now) noexcept { return clock = std::max(clock, now); }
+  bool durable() const noexcept { return rows != nullptr; }
+  void log(log_level level, std::string_view line) const noexcept;
+
+  // --- checks shared by the requests (requests.cpp) ---
+  /// Each answers and returns false when it refuses.
+  bool admit_sender(const identity& who, effects& out) const;
+  bool admit_extensions(std::string_view require, effects& out) const;
+  bool admit_content(const content_view& content, effects& out) const;
+  bool admit_resource(std::string_view resource, effects& out);  ///< fills resource_text
+  bool admit_expires(const expires_value& expires, effects& out) const;
+  bool admit_text(std::string_view text, std::size_t limit, std::string_view reason, effects& out) const;
+  /// Whether one of the proven addresses of `who` is `canonical`.
+  bool is_one_of(const identity& who, std::string_view canonical) const;
+  const registered_package* admit_event(std::string_view event, event_value& parsed,
+                                        bool event_package::*served, effects& out) const;
+  const registered_package* match(const event_value& event) const noexcept;
+  const registered_package* named(std::string_view package_name) const noexcept;
+  expiry_bounds bounds_of(const event_package& package) const noexcept;
+  void refuse(effects& out, int status, std::string_view reason = {}) const;
+  void refuse(effects& out, const refusal& no) const;  ///< a hook's; 500 if it makes no sense
+  void refuse_later(effects& out, std::string_view reason = {}) const;  ///< 503 with Retry-After
+
+  // --- publications (publish.cpp) ---
+  void publish(const publish_request& request, instant now, bool trusted, effects& out);
+  bool admit_type(std::string_view type, const event_package& package, effects& out) const;
+  /// Whether a document of `bytes` may join, or replace `target`.
+  bool has_room(const event_state* state, const publication* target, std::size_t bytes, instant now) const noexcept;
+  /// Makes an accepted PUBLISH happen: `out` has its answer and its operation.
+  /// `incoming` brings tag, deadline and sender, and the document if there is one.
+  void carry_out(const event_package& package, publication* target, publication& incoming, instant now,
+                 effects& out);
+  std::string new_etag();
+  /// What a PUBLISH or a lapse does to a state's publications.
+  struct edit {
+    publication* target = nullptr;       ///< the one replaced or removed
+    const publication* incoming = nullptr;  ///< what takes its place, or joins
+  };
+  /// The state's body as it is (no edit), or as it will be: publications whose time is up leave, too.
+  body compose(const event_state& state, const edit* what, instant now);
+  const body& current_body(event_state& state);
+  void plan_ended(const publication& p);
+  publication_row row_of(const publication& p) const;
+
+  /// Publications of a state whose time is up, before advance() got to them (M03).
+  struct lapse {
+    bool any = false;
+    bool changed = false;  ///< watchers have to be told
+    body after = {};       ///< the state without them
+  };
+  lapse plan_lapse(event_state& state, instant now);
+  void commit_lapse(event_state& state, const lapse& due, instant now) noexcept;
+  void erase_lapsed(event_state& state, const publication* but, instant now) noexcept;
+
+  // --- subscriptions (subscribe.cpp) ---
+  void subscribe(const subscribe_request& request, instant now, effects& out);
+  bool admit_dialog(const subscribe_request& request, effects& out) const;
+  bool admit_accept(const subscribe_request& request, const event_package& package, effects& out) const;
+  /// `sibling`: a usage of the same dialog, whose tag, route set and addresses it shares.
+  dialog make_dialog(const subscribe_request& request, const event_state& state, std::string_view event_id,
+                     const subscription* sibling);
+  /// Whether a request inside a dialog comes from who made it (SEC-AUTH-4).
+  bool is_same_watcher(const subscribe_request& request, const subscription& s) const;
+  /// Where a dialog's NOTIFYs go from now on: put in place for all its usages while NOTIFYs are
+  /// planned, and taken back unless it is kept.
+  struct retargeting {
+    std::vector<std::pair<subscription*, presence::dialog>> before;
+    bool kept = false;
+    ~retargeting() {
+      if (kept) return;
+      for (auto& [s, old] : before) s->dialog = old;
+    }
+  };
+  void retarget(subscription& s, const subscribe_request& request, retargeting& trial);
+  /// A new subscription, or a fetch when `lifetime` is zero; `sibling`: a usage of the same dialog.
+  void begin(const subscribe_request& request, const event_package& package, std::string_view event_id,
+             subscription* sibling, standing stands, seconds lifetime, instant now, effects& out);
+  void refresh(subscription& s, const subscribe_request& request, sub_handling handling, seconds lifetime,
+               instant now, effects& out);
+  void unsubscribe(subscription& s, const subscribe_request& request, sub_handling handling, instant now,
+                   effects& out);
+  /// Ends a subscription by a decision about its watcher: the last NOTIFY carries no body.
+  void end_decided(subscription& s, end_reason reason, instant now, effects& out);
+  subscription_row row_of(const subscription& s, const event_state& state, std::string_view event_id) const;
+  static subscription_key key_of(const subscription& s);
+  static identity identity_of(const subscription& s);
+  sub_handling ask(const event_package& package, std::string_view resource, const identity& who, instant now) const;
+
+  // --- decisions of the host (decisions.cpp) ---
+  void refresh_watchers(event_state& state, refresh_type type, instant now, effects& out);
+  struct termination {
+    std::string_view resource, event;  ///< empty: every one
+    end_reason reason;
+    seconds retry_after;
+    bool everything;  ///< publications and undecided watchers go as well
+  };
+  void terminate(const termination& what, instant now, effects& out);
+
+  // --- notifies (notify.cpp) ---
+  /// The body this watcher gets for a state; the one place where a watcher's view is applied.
+  body content_for(const subscription& s, const event_state& state, const body& real, bool full) const;
+  /// Writes down a NOTIFY of the subscription's present standing. Nothing is changed yet.
+  notify& plan_notify(const subscription& s, body content, instant now, effects& out);
+  notify& plan_end(subscription& s, end_reason reason, body content, effects& out);
+  template <class F>
+  void each_usage(const subscription& s, F&& f) {
+    table.each_usage(s.dialog.call_id(), s.dialog.remote_tag(), [&](subscription& u) {
+      return u.shared != s.shared || f(u);
+    });
+  }
+  /// Has the database know that numbers up to `cseq` may be used in this dialog, if it does not yet.
+  void plan_reservation(subscription& s, std::uint32_t cseq);
+  void commit_reservation(subscription& s, std::uint32_t cseq) noexcept;
+  /// The row of a subscription that changed, with room for `cseq`.
+  void plan_changed(const subscription& s, std::uint32_t cseq);
+  /// Writes down the NOTIFYs of a changed state to all active watchers but `except`.
+  void plan_fan_out(event_state& state, const body& now_is, std::string_view sender,
+                    const subscription* except, instant now, effects& out);
+  std::uint32_t next_cseq(const subscription& s) const noexcept;
+  std::uint32_t reserved_to(std::uint32_t cseq) const noexcept { return cseq + (settings.cseq_block - 1); }
+  /// Makes `pending` durable. False: nothing happened, `out` says so, nothing may be committed.
+  bool store(effects& out, instant now);
+  /// The numbers of the planned NOTIFYs are used from now on.
+  void commit_notifies(const effects& out) noexcept;
+  void report(const notify_report& outcome, instant now, effects& out);
+
+  // --- undecided watchers (undecided.cpp) ---
+  /// The record of a watcher nobody decided about, made if need be; its row joins `pending`.
+  undecided& plan_undecided(event_state& state, watcher_account& watcher, instant now);
+  /// His row leaves the database with this call.
+  void plan_decided(const event_state& state, const watcher_account& watcher);
+  /// He waits from now on, if his subscription is a pending one: the row says since when.
+  void plan_unanswered(const subscription& s, instant now);
+  /// The same, if one of his pending subscriptions is decided and it is the last.
+  void plan_approved(event_state& state, const watcher_account& watcher);
+  /// A pending subscription of his began / ended without a decision / was decided.
+  void pending_began(undecided& u) noexcept;
+  void pending_ended(event_state& state, watcher_account& watcher, instant now) noexcept;
+  void pending_decided(event_state& state, watcher_account& watcher) noexcept;
+  undecided* crowded_out = nullptr;  ///< gives up for another in this call
+  void commit_crowded_out() noexcept;
+  /// Drops the record if it says nothing any more.
+  void settle(undecided& u) noexcept;
+  /// Ends a subscription in memory; its state may be gone afterwards.
+  void commit_end(subscription& s, bool decided, instant now) noexcept;
+
+  // --- time (lifetime.cpp) ---
+  void advance(instant now, std::size_t budget, effects& out);
+  std::optional<instant> next_deadline() const noexcept;
+  result<void, std::string> restore(const registered_package& package, instant now);
+  std::unique_ptr<publication> publication_of(publication_row row, const event_package& package);
+  /// Forgets everything of a package in memory; the storage keeps it.
+  void forget(const event_package& package) noexcept;
+  /// Drops a state's publications and undecided watchers from memory.
+  void drop_contents(event_state& state) noexcept;
+  /// Reads a resource's publications again: somebody changed them behind the engine.
+  bool reload(std::string_view resource, const event_package& package, instant now, effects& out);
+  void sweep(instant now);
+  void plan_unpaid(instant now, effects& out);
+  result<void, std::string> flush();
+
+  /// Runs one call: whatever throws becomes an answer and leaves nothing behind.
+  template <class F>
+  void guarded(effects& out, bool answers, F&& call) {
+    out.clear();
+    call_answers = answers;
+    if (durable()) pending = {};
+    owing.clear();
+    usage_ends = false;
+    crowded_out = nullptr;
+    try {
+      call();
+      counters.notifies += out.notifies.size();
+      return;
+    } catch (const std::bad_alloc&) {
+      out.clear();
+      throw;
+    } catch (const std::exception& e) {
+      log(log_level::error, e.what());
+    } catch (...) {
+      log(log_level::error, "a hook threw something that is no exception");
+    }
+    out.clear();
+    if (answers) refuse(out, 500);
+  }
+  bool call_answers = false;  ///< the running call answers a request
+};
+
+}  // namespace presence

@@ -1,0 +1,184 @@
+// Looking in: lists, counts, queries. Nothing here changes anything a peer could notice.
+#include "impl.hpp"
+
+namespace presence {
+
+namespace {
+
+/// A record_filter with its addresses in canonical form.
+struct wanted {
+  explicit wanted(const record_filter& filter) : event{filter.event} {
+    if (!filter.resource.empty()) valid = canonical_aor(filter.resource, resource);
+    if (valid && !filter.watcher.empty()) valid = canonical_aor(filter.watcher, watcher);
+    domain = filter.domain;
+  }
+  bool takes(const event_state& state) const noexcept {
+    return valid && (resource.empty() || state.resource() == resource) &&
+           (event.empty() || state.package->name == event) &&
+           (domain.empty() || iequals(host_of(state.resource()), domain));
+  }
+  bool takes(const subscription& s) const noexcept {
+    return takes(*s.state) && (watcher.empty() || s.watcher->uri() == watcher);
+  }
+  bool valid = true;
+  std::string resource, watcher;
+  std::string_view event, domain;
+};
+
+}  // namespace
+
+// A page position is the number of a state or subscription in its slab, plus one: stable while
+// others come and go. A state's publications are never split over two pages.
+page<publication_row> engine::publications(const record_filter& filter, std::uint64_t from,
+                                           std::size_t limit) const {
+  const impl& e = *impl_;
+  const wanted want{filter};
+  page<publication_row> out;
+  const auto& states = e.table.states();
+  for (std::uint64_t i = from; i < states.end(); ++i) {
+    const auto index = static_cast<slab<event_state>::index>(i);
+    if (!states.live(index) || !want.takes(states[index])) continue;
+    if (!out.records.empty() && out.records.size() + states[index].publications.size() > limit) {
+      out.next = i;
+      break;
+    }
+    for (const auto& p : states[index].publications) {
+      if (p->deadline > e.clock) out.records.push_back(e.row_of(*p));
+    }
+  }
+  return out;
+}
+
+page<subscription_row> engine::subscriptions(const record_filter& filter, std::uint64_t from,
+                                             std::size_t limit) const {
+  const impl& e = *impl_;
+  const wanted want{filter};
+  page<subscription_row> out;
+  const auto& all = e.table.subscriptions();
+  for (std::uint64_t i = from; i < all.end(); ++i) {
+    const auto index = static_cast<slab<subscription>::index>(i);
+    if (!all.live(index) || all[index].lapsed(e.clock) || !want.takes(all[index])) continue;
+    if (out.records.size() == std::max<std::size_t>(limit, 1)) {
+      out.next = i;
+      break;
+    }
+    const subscription& s = all[index];
+    out.records.push_back(e.row_of(s, *s.state, event_id_of(s)));
+    out.records.back().local_cseq = s.local_cseq;  // what was used, not what is reserved
+    out.records.back().version = s.version;
+  }
+  return out;
+}
+
+std::size_t engine::count_publications(const record_filter& filter) const {
+  const impl& e = *impl_;
+  const wanted want{filter};
+  const auto count = [&](const event_state& state) {
+    return static_cast<std::size_t>(std::count_if(state.publications.begin(), state.publications.end(),
+                                                  [&](const auto& p) { return p->deadline > e.clock; }));
+  };
+  std::size_t total = 0;
+  const auto& states = e.table.states();
+  for (slab<event_state>::index i = 0; i < states.end(); ++i)
+    if (states.live(i) && want.takes(states[i])) total += count(states[i]);
+  return total;
+}
+
+std::size_t engine::count_subscriptions(const record_filter& filter) const {
+  const impl& e = *impl_;
+  const wanted want{filter};
+  std::size_t total = 0;
+  const auto& all = e.table.subscriptions();
+  for (slab<subscription>::index i = 0; i < all.end(); ++i)
+    if (all.live(i) && !all[i].lapsed(e.clock) && want.takes(all[i])) ++total;
+  return total;
+}
+
+bool engine::has_subscribers(std::string_view resource, std::string_view event) const {
+  const registered_package* registered = impl_->named(event);
+  std::string canonical;
+  if (registered == nullptr || !canonical_aor(resource, canonical)) return false;
+  const event_state* state = impl_->table.find(canonical, registered->package);
+  if (state == nullptr) return false;
+  return std::any_of(state->watchers.begin(), state->watchers.end(), [&](auto index) {
+    return index != slab<subscription>::none && !impl_->table.subscriptions()[index].lapsed(impl_->clock);
+  });
+}
+
+body engine::current_state(std::string_view resource, std::string_view event, instant now) const {
+  impl& e = *impl_;
+  const registered_package* registered = e.named(event);
+  std::string canonical;
+  if (registered == nullptr || !canonical_aor(resource, canonical)) return {};
+  const event_package& package = registered->package;
+  try {
+    const event_state* state = e.table.find(canonical, package);
+    if (state == nullptr) return package.neutral ? package.neutral(canonical) : body{};
+    const impl::edit leaving;
+    return e.compose(*state, &leaving, std::max(now, e.clock));
+  } catch (const std::bad_alloc&) {
+    throw;
+  } catch (const std::exception& thrown) {
+    e.log(log_level::error, thrown.what());
+    return {};
+  }
+}
+
+bool engine::contains_presence(std::string_view resource, instant now) const {
+  const registered_package* registered = impl_->named("presence");
+  std::string canonical;
+  if (registered == nullptr || !canonical_aor(resource, canonical)) return false;
+  const event_state* state = impl_->table.find(canonical, registered->package);
+  return state != nullptr && std::any_of(state->publications.begin(), state->publications.end(),
+                                         [&](const auto& p) { return p->deadline > now; });
+}
+
+std::optional<std::string> engine::get_sphere(std::string_view resource, instant now) const {
+  impl& e = *impl_;
+  const registered_package* registered = e.named("presence");
+  std::string canonical;
+  if (registered == nullptr || !registered->package.sphere || !canonical_aor(resource, canonical))
+    return std::nullopt;
+  const event_state* state = e.table.find(canonical, registered->package);
+  if (state == nullptr) return std::nullopt;
+  std::vector<published> live;
+  for (const auto& p : state->publications) {
+    if (p->deadline > now)
+      live.push_back({p->etag, p->content, p->parsed.get(), p->sender, p->id, p->since, p->arrival, false});
+  }
+  try {
+    return registered->package.sphere(live, now);
+  } catch (const std::bad_alloc&) {
+    throw;
+  } catch (const std::exception& thrown) {
+    e.log(log_level::error, thrown.what());
+    return std::nullopt;
+  }
+}
+
+engine_stats engine::stats() const {
+  const impl& e = *impl_;
+  engine_stats now = e.counters;
+  now.resources = e.table.states().size();
+  now.publications = e.table.publication_count();
+  now.subscriptions = e.table.linked_subscriptions();
+  now.undecided = e.table.undecided_count();
+  return now;
+}
+
+std::optional<std::string> engine::check() const {
+  const impl& e = *impl_;
+  if (auto wrong = e.table.check()) return wrong;
+  const auto& all = e.table.subscriptions();
+  for (slab<subscription>::index i = 0; i < all.end(); ++i) {
+    if (!all.live(i)) continue;
+    const subscription& s = all[i];
+    if (e.durable() && s.local_cseq > s.cseq_ceiling)
+      return "a CSeq was used that the storage does not know about: " + std::string{s.state->resource()};
+    if (s.owes && !s.in_flight && s.stands != standing::active)
+      return "a watcher is owed a NOTIFY he may not have: " + std::string{s.state->resource()};
+  }
+  return std::nullopt;
+}
+
+}  // namespace presence

@@ -1,0 +1,317 @@
+// Time and persistence: what is due, what a restart finds, what a clean end writes.
+#include "impl.hpp"
+
+namespace presence {
+
+namespace {
+
+constexpr std::size_t page_rows = 500;  // rows read at once at start
+
+}  // namespace
+
+std::optional<instant> engine::impl::next_deadline() const noexcept {
+  auto soonest = table.next_deadline();
+  if (durable() && settings.clean_period > seconds{0} && next_sweep != instant{} && (!soonest || next_sweep < *soonest))
+    soonest = next_sweep;
+  if (!unpaid.empty() && (!soonest || clock < *soonest)) soonest = clock;
+  if (soonest && *soonest < blocked_until) soonest = blocked_until;
+  return soonest;
+}
+
+void engine::impl::advance(instant now, std::size_t budget, effects& out) {
+  if (now < blocked_until) return;
+  if (durable() && settings.clean_period > seconds{0} && now >= next_sweep) {
+    next_sweep = now + settings.clean_period;
+    sweep(now);
+  }
+  struct lapsed_state {
+    event_state* state;
+    lapse due;
+  };
+  // taken out of the wheels while planned; put back if the change cannot be stored
+  struct slice {
+    state_table& table;
+    std::vector<lapsed_state> states;
+    std::vector<publication*> publications;
+    std::vector<subscription*> subscriptions;
+    std::vector<undecided*> undecideds;
+    bool kept = false;
+    ~slice() {
+      if (kept) return;
+      for (auto* p : publications) table.publication_timers().insert(*p);
+      for (auto* s : subscriptions) table.subscription_timers().insert(*s);
+      for (auto* u : undecideds) table.undecided_timers().insert(*u);
+    }
+  } taken{table, {}, {}, {}, {}};
+  const auto spent = [&] {
+    return taken.publications.size() + taken.subscriptions.size() + taken.undecideds.size() >= budget;
+  };
+
+  std::size_t looks = budget;  // at deadlines that were moved since
+  while (!spent()) {
+    publication* p = table.publication_timers().take_due(now, looks);
+    if (p == nullptr) break;
+    taken.publications.push_back(p);
+    event_state& state = *p->state;
+    for (const auto& other : state.publications) {  // many at one instant: one NOTIFY (PUB-EXP-3)
+      if (other.get() == p || other->deadline > now) continue;
+      timer_wheel<publication>::remove(*other);
+      taken.publications.push_back(other.get());
+    }
+    const std::size_t planned = out.notifies.size(), owed = owing.size();
+    const std::size_t rows_ended = pending.ended_publications.size(), rows_reserved = pending.reservations.size();
+    try {
+      lapse due = plan_lapse(state, now);
+      if (due.changed) plan_fan_out(state, due.after, {}, nullptr, now, out);
+      taken.states.push_back({&state, std::move(due)});
+    } catch (const std::bad_alloc&) {
+      throw;
+    } catch (...) {  // a package that cannot compose does not stop the clock for others
+      log(log_level::error, "a package cannot compose what is left of a state");
+      out.notifies.resize(planned);
+      owing.resize(owed);
+      pending.ended_publications.resize(rows_ended);
+      pending.reservations.resize(rows_reserved);
+      while (!taken.publications.empty() && taken.publications.back()->state == &state) {
+        table.publication_timers().insert(*taken.publications.back(), now + settings.retry_after);
+        taken.publications.pop_back();
+      }
+    }
+  }
+  while (!spent()) {
+    subscription* s = table.subscription_timers().take_due(now, looks);
+    if (s == nullptr) break;
+    taken.subscriptions.push_back(s);
+    plan_unanswered(*s, now);
+    plan_end(*s, end_reason::timeout, {}, out);  // no body: nothing is owed to who let it lapse (N07)
+  }
+  while (!spent()) {
+    undecided* u = table.undecided_timers().take_due(now, looks);
+    if (u == nullptr) break;
+    taken.undecideds.push_back(u);
+    plan_decided(*u->state, *u->watcher);
+  }
+  std::vector<event_state*> touched;
+  touched.reserve(taken.states.size() + taken.subscriptions.size() + taken.undecideds.size());
+  const auto debts = unpaid;
+  plan_unpaid(now, out);
+  if (!store(out, now)) {
+    unpaid = debts;
+    return;
+  }
+
+  taken.kept = true;
+  commit_notifies(out);
+  for (auto& [state, due] : taken.states) {
+    commit_lapse(*state, due, now);
+    touched.push_back(state);
+  }
+  for (subscription* s : taken.subscriptions) {
+    ++counters.expired_subscriptions;
+    touched.push_back(s->state);
+    commit_end(*s, false, now);
+  }
+  for (undecided* u : taken.undecideds) {
+    touched.push_back(u->state);
+    table.erase(*u);
+  }
+  std::sort(touched.begin(), touched.end());
+  touched.erase(std::unique(touched.begin(), touched.end()), touched.end());
+  for (event_state* state : touched) table.release_if_idle(*state);
+  const auto next = table.next_deadline();
+  out.more = next && *next <= now;
+}
+
+void engine::impl::plan_unpaid(instant now, effects& out) {
+  const std::size_t planned = out.notifies.size();
+  for (const notify_id& id : std::exchange(unpaid, {})) {
+    subscription* s = table.find(id);
+    if (s == nullptr || !s->owes || s->in_flight || !s->lasts(now)) continue;
+    const auto told = [&](const notify& n) { return n.id.slot == id.slot && n.id.generation == id.generation; };
+    if (std::any_of(out.notifies.begin(), out.notifies.begin() + static_cast<std::ptrdiff_t>(planned), told)) continue;
+    try {
+      const edit without_lapsed;
+      const body real = compose(*s->state, &without_lapsed, now);
+      const notify& n = plan_notify(*s, content_for(*s, *s->state, real, false), now, out);
+      plan_reservation(*s, n.cseq);
+    } catch (const std::bad_alloc&) {
+      throw;
+    } catch (...) {  // the debt stays: the next change or refresh pays it
+      log(log_level::error, "a package cannot compose what a watcher is owed");
+    }
+  }
+}
+
+void engine::impl::sweep(instant now) {
+  if (packages.empty()) return;  // whose rows they are is not known yet (L05)
+  std::vector<std::string> known;
+  for (const auto& p : packages) known.push_back(p->package.name);
+  ++counters.storage_calls;
+  const auto swept = rows->sweep(now, known);
+  if (swept) return;
+  ++counters.storage_faults;
+  log(log_level::warning, swept.error().text);
+}
+
+std::unique_ptr<publication> engine::impl::publication_of(publication_row row, const event_package& package) {
+  auto p = std::make_unique<publication>();
+  p->etag = std::move(row.etag);
+  p->id = row.id != 0 ? row.id : last_id + 1;
+  p->deadline = row.expires;
+  p->sender = std::move(row.sender);
+  p->since = row.since;
+  p->arrival = static_cast<std::uint64_t>(std::max<milliseconds::rep>(row.since.time_since_epoch().count(), 0)) << 16;
+  last_arrival = std::max(last_arrival, p->arrival);
+  if (package.check_publish && row.content) {
+    auto checked = package.check_publish({row.resource, row.content, p->sender, settings.limits});
+    if (checked) {
+      p->parsed = *std::move(checked);
+    } else {  // one document that cannot be read must not hide the others
+      log(log_level::warning, "a stored document cannot be read and is left out of " + row.resource);
+    }
+  }
+  p->content = std::move(row.content);
+  last_id = std::max(last_id, p->id);
+  return p;
+}
+
+bool engine::impl::reload(std::string_view resource, const event_package& package, instant now, effects& out) {
+  event_state* state = table.find(resource, package);
+  if (!durable()) {
+    if (state != nullptr) state->current = {};
+    return true;
+  }
+  std::vector<publication_row> found;
+  for (cursor at; !at.done;) {
+    ++counters.storage_calls;
+    if (auto read = rows->publications({package.name, resource}, at, page_rows, found); !read) {
+      ++counters.storage_faults;
+      log(log_level::error, read.error().text);
+      out.storage_failed = true;
+      blocked_until = now + settings.retry_after;
+      return false;
+    }
+  }
+  if (state == nullptr && found.empty()) return true;
+  std::vector<std::unique_ptr<publication>> read;
+  for (publication_row& row : found) read.push_back(publication_of(std::move(row), package));
+  state = &table.obtain(resource, package);
+  state->publications.reserve(read.size());
+  while (!state->publications.empty()) table.erase(*state->publications.back());
+  for (auto& p : read) table.insert(*state, std::move(p));
+  state->current = {};
+  table.release_if_idle(*state);
+  return true;
+}
+
+void engine::impl::forget(const event_package& package) noexcept {
+  auto& subscriptions = table.subscriptions();
+  for (slab<subscription>::index i = 0; i < subscriptions.end(); ++i) {
+    if (subscriptions.live(i) && subscriptions[i].state->package == &package) table.erase(subscriptions[i]);
+  }
+  auto& states = table.states();
+  for (slab<event_state>::index i = 0; i < states.end(); ++i) {
+    if (!states.live(i) || states[i].package != &package) continue;
+    drop_contents(states[i]);
+    table.release_if_idle(states[i]);
+  }
+}
+
+void engine::impl::drop_contents(event_state& state) noexcept {
+  while (!state.publications.empty()) table.erase(*state.publications.back());
+  while (state.undecideds && !state.undecideds->empty()) table.erase(state.undecideds->begin()->second);
+}
+
+result<void, std::string> engine::impl::restore(const registered_package& registered, instant now) {
+  const event_package& package = registered.package;
+  const row_filter wanted{.event = package.name};
+  const auto failed = [&](const storage_error& e) {
+    ++counters.storage_faults;
+    return unexpected{"the storage cannot be read: " + e.text};
+  };
+
+  std::vector<publication_row> publications;
+  for (cursor at; !at.done; publications.clear()) {
+    ++counters.storage_calls;
+    if (auto read = rows->publications(wanted, at, page_rows, publications); !read) return failed(read.error());
+    for (publication_row& row : publications) {
+      const std::string resource = row.resource;
+      auto p = publication_of(std::move(row), package);
+      table.insert(table.obtain(resource, package), std::move(p));
+    }
+  }
+
+  std::vector<subscription_row> subscriptions;
+  for (cursor at; !at.done; subscriptions.clear()) {
+    ++counters.storage_calls;
+    if (auto read = rows->subscriptions(wanted, at, page_rows, subscriptions); !read) return failed(read.error());
+    for (subscription_row& row : subscriptions) {
+      if (row.state == subscription_state::terminated) continue;  // another server's; nothing is owed to it
+      event_state& state = table.obtain(row.resource, package);
+      if (!canonical_aor(row.dialog.watcher(), watcher_text)) watcher_text = row.dialog.watcher();
+      watcher_account& account = table.obtain_watcher(watcher_text);
+      subscription& s = table.make_subscription();
+      s.state = &state;
+      s.dialog = std::move(row.dialog);
+      s.deadline = row.expires;
+      s.local_cseq = s.cseq_ceiling = row.local_cseq;
+      s.remote_cseq = row.remote_cseq;
+      s.version = row.version;
+      s.since = row.since == instant{} ? now : row.since;
+      s.stands = row.polite_block                              ? standing::polite
+                 : row.state == subscription_state::pending    ? standing::pending
+                                                               : standing::active;
+      table.reserve(state);
+      subscription* sibling = nullptr;
+      table.each_usage(s.dialog.call_id(), s.dialog.remote_tag(), [&](subscription& u) {
+        if (u.dialog.local_tag() == s.dialog.local_tag()) sibling = &u;
+        return sibling == nullptr;
+      });
+      table.link(s, state, account);
+      if (sibling != nullptr) table.share_numbers(*sibling, s);
+      if (s.stands == standing::pending) pending_began(table.obtain_undecided(state, account, s.since));
+    }
+  }
+
+  std::vector<watcher_row> watchers;
+  for (cursor at; !at.done; watchers.clear()) {
+    ++counters.storage_calls;
+    if (auto read = rows->watchers(wanted, at, page_rows, watchers); !read) return failed(read.error());
+    for (const watcher_row& row : watchers) {
+      if (row.status != watcher_status::pending && row.status != watcher_status::waiting) continue;
+      event_state& state = table.obtain(row.resource, package);
+      undecided& u = table.obtain_undecided(state, table.obtain_watcher(row.watcher), row.since);
+      if (u.pending == 0) table.set_waiting(u, row.since + settings.waiting_limit);
+    }
+  }
+  return {};
+}
+
+result<void, std::string> engine::impl::flush() try {
+  if (!durable()) return {};
+  auto& all = table.subscriptions();
+  const auto used = [](const subscription& s) { return s.shared != nullptr ? s.shared->local_cseq : s.local_cseq; };
+  call_answers = false;
+  for (slab<subscription>::index i = 0; i < all.end();) {
+    pending = {};
+    const auto first = i;
+    for (; i < all.end() && pending.reservations.size() < page_rows; ++i) {
+      if (!all.live(i)) continue;
+      const bool versioned = all[i].state->package->tailor != nullptr;
+      if (versioned || all[i].cseq_ceiling > used(all[i]))
+        pending.reservations.push_back({key_of(all[i]), used(all[i]), all[i].version});
+    }
+    effects out;
+    if (!store(out, clock)) return unexpected{std::string{"the storage failed: see the log"}};
+    for (auto k = first; k < i; ++k)
+      if (all.live(k)) all[k].cseq_ceiling = used(all[k]);
+  }
+  pending = {};
+  return {};
+} catch (const std::bad_alloc&) {
+  throw;
+} catch (...) {
+  return unexpected{std::string{"the storage threw"}};
+}
+
+}  // namespace presence

@@ -1,0 +1,219 @@
+// NOTIFYs: what a watcher gets to see, who is told of a change, and what an answer means.
+#include "impl.hpp"
+
+namespace presence {
+
+namespace {
+
+/// A watcher who has nothing left to live for gets only his last NOTIFY (M04).
+bool hears_of_changes(const subscription& s, instant now) noexcept {
+  return s.stands == standing::active && s.lasts(now);
+}
+
+}  // namespace
+
+body engine::impl::content_for(const subscription& s, const event_state& state, const body& real,
+                               bool full) const {
+  if (s.stands == standing::pending) return {};  // nothing that depends on real state (PRS-6.7-3)
+  const event_package& package = *state.package;
+  body seen = real;
+  if (s.stands == standing::polite) {
+    // from the same generator as the document of somebody who published nothing (SEC-LEAK-2)
+    seen = package.neutral ? package.neutral(state.resource()) : body{};
+  }
+  if (!seen) return seen;
+  const watcher_view view{state.resource(), s.dialog, s.version, full};
+  if (package.req_auth && package.authorize_body && s.stands == standing::active) {
+    const auto rules = package.rules_document ? package.rules_document(state.resource()) : std::nullopt;
+    seen = package.authorize_body(seen, view, rules ? &*rules : nullptr);
+    if (!seen) return seen;
+  }
+  if (package.tailor) {
+    if (auto tailored = package.tailor(seen, view)) return *std::move(tailored);
+  }
+  return seen;
+}
+
+std::uint32_t engine::impl::next_cseq(const subscription& s) const noexcept {
+  if (s.shared == nullptr) return s.local_cseq + 1;
+  return ++s.shared->local_cseq;  // a dialog's usages draw from one counter; a gap is legal
+}
+
+notify& engine::impl::plan_notify(const subscription& s, body content, instant now, effects& out) {
+  notify& n = out.notifies.emplace_back();
+  n.cseq = next_cseq(s);
+  n.id = table.id_of(s, n.cseq);
+  n.dialog = s.dialog;
+  n.state = s.stands == standing::pending ? subscription_state::pending : subscription_state::active;
+  n.expires = static_cast<std::uint32_t>(whole_seconds(now, s.deadline).count());
+  n.content = std::move(content);
+  return n;
+}
+
+void engine::impl::plan_reservation(subscription& s, std::uint32_t cseq) {
+  if (!durable()) return;
+  const auto reserve = [&](subscription& u) {
+    if (cseq > u.cseq_ceiling)
+      pending.reservations.push_back({key_of(u), reserved_to(cseq), u.version + settings.cseq_block});
+    return true;
+  };
+  if (s.shared == nullptr) {
+    reserve(s);
+    return;
+  }
+  each_usage(s, reserve);  // any usage may be the one that is left after a crash
+}
+
+void engine::impl::commit_reservation(subscription& s, std::uint32_t cseq) noexcept {
+  const auto reserve = [&](subscription& u) {
+    if (cseq > u.cseq_ceiling) u.cseq_ceiling = reserved_to(cseq);
+    return true;
+  };
+  reserve(s);
+  if (s.shared != nullptr) each_usage(s, reserve);
+}
+
+void engine::impl::plan_changed(const subscription& s, std::uint32_t cseq) {
+  if (!durable()) return;
+  subscription_row row = row_of(s, *s.state, event_id_of(s));
+  if (cseq > s.cseq_ceiling) {
+    row.version += reserved_to(cseq) - row.local_cseq;
+    row.local_cseq = reserved_to(cseq);
+  }
+  pending.changed_subscriptions.push_back(std::move(row));
+}
+
+notify& engine::impl::plan_end(subscription& s, end_reason reason, body content, effects& out) {
+  notify& n = out.notifies.emplace_back();
+  n.cseq = next_cseq(s);
+  n.id = table.id_of(s, n.cseq);
+  n.dialog = s.dialog;
+  n.state = subscription_state::terminated;
+  n.reason = reason;
+  n.content = std::move(content);
+  if (durable()) pending.ended_subscriptions.push_back(key_of(s));
+  if (s.shared != nullptr) {
+    plan_reservation(s, n.cseq);
+    usage_ends = true;
+  }
+  return n;
+}
+
+void engine::impl::plan_fan_out(event_state& state, const body& now_is, std::string_view sender,
+                                const subscription* except, instant now, effects& out) {
+  const auto& watchers = state.watchers;
+  const std::size_t count = watchers.size();
+  const bool shared_view = !state.package->tailor && !state.package->authorize_body;
+  constexpr std::size_t ahead = 8;
+  for (std::size_t i = 0; i < count; ++i) {
+    if (i + ahead < count && watchers[i + ahead] != slab<subscription>::none)
+      table.subscriptions().prefetch(watchers[i + ahead]);
+    if (i + ahead / 2 < count && watchers[i + ahead / 2] != slab<subscription>::none)
+      table.subscriptions()[watchers[i + ahead / 2]].dialog.prefetch();
+    if (watchers[i] == slab<subscription>::none) continue;
+    subscription& s = table.subscriptions()[watchers[i]];
+    if (!hears_of_changes(s, now) || &s == except) continue;
+    if (!sender.empty() && s.dialog.remote_target() == sender) continue;  // P03
+    if (s.in_flight) {  // the latest state follows when the answer is in (HOST-12)
+      owing.push_back(&s);
+      continue;
+    }
+    const notify& n = plan_notify(s, shared_view ? now_is : content_for(s, state, now_is, false), now, out);
+    plan_reservation(s, n.cseq);
+  }
+}
+
+bool engine::impl::store(effects& out, instant now) {
+  if (!durable() || pending.empty()) return true;
+  if (usage_ends) {  // usages of one dialog reserve for each other, and may end together
+    const auto& ended = pending.ended_subscriptions;
+    std::erase_if(pending.reservations, [&](const number_reservation& r) {
+      return std::find(ended.begin(), ended.end(), r.key) != ended.end();
+    });
+  }
+  const auto apply = [&](const change& what) {
+    ++counters.storage_calls;
+    return rows->apply(what);
+  };
+  auto stored = apply(pending);
+  if (!stored && stored.error().fault == storage_fault::conflict && !pending.reservations.empty()) {
+    // a row that vanished behind the engine needs no number and must not stop the others
+    const auto reservations = std::exchange(pending.reservations, {});
+    stored = {};
+    for (const number_reservation& r : reservations) {
+      change one;
+      one.reservations.push_back(r);
+      stored = apply(one);
+      if (!stored && stored.error().fault != storage_fault::conflict) break;
+      stored = {};
+    }
+    if (stored && !pending.empty()) stored = apply(pending);
+  }
+  if (stored) return true;
+  ++counters.storage_faults;
+  log(log_level::error, stored.error().text);
+  const bool answers = call_answers;
+  out.clear();
+  out.storage_failed = true;
+  // a row that is not as expected says nothing about the others
+  if (stored.error().fault != storage_fault::conflict || !answers) blocked_until = now + settings.retry_after;
+  if (answers) refuse_later(out);
+  return false;
+}
+
+void engine::impl::commit_notifies(const effects& out) noexcept {
+  for (const notify& n : out.notifies) {
+    subscription* s = table.find(n.id);
+    if (s == nullptr) continue;
+    commit_reservation(*s, n.cseq);
+    if (n.state == subscription_state::terminated) continue;
+    s->local_cseq = n.cseq;
+    if (n.content) ++s->version;
+    s->in_flight = true;
+    s->owes = false;
+  }
+  for (subscription* s : owing) {
+    s->owes = true;
+    ++counters.coalesced;
+  }
+}
+
+void engine::impl::report(const notify_report& outcome, instant now, effects& out) {
+  const auto meaning = outcome_of(outcome.status, settings.timeout_rm_subs);
+  subscription* s = table.find(outcome.id);
+  // only the answer to the newest NOTIFY tells how the dialog is now (K-NOT-58)
+  if (s == nullptr || meaning == notify_outcome::provisional || outcome.id.cseq != s->local_cseq) return;
+  event_state& state = *s->state;
+  s->in_flight = false;
+  if (meaning == notify_outcome::ended) {
+    if (durable()) pending.ended_subscriptions.push_back(key_of(*s));
+    plan_unanswered(*s, now);
+    if (!store(out, now)) return;  // the next NOTIFY will be answered likewise
+    ++counters.failed_notifies;
+    commit_end(*s, false, now);
+    table.release_if_idle(state);
+    return;
+  }
+  if (!s->owes || !s->lasts(now)) return;
+  struct debt {  // until it is paid: advance() tries again
+    engine::impl& e;
+    notify_id id;
+    bool paid = false;
+    ~debt() {
+      const auto same = [this](const notify_id& other) { return other == id; };
+      if (!paid && std::none_of(e.unpaid.begin(), e.unpaid.end(), same)) e.unpaid.push_back(id);
+    }
+  } owed{*this, table.id_of(*s, 0)};
+  unpaid.reserve(unpaid.size() + 1);
+  const lapse due = plan_lapse(state, now);
+  const notify& n = plan_notify(*s, content_for(*s, state, due.after, false), now, out);
+  plan_reservation(*s, n.cseq);
+  if (due.changed) plan_fan_out(state, due.after, {}, s, now, out);
+  if (store(out, now)) {
+    commit_notifies(out);
+    commit_lapse(state, due, now);
+    owed.paid = true;
+  }
+}
+
+}  // namespace presence

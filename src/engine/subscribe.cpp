@@ -1,0 +1,447 @@
+// SUBSCRIBE: RFC 6665 section 4.2.1; and what a changed authorization does to live subscriptions.
+#include "impl.hpp"
+
+namespace presence {
+
+subscription_key engine::impl::key_of(const subscription& s) {
+  return {std::string{s.dialog.call_id()}, std::string{s.dialog.local_tag()}, std::string{s.dialog.remote_tag()},
+          s.state->package->name, std::string{event_id_of(s)}};
+}
+
+subscription_row engine::impl::row_of(const subscription& s, const event_state& state,
+                                      std::string_view event_id) const {
+  return {.resource = std::string{state.resource()},
+          .event = state.package->name,
+          .event_id = std::string{event_id},
+          .dialog = s.dialog,
+          .state = s.stands == standing::pending ? subscription_state::pending : subscription_state::active,
+          .polite_block = s.stands == standing::polite,
+          .local_cseq = std::max(s.cseq_ceiling, s.local_cseq),
+          .remote_cseq = s.remote_cseq,
+          // no more documents than NOTIFYs can be sent before the next write
+          .version = s.version + (std::max(s.cseq_ceiling, s.local_cseq) - s.local_cseq),
+          .since = s.since,
+          .expires = s.deadline};
+}
+
+sub_handling engine::impl::ask(const event_package& package, std::string_view resource, const identity& who,
+                               instant now) const {
+  if (!package.req_auth || settings.force_active) return sub_handling::allow;
+  const auto rules = package.rules_document ? package.rules_document(resource) : std::nullopt;
+  return package.authorize({resource, package.name, who, rules ? &*rules : nullptr, now});
+}
+
+bool engine::impl::admit_dialog(const subscribe_request& request, effects& out) const {
+  const limits& most = settings.limits;
+  const auto bad = [&](std::string_view reason) {
+    refuse(out, 400, reason);
+    return false;
+  };
+  if (request.call_id.size() > most.token_bytes || !is_call_id(request.call_id))
+    return bad(request.call_id.empty() ? "Missing Call-ID" : "Bad Call-ID");
+  if (request.from_tag.size() > most.token_bytes || !is_token(request.from_tag))
+    return bad(request.from_tag.empty() ? "Missing From Tag" : "Bad From Tag");
+  if (!request.to_tag.empty() && (request.to_tag.size() > most.token_bytes || !is_token(request.to_tag)))
+    return bad("Bad To Tag");
+  if (!request.cseq || *request.cseq > 0x7fffffff) return bad(request.cseq ? "Bad CSeq" : "Missing CSeq");
+  if (request.from_uri.size() > most.uri_bytes || !parse_uri(request.from_uri)) return bad("Bad From");
+  if (!request.to_uri.empty() && (request.to_uri.size() > most.uri_bytes || !parse_uri(request.to_uri)))
+    return bad("Bad To");
+  if (request.contact.empty()) return bad("Missing Contact");
+  const auto target = request.contact.size() > most.uri_bytes ? std::nullopt : parse_uri(request.contact);
+  if (!target || !target->headers.empty() || !(iequals(target->scheme, "sip") || iequals(target->scheme, "sips")))
+    return bad("Bad Contact");
+  if (!request.local_contact.empty() &&
+      (request.local_contact.size() > most.uri_bytes || !parse_uri(request.local_contact)))
+    return bad("Bad Local Contact");
+  if (!admit_text(request.record_route, most.header_bytes, "Bad Record-Route", out) ||
+      !admit_text(request.user_agent, most.header_bytes, "Bad User-Agent", out) ||
+      !admit_text(request.supported, most.header_bytes, "Bad Supported", out) ||
+      !admit_text(request.cookie, most.header_bytes, "Bad Cookie", out) ||
+      !admit_text(request.accept.value_or(""), most.header_bytes, "Bad Accept", out))
+    return false;
+  std::size_t routes = 0;
+  const bool readable = for_each_item(request.record_route, [&](std::string_view route) {
+    const auto open = route.find('<'), close = route.find('>');
+    if (++routes > most.route_entries || open == std::string_view::npos || close == std::string_view::npos || close < open)
+      return false;
+    const std::string_view behind = route.substr(close + 1);
+    const auto uri = parse_uri(route.substr(open + 1, close - open - 1));
+    return uri && uri->headers.empty() && (behind.empty() || behind.front() == ';') &&
+           behind.find_first_of("<>") == std::string_view::npos;
+  });
+  return readable || bad("Bad Record-Route");
+}
+
+bool engine::impl::admit_accept(const subscribe_request& request, const event_package& package,
+                                effects& out) const {
+  if (!request.accept || package.content_types.empty()) return true;
+  // what a NOTIFY carries is the package's default type
+  const std::span<const std::string> produced{package.content_types.data(), 1};
+  const accept_choice choice = choose_type(*request.accept, produced, settings.limits.accept_entries);
+  if (choice.malformed) {
+    refuse(out, 400, "Bad Accept");
+    return false;
+  }
+  if (choice.index) return true;
+  refuse(out, 406);
+  return false;
+}
+
+dialog engine::impl::make_dialog(const subscribe_request& request, const event_state& state,
+                                 std::string_view event_id, const subscription* sibling) {
+  std::string event = state.package->name;
+  if (!event_id.empty()) (event += ";id=") += event_id;
+  std::string made;
+  std::string_view contact = settings.server_address.empty() ? request.local_contact : settings.server_address;
+  if (contact.empty()) contact = (made = "sip:") += host_of(state.resource());
+  if (sibling != nullptr) {
+    dialog_fields fields = sibling->dialog.fields();  // its target is already the request's
+    fields.event = event;
+    fields.headers = state.package->notify_headers;
+    return dialog{fields};
+  }
+  tag_text = settings.to_tag_pref;
+  tag_text.resize(tag_text.size() + 18);
+  random_token(random, std::span<char>{tag_text}.last(18));
+  return dialog{{.call_id = request.call_id,
+                 .local_tag = tag_text,
+                 .remote_tag = request.from_tag,
+                 .local_uri = request.to_uri.empty() ? std::string_view{state.resource()} : request.to_uri,
+                 .remote_uri = request.from_uri,
+                 .remote_target = request.contact,
+                 .route_set = request.record_route,
+                 .local_contact = contact,
+                 .event = event,
+                 .watcher = watcher_text,
+                 .cookie = request.cookie,
+                 .user_agent = request.user_agent,
+                 .headers = state.package->notify_headers,
+                 .secure = request.secure,
+                 .proven = !request.who.uri.empty()}};
+}
+
+bool engine::impl::is_same_watcher(const subscribe_request& request, const subscription& s) const {
+  const std::string_view watcher = s.dialog.watcher();
+  if (!request.who.uri.empty() && (watcher_text == watcher || is_one_of(request.who, watcher))) return true;
+  if (s.dialog.proven()) return false;
+  std::string from;
+  return canonical_aor(request.from_uri, from) && from == watcher;
+}
+
+void engine::impl::retarget(subscription& s, const subscribe_request& request, retargeting& trial) {
+  const dialog_fields fields = s.dialog.fields();
+  const std::string_view local_contact =
+      settings.server_address.empty() && !request.local_contact.empty() ? request.local_contact : fields.local_contact;
+  if (fields.remote_target == request.contact && fields.local_contact == local_contact &&
+      fields.cookie == request.cookie && fields.user_agent == request.user_agent && fields.secure == request.secure)
+    return;  // the same as before: the block is shared on
+  const auto renew = [&](subscription& u) {
+    dialog_fields renewed = u.dialog.fields();  // the route set stays (RFC 3261 section 12.2)
+    renewed.remote_target = request.contact;
+    renewed.local_contact = local_contact;
+    renewed.cookie = request.cookie;
+    renewed.user_agent = request.user_agent;
+    renewed.secure = request.secure;
+    trial.before.emplace_back(&u, u.dialog);
+    u.dialog = dialog{renewed};
+    return true;
+  };
+  if (s.shared == nullptr) {
+    renew(s);
+  } else {
+    each_usage(s, renew);  // Call-ID and tags stay, so the order of the table does
+  }
+}
+
+identity engine::impl::identity_of(const subscription& s) {
+  if (!s.dialog.proven()) return {};
+  return {.uri = s.watcher->uri(), .method = "subscription"};
+}
+
+void engine::impl::subscribe(const subscribe_request& request, instant now, effects& out) {
+  const auto sought = table.look_up(request.call_id, request.from_tag);
+  if (!admit_sender(request.who, out) || !admit_extensions(request.require, out) ||
+      !admit_content(request.content, out) || !admit_expires(request.expires, out))
+    return;
+  const bool in_dialog = !request.to_tag.empty();
+  if (!in_dialog && !admit_resource(request.resource, out)) return;
+  event_value event;
+  const registered_package* registered = admit_event(request.event, event, &event_package::subscribable, out);
+  table.prefetch(sought);
+  if (registered == nullptr || !admit_dialog(request, out)) return;
+  const event_package& package = registered->package;
+  const std::string_view event_id = event.id.value_or("");
+  const std::string_view proven = request.who.uri.empty() ? request.from_uri : request.who.uri;
+  if (!canonical_aor(proven, watcher_text)) return refuse(out, 400, "Bad Identity");
+
+  // the dialog, and the subscription in it
+  subscription* sibling = nullptr;  // any usage of the same dialog
+  subscription* s = nullptr;
+  std::size_t usages = 0;
+  table.each_usage(sought, [&](subscription& u) {
+    ++usages;
+    const bool same_dialog = in_dialog ? u.dialog.local_tag() == request.to_tag
+                                       : u.remote_cseq == *request.cseq && u.state->resource() == resource_text &&
+                                             is_same_watcher(request, u);
+    if (!same_dialog || u.lapsed(now)) return true;
+    if (in_dialog) sibling = &u;
+    // out of dialog: the same SUBSCRIBE once more gets the same dialog, not a second one (S20)
+    if (u.state->package == &package && event_id_of(u) == event_id) s = &u;
+    return true;
+  });
+  if (in_dialog) {
+    if (sibling == nullptr) return refuse(out, 481);
+    const std::uint32_t last = sibling->shared != nullptr ? sibling->shared->remote_cseq : sibling->remote_cseq;
+    if (std::uint64_t{*request.cseq} + settings.cseq_offset <= last) return refuse(out, 500, "Stale CSeq");
+    if (s == nullptr && !settings.new_usage_in_dialog) return refuse(out, 481);
+    if (!is_same_watcher(request, *sibling)) return refuse(out, 403);
+    resource_text = sibling->state->resource();
+    watcher_text = sibling->watcher->uri();
+  }
+
+  if (!in_dialog && request.expires.value() == seconds{0}) s = nullptr;  // a fetch is a fetch
+  if (s == nullptr && settings.server_address.empty() && request.local_contact.empty() && host_of(resource_text).empty()) {
+    log(log_level::error, "no server_address and no local contact to put into Contact");
+    return refuse(out, 500);
+  }
+
+  // may he, and can he be served
+  const sub_handling handling = ask(package, resource_text, request.who, now);
+  const subscribe_facts facts{.in_dialog = in_dialog && s != nullptr,
+                              .known = s != nullptr,
+                              .asked = request.expires.value(),
+                              .handling = handling};
+  const expiry_bounds bounds = bounds_of(package);
+  const subscribe_decision decision = decide(facts, bounds);
+  const auto* refused = std::get_if<subscribing::refused>(&decision);
+  if (refused != nullptr && refused->status == 403) {
+    refuse(out, 403);
+    if (s != nullptr && in_dialog) end_decided(*s, end_reason::rejected, now, out);
+    return;
+  }
+  if (!admit_accept(request, package, out)) return;
+  if (package.check_subscribe) {
+    const auto checked = package.check_subscribe({resource_text, request, s != nullptr});
+    if (!checked) return refuse(out, checked.error());
+  } else if (!request.content.bytes.empty() && !request.content.optional) {
+    return refuse(out, 415);  // no filters yet: not silently ignored (FLT-11)
+  }
+  if (refused != nullptr) {
+    refuse(out, refused->status);
+    if (refused->status == 423) out.answer.min_expires = static_cast<std::uint32_t>(bounds.shortest.count());
+    return;
+  }
+  seconds lifetime{0};
+  if (const auto* created = std::get_if<subscribing::created>(&decision)) lifetime = created->lifetime;
+  if (const auto* refreshed = std::get_if<subscribing::refreshed>(&decision)) lifetime = refreshed->lifetime;
+
+  out.answer.status = settings.subs_respond_200 ? 200 : 202;
+  out.answer.reason = reason_phrase(out.answer.status);
+  out.answer.expires = static_cast<std::uint32_t>(lifetime.count());
+  out.answer.allow_events = event_list;
+  if (s != nullptr && lifetime == seconds{0}) return unsubscribe(*s, request, handling, now, out);
+  if (s != nullptr) return refresh(*s, request, handling, lifetime, now, out);
+
+  if (lifetime != seconds{0}) {
+    const watcher_account* account = table.find_watcher(watcher_text);
+    const event_state* state = table.find(resource_text, package);
+    const limits& most = settings.limits;
+    if (usages >= most.usages_per_dialog || table.linked_subscriptions() >= most.subscriptions ||
+        (account != nullptr && account->subscriptions >= most.subscriptions_per_watcher) ||
+        (state != nullptr && state->watcher_count() >= most.subscriptions_per_resource))
+      return refuse_later(out, "Too Many Subscriptions");
+  }
+  begin(request, package, event_id, sibling, standing_of(handling), lifetime, now, out);
+}
+
+void engine::impl::begin(const subscribe_request& request, const event_package& package,
+                         std::string_view event_id, subscription* sibling, standing stands, seconds lifetime,
+                         instant now, effects& out) {
+  // plan; what is made here goes again unless it is committed
+  struct planned {
+    engine::impl& e;
+    event_state& state;
+    watcher_account& account;
+    undecided* waits = nullptr;
+    subscription* made = nullptr;
+    ~planned() {
+      if (made != nullptr) e.table.discard(*made);
+      if (waits != nullptr) e.settle(*waits);
+      --account.users;
+      e.table.release_if_unused(account);
+      e.table.release_if_idle(state);
+    }
+  };
+  event_state& state = table.obtain(resource_text, package);
+  watcher_account* account = nullptr;
+  try {
+    account = &table.obtain_watcher(watcher_text);
+  } catch (...) {
+    table.release_if_idle(state);
+    throw;
+  }
+  planned plan{*this, state, *account};
+  ++account->users;  // while it is planned
+  retargeting target;
+  if (sibling != nullptr) {
+    target.before.reserve(1);
+    retarget(*sibling, request, target);
+  }
+  plan.made = &table.make_subscription();
+  subscription& s = *plan.made;
+  s.state = &state;
+  s.watcher = account;
+  s.dialog = make_dialog(request, state, event_id, sibling);
+  s.deadline = now + lifetime;
+  s.since = now;
+  s.stands = stands;
+  s.remote_cseq = *request.cseq;
+  if (sibling != nullptr) table.share_numbers(*sibling, s);  // one dialog, one sequence of CSeqs
+  if (stands == standing::pending) plan.waits = &plan_undecided(state, *account, now);
+  if (lifetime == seconds{0}) plan_unanswered(s, now);
+  table.reserve(state);
+
+  const lapse due = plan_lapse(state, now);
+  notify& n = plan_notify(s, content_for(s, state, due.after, true), now, out);
+  out.answer.dialog = s.dialog;
+  if (lifetime == seconds{0}) {  // a fetch: the NOTIFY says it all
+    n.id = {};
+    n.state = subscription_state::terminated;
+    n.reason = end_reason::timeout;
+    n.expires = 0;
+  } else if (durable()) {
+    s.cseq_ceiling = reserved_to(n.cseq);
+    pending.new_subscriptions.push_back(row_of(s, state, event_id));
+  }
+  undecided* const waited = stands == standing::pending ? nullptr : table.find_undecided(state, *account);
+  const bool waits_no_more = waited != nullptr && waited->pending == 0;
+  if (waits_no_more) plan_decided(state, *account);
+  if (due.changed) plan_fan_out(state, due.after, {}, &s, now, out);
+  if (sibling != nullptr) {
+    each_usage(*sibling, [&](subscription& u) {
+      plan_changed(u, s.shared->local_cseq);
+      if (durable()) pending.changed_subscriptions.back().remote_cseq = *request.cseq;
+      return true;
+    });
+  }
+  if (!store(out, now)) return;
+
+  // commit
+  target.kept = true;
+  if (sibling != nullptr) {
+    s.shared->remote_cseq = *request.cseq;
+    commit_reservation(*sibling, s.shared->local_cseq);
+  }
+  commit_crowded_out();
+  if (lifetime != seconds{0}) {
+    plan.made = nullptr;
+    table.link(s, state, *account);
+    if (plan.waits != nullptr) pending_began(*plan.waits);
+  } else if (plan.waits != nullptr && plan.waits->pending == 0) {
+    table.set_waiting(*plan.waits, now + settings.waiting_limit);
+  }
+  if (waits_no_more) table.erase(*waited);
+  commit_notifies(out);
+  commit_lapse(state, due, now);
+}
+
+void engine::impl::refresh(subscription& s, const subscribe_request& request, sub_handling handling,
+                           seconds lifetime, instant now, effects& out) {
+  event_state& state = *s.state;
+  const reconsidered verdict = reconsider(s.stands, handling);
+  if (verdict.ends != end_reason::none) {
+    out.answer.dialog = s.dialog;
+    out.answer.expires = 0;
+    return end_decided(s, verdict.ends, now, out);
+  }
+  // what the request brings is in place while the NOTIFY is planned, and stays if that is stored
+  struct trial {
+    subscription& s;
+    standing stands = s.stands;
+    bool kept = false;
+    ~trial() {
+      if (!kept) s.stands = stands;
+    }
+  } before{s};
+  retargeting target;
+  retarget(s, request, target);
+  s.stands = verdict.now;
+  const bool approved = before.stands == standing::pending && s.stands != standing::pending;
+
+  const lapse due = plan_lapse(state, now);
+  notify& n = plan_notify(s, content_for(s, state, due.after, true), now, out);
+  n.expires = static_cast<std::uint32_t>(lifetime.count());
+  out.answer.dialog = s.dialog;
+  if (approved) plan_approved(state, *s.watcher);
+  if (durable()) {
+    if (s.shared != nullptr) plan_reservation(s, n.cseq);
+    for (const auto& [u, old] : target.before)
+      if (u != &s) plan_changed(*u, n.cseq);
+    plan_changed(s, n.cseq);
+    pending.changed_subscriptions.back().remote_cseq = *request.cseq;
+    pending.changed_subscriptions.back().expires = now + lifetime;
+  }
+  if (due.changed) plan_fan_out(state, due.after, {}, &s, now, out);
+  if (!store(out, now)) return;
+
+  before.kept = target.kept = true;
+  s.remote_cseq = *request.cseq;
+  if (s.shared != nullptr) s.shared->remote_cseq = *request.cseq;
+  table.set_deadline(s, now + lifetime);
+  if (approved) pending_decided(state, *s.watcher);
+  commit_notifies(out);
+  commit_lapse(state, due, now);
+}
+
+void engine::impl::unsubscribe(subscription& s, const subscribe_request& request, sub_handling handling,
+                               instant now, effects& out) {
+  event_state& state = *s.state;
+  retargeting target;
+  retarget(s, request, target);
+  const lapse due = plan_lapse(state, now);
+  body last;
+  if (handling != sub_handling::block) {  // as he stands by now: an active one may have become polite
+    const standing before = s.stands;
+    const reconsidered verdict = reconsider(before, handling);
+    if (verdict.ends == end_reason::none && before != standing::pending) {
+      struct restored {
+        subscription& s;
+        standing before;
+        ~restored() { s.stands = before; }
+      } const back{s, before};
+      s.stands = verdict.now;
+      last = content_for(s, state, due.after, true);
+    }
+  }
+  out.answer.dialog = s.dialog;
+  plan_unanswered(s, now);
+  plan_end(s, end_reason::timeout, std::move(last), out);
+  if (due.changed) plan_fan_out(state, due.after, {}, &s, now, out);
+  if (s.shared != nullptr) {  // the dialog's other usages remember the number
+    each_usage(s, [&](subscription& u) {
+      if (&u == &s || !durable()) return true;
+      plan_changed(u, s.shared->local_cseq);
+      pending.changed_subscriptions.back().remote_cseq = *request.cseq;
+      return true;
+    });
+  }
+  if (!store(out, now)) return;
+  target.kept = true;
+  if (s.shared != nullptr) s.shared->remote_cseq = *request.cseq;
+  commit_notifies(out);
+  commit_end(s, false, now);
+  commit_lapse(state, due, now);
+  table.release_if_idle(state);
+}
+
+void engine::impl::end_decided(subscription& s, end_reason reason, instant now, effects& out) {
+  event_state& state = *s.state;
+  plan_end(s, reason, {}, out);
+  if (s.stands == standing::pending) plan_approved(state, *s.watcher);
+  if (!store(out, now)) return;
+  commit_end(s, true, now);
+  table.release_if_idle(state);
+}
+
+}  // namespace presence

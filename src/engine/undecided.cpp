@@ -1,0 +1,76 @@
+// Watchers nobody decided about: they are remembered after their subscription ended, until somebody
+// decides or options::waiting_limit is over (RFC 3857 "waiting"; M10, WIN-FSM-4..6).
+#include "impl.hpp"
+
+namespace presence {
+
+undecided& engine::impl::plan_undecided(event_state& state, watcher_account& watcher, instant now) {
+  if (undecided* known = table.find_undecided(state, watcher)) return *known;
+  if (state.undecideds && state.undecideds->size() >= settings.limits.waiting_per_resource) {
+    for (auto& [account, u] : *state.undecideds) {  // the oldest who waits gives up first
+      if (u.pending == 0 && (crowded_out == nullptr || std::pair{u.deadline, u.watcher->uri()} <
+                                                           std::pair{crowded_out->deadline, crowded_out->watcher->uri()}))
+        crowded_out = &u;
+    }
+    if (crowded_out != nullptr) plan_decided(state, *crowded_out->watcher);
+  }
+  undecided& u = table.obtain_undecided(state, watcher, now);
+  if (durable())
+    pending.watchers.push_back(
+        {std::string{state.resource()}, state.package->name, std::string{watcher.uri()}, watcher_status::pending, {}, now});
+  return u;
+}
+
+void engine::impl::plan_decided(const event_state& state, const watcher_account& watcher) {
+  if (durable()) pending.ended_watchers.push_back({std::string{state.resource()}, state.package->name, std::string{watcher.uri()}});
+}
+
+void engine::impl::plan_approved(event_state& state, const watcher_account& watcher) {
+  const undecided* u = table.find_undecided(state, watcher);
+  if (u != nullptr && u->pending == 1) plan_decided(state, watcher);
+}
+
+void engine::impl::plan_unanswered(const subscription& s, instant now) {
+  if (durable() && s.stands == standing::pending)
+    pending.watchers.push_back({std::string{s.state->resource()}, s.state->package->name, std::string{s.watcher->uri()},
+                                watcher_status::pending, {}, now});
+}
+
+void engine::impl::pending_began(undecided& u) noexcept {
+  ++u.pending;
+  table.set_pending(u);
+}
+
+void engine::impl::pending_ended(event_state& state, watcher_account& watcher, instant now) noexcept {
+  undecided* u = table.find_undecided(state, watcher);
+  if (u != nullptr && u->pending != 0 && --u->pending == 0)
+    table.set_waiting(*u, now + settings.waiting_limit);
+}
+
+void engine::impl::pending_decided(event_state& state, watcher_account& watcher) noexcept {
+  undecided* u = table.find_undecided(state, watcher);
+  if (u != nullptr && u->pending != 0 && --u->pending == 0) table.erase(*u);
+}
+
+void engine::impl::commit_crowded_out() noexcept {
+  if (crowded_out != nullptr) table.erase(*crowded_out);
+  crowded_out = nullptr;
+}
+
+void engine::impl::settle(undecided& u) noexcept {
+  if (u.pending == 0 && !timer_wheel<undecided>::contains(u)) table.erase(u);
+}
+
+void engine::impl::commit_end(subscription& s, bool decided, instant now) noexcept {
+  event_state& state = *s.state;
+  if (s.stands == standing::pending) {
+    if (decided) {
+      pending_decided(state, *s.watcher);
+    } else {
+      pending_ended(state, *s.watcher, now);
+    }
+  }
+  table.erase(s);
+}
+
+}  // namespace presence

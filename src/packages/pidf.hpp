@@ -1,0 +1,112 @@
+/// A published PIDF document (RFC 3863, 4479) after its check: cut into components that can be
+/// put into another document as they are. Part of presence.cpp.
+///
+/// A fragment is mostly a place in the published bytes. It knows which declarations of the root it
+/// needs and takes them along, so that fragments of documents with clashing prefixes go together
+/// (PIDF-SER-1). Only where the children are out of schema order is the text written anew.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <presence/body.hpp>
+#include <presence/event_package.hpp>
+#include <presence/options.hpp>
+#include <presence/result.hpp>
+#include <presence/time.hpp>
+
+#include "../xml.hpp"
+#include "digest.hpp"
+
+namespace presence::pidf {
+
+inline constexpr std::string_view pidf_uri = "urn:ietf:params:xml:ns:pidf";
+inline constexpr std::string_view model_uri = "urn:ietf:params:xml:ns:pidf:data-model";
+inline constexpr std::string_view rpid_uri = "urn:ietf:params:xml:ns:pidf:rpid";
+
+/// What a child of `presence` is, in the order of the schema; the last three mix freely.
+enum class component : std::uint8_t { tuple, note, person, device, foreign };
+
+/// A range of the published bytes.
+struct range {
+  std::uint32_t begin = 0;
+  std::uint32_t size = 0;
+};
+
+/// One child of `presence`, ready to be written.
+struct fragment {
+  std::uint64_t meaning = 0;    ///< digest, id included
+  std::uint64_t inherited = 0;  ///< bit i: needs heritage i of its document
+  std::uint32_t inherited_size = 0;  ///< bytes these take
+  std::uint32_t begin = 0;      ///< the text, in the published bytes or in `rewritten`
+  std::uint32_t head = 0;       ///< behind the name in the start tag: what is inherited goes here
+  std::uint32_t end = 0;
+  std::uint32_t id = 0;         ///< where the id is in the text
+  std::uint32_t id_size = 0;    ///< 0: a component without an id
+  /// Under which id it was composed: 0 never yet, 1 its own, n > 1 the fresh id number n (CMP-3).
+  /// Kept so that it stays the same when the publication it collided with has gone. The one thing
+  /// about a document that changes after its check; an engine has one caller at a time.
+  mutable std::uint32_t standing = 0;
+  component kind = component::foreign;
+  bool rewritten = false;       ///< the text is in `rewritten`
+};
+
+/// What one person element says about the sphere, and when.
+struct sphere_claim {
+  instant from, until;
+  std::string value;
+};
+
+class checked_document final : public parsed_document {
+ public:
+  /// What most documents do not have.
+  struct rare {
+    std::string rewritten;  ///< fragments whose children were out of order
+    std::vector<sphere_claim> spheres;
+  };
+
+  /// A declaration of the root as text; an empty range stands for xmlns="".
+  std::string_view heritage(std::size_t i) const noexcept {
+    const range& r = heritage_[i];
+    return r.size == 0 ? std::string_view{"xmlns=\"\""} : published.bytes().substr(r.begin, r.size);
+  }
+  /// The fragments, by kind and then as published.
+  std::span<const fragment> fragments() const noexcept { return {fragments_.get(), count_}; }
+  std::string_view text_of(const fragment& f) const noexcept {
+    return f.rewritten ? std::string_view{rare_->rewritten} : published.bytes();
+  }
+  std::string_view id_of(const fragment& f) const noexcept { return text_of(f).substr(f.id, f.id_size); }
+  std::span<const sphere_claim> spheres() const noexcept {
+    return rare_ ? std::span<const sphere_claim>{rare_->spheres} : std::span<const sphere_claim>{};
+  }
+
+  body published;                ///< keeps the bytes that fragments point into
+  mutable bool settled = false;  ///< every fragment goes under its own id
+
+ private:
+  friend class checker;
+  rare& more() {
+    if (!rare_) rare_ = std::make_unique<rare>();
+    return *rare_;
+  }
+  // Arrays of exact size: a presence server holds many of these (PF4).
+  std::uint32_t count_ = 0;
+  std::unique_ptr<fragment[]> fragments_;
+  std::unique_ptr<range[]> heritage_;
+  std::unique_ptr<rare> rare_;
+};
+
+/// Whether fragments go into the part of the document where kinds mix.
+constexpr int place_of(component kind) noexcept {
+  return kind == component::tuple ? 0 : kind == component::note ? 1 : 2;
+}
+
+/// Checks the document and cuts it up; refuses with 400 what is malformed (413: too long, 415: not
+/// in UTF-8).
+result<document, refusal> check(const offered_document& offer);
+
+}  // namespace presence::pidf

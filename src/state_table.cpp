@@ -1,0 +1,285 @@
+#include <presence/state_table.hpp>
+
+#include <algorithm>
+#include <cassert>
+
+namespace presence {
+
+namespace {
+
+std::size_t buckets_for(int log2) noexcept { return std::size_t{1} << std::clamp(log2, 4, 28); }
+
+}  // namespace
+
+std::string_view event_id_of(const subscription& s) noexcept {
+  constexpr std::string_view mark = ";id=";
+  const std::string_view event = s.dialog.event();
+  const std::size_t prefix = s.state->package->name.size() + mark.size();
+  return event.size() > prefix ? event.substr(prefix) : std::string_view{};
+}
+
+state_table::state_table(random_source& random, int subscriptions_log2, int resources_log2)
+    : hash_{random},
+      by_name_{buckets_for(resources_log2), state_hash{&hash_}, state_equal{}},
+      by_dialog_{buckets_for(subscriptions_log2), dialog_hash{&hash_}, dialog_equal{}},
+      by_uri_{buckets_for(resources_log2), watcher_hash{&hash_}, watcher_equal{}} {}
+
+state_table::~state_table() {
+  for (slab<subscription>::index i = 0; i < subscriptions_.end(); ++i) {
+    if (!subscriptions_.live(i)) continue;
+    subscription& s = subscriptions_[i];
+    if (s.shared != nullptr && --s.shared->usages == 0) delete s.shared;
+  }
+  by_name_.set.clear();
+  by_dialog_.set.clear();
+  by_uri_.set.clear();
+}
+
+event_state* state_table::find(std::string_view resource, const event_package& package) noexcept {
+  const auto found =
+      by_name_.set.find(state_name{resource, &package}, state_hash{&hash_}, state_equal{});
+  return found == by_name_.set.end() ? nullptr : &*found;
+}
+
+event_state& state_table::obtain(std::string_view resource, const event_package& package) {
+  if (event_state* known = find(resource, package)) return *known;
+  by_name_.reserve_one();
+  const auto index = states_.make();
+  event_state& state = states_[index];
+  state.self = index;
+  state.package = &package;
+  try {
+    state.name.assign(resource.begin(), resource.end());
+  } catch (...) {
+    states_.destroy(index);
+    throw;
+  }
+  by_name_.set.insert(state);
+  return state;
+}
+
+void state_table::release_if_idle(event_state& state) noexcept {
+  if (!state.idle()) return;
+  by_name_.set.erase(by_name_.set.iterator_to(state));
+  states_.destroy(state.self);
+}
+
+publication& state_table::insert(event_state& state, std::unique_ptr<publication> p) {
+  publication& added = *p;
+  auto& all = state.publications;
+  const auto at = std::find_if(all.rbegin(), all.rend(), [&](const auto& q) { return q->id < added.id; });
+  all.insert(at.base(), std::move(p));
+  added.state = &state;
+  publication_timers_.insert(added);
+  ++publication_count_;
+  return added;
+}
+
+void state_table::erase(publication& p) noexcept {
+  auto& all = p.state->publications;
+  const auto at = std::find_if(all.begin(), all.end(), [&](const auto& q) { return q.get() == &p; });
+  assert(at != all.end());
+  all.erase(at);
+  --publication_count_;
+}
+
+void state_table::set_deadline(publication& p, instant deadline) noexcept {
+  publication_timers_.move(p, deadline);
+}
+
+subscription& state_table::make_subscription() {
+  by_dialog_.reserve_one();
+  const auto index = subscriptions_.make();
+  subscription& s = subscriptions_[index];
+  s.self = index;
+  return s;
+}
+
+void state_table::discard(subscription& s) noexcept {
+  if (s.shared != nullptr && --s.shared->usages == 0) delete s.shared;
+  subscriptions_.destroy(s.self);
+}
+
+void state_table::reserve(event_state& state) { state.watchers.reserve(state.watchers.size() + 1); }
+
+void state_table::link(subscription& s, event_state& state, watcher_account& watcher) noexcept {
+  s.state = &state;
+  s.watcher = &watcher;
+  ++watcher.subscriptions;
+  ++watcher.users;
+  s.position = static_cast<std::uint32_t>(state.watchers.size());
+  state.watchers.push_back(s.self);
+  by_dialog_.set.insert(s);
+  subscription_timers_.insert(s);
+}
+
+void state_table::erase(subscription& s) noexcept {
+  event_state& state = *s.state;
+  by_dialog_.set.erase(by_dialog_.set.iterator_to(s));
+  if (s.shared != nullptr && --s.shared->usages == 0) delete s.shared;
+  --s.watcher->subscriptions;
+  --s.watcher->users;
+  release_if_unused(*s.watcher);
+
+  auto& list = state.watchers;
+  list[s.position] = slab<subscription>::none;
+  ++state.holes;
+  while (!list.empty() && list.back() == slab<subscription>::none) {
+    list.pop_back();
+    --state.holes;
+  }
+  if (state.holes > 8 && state.holes > list.size() / 2) {  // close the holes, keep the order
+    std::uint32_t at = 0;
+    for (const auto index : list) {
+      if (index == slab<subscription>::none) continue;
+      subscriptions_[index].position = at;
+      list[at++] = index;
+    }
+    list.resize(at);
+    state.holes = 0;
+  }
+  subscriptions_.destroy(s.self);
+}
+
+void state_table::set_deadline(subscription& s, instant deadline) noexcept {
+  subscription_timers_.move(s, deadline);
+}
+
+void state_table::share_numbers(subscription& a, subscription& b) {
+  if (a.shared == nullptr) {
+    a.shared = new shared_numbers{a.local_cseq, a.remote_cseq, 1};
+  }
+  if (b.shared == nullptr) {
+    b.shared = a.shared;
+    ++a.shared->usages;
+    a.shared->local_cseq = std::max(a.shared->local_cseq, b.local_cseq);
+    a.shared->remote_cseq = std::max(a.shared->remote_cseq, b.remote_cseq);
+  }
+}
+
+watcher_account* state_table::find_watcher(std::string_view uri) noexcept {
+  const auto found = by_uri_.set.find(uri, watcher_hash{&hash_}, watcher_equal{});
+  return found == by_uri_.set.end() ? nullptr : &*found;
+}
+
+watcher_account& state_table::obtain_watcher(std::string_view uri) {
+  if (watcher_account* known = find_watcher(uri)) return *known;
+  by_uri_.reserve_one();
+  const auto index = watchers_.make();
+  watcher_account& account = watchers_[index];
+  account.self = index;
+  try {
+    account.name.assign(uri.begin(), uri.end());
+  } catch (...) {
+    watchers_.destroy(index);
+    throw;
+  }
+  by_uri_.set.insert(account);
+  return account;
+}
+
+void state_table::release_if_unused(watcher_account& w) noexcept {
+  if (w.users != 0) return;
+  by_uri_.set.erase(by_uri_.set.iterator_to(w));
+  watchers_.destroy(w.self);
+}
+
+undecided* state_table::find_undecided(event_state& state, const watcher_account& w) noexcept {
+  if (!state.undecideds) return nullptr;
+  const auto found = state.undecideds->find(&w);
+  return found == state.undecideds->end() ? nullptr : &found->second;
+}
+
+undecided& state_table::obtain_undecided(event_state& state, watcher_account& w, instant since) {
+  if (undecided* known = find_undecided(state, w)) return *known;
+  if (!state.undecideds) {
+    state.undecideds = std::make_unique<std::unordered_map<const watcher_account*, undecided>>();
+  }
+  undecided& made = (*state.undecideds)[&w];
+  made.state = &state;
+  made.watcher = &w;
+  made.since = since;
+  ++w.users;
+  ++undecided_count_;
+  return made;
+}
+
+void state_table::set_waiting(undecided& u, instant deadline) noexcept {
+  undecided_timers_.move(u, deadline);
+}
+
+void state_table::erase(undecided& u) noexcept {
+  event_state& state = *u.state;
+  watcher_account& watcher = *u.watcher;
+  state.undecideds->erase(&watcher);
+  --undecided_count_;
+  --watcher.users;
+  release_if_unused(watcher);
+}
+
+std::optional<instant> state_table::next_deadline() const noexcept {
+  std::optional<instant> soonest;
+  for (const auto& candidate :
+       {publication_timers_.next(), subscription_timers_.next(), undecided_timers_.next()}) {
+    if (candidate && (!soonest || *candidate < *soonest)) soonest = candidate;
+  }
+  return soonest;
+}
+
+std::optional<std::string> state_table::check() const {
+  std::size_t publications = 0, linked = 0, undecideds = 0;
+  for (slab<event_state>::index i = 0; i < states_.end(); ++i) {
+    if (!states_.live(i)) continue;
+    const event_state& state = states_[i];
+    if (state.self != i) return "a state does not know its own number";
+    if (state.idle()) return "an idle state is kept: " + std::string{state.resource()};
+    std::uint64_t last_id = 0;
+    for (const auto& p : state.publications) {
+      if (p->state != &state) return "a publication belongs to another state: " + std::string{state.resource()};
+      if (!timer_wheel<publication>::contains(*p)) return "a publication has no timer: " + std::string{state.resource()};
+      if (p->id <= last_id) return "publications are out of order: " + std::string{state.resource()};
+      last_id = p->id;
+    }
+    publications += state.publications.size();
+    std::size_t holes = 0;
+    for (std::uint32_t at = 0; at < state.watchers.size(); ++at) {
+      const auto index = state.watchers[at];
+      if (index == slab<subscription>::none) {
+        ++holes;
+        continue;
+      }
+      if (!subscriptions_.live(index)) return "a dead watcher is listed: " + std::string{state.resource()};
+      const subscription& s = subscriptions_[index];
+      if (s.state != &state || s.position != at || s.self != index)
+        return "a watcher does not know its place: " + std::string{state.resource()};
+      if (!timer_wheel<subscription>::contains(s)) return "a subscription has no timer: " + std::string{state.resource()};
+      if (!s.by_dialog.is_linked()) return "a subscription is not found by its dialog: " + std::string{state.resource()};
+      ++linked;
+    }
+    if (holes != state.holes) return "holes are miscounted: " + std::string{state.resource()};
+    if (state.undecideds) {
+      for (const auto& [watcher, u] : *state.undecideds) {
+        if (u.watcher != watcher || u.state != &state) return "an undecided watcher is misplaced: " + std::string{state.resource()};
+        if ((u.pending == 0) != timer_wheel<undecided>::contains(u))
+          return "an undecided watcher waits and has a subscription: " + std::string{state.resource()};
+        ++undecideds;
+      }
+    }
+  }
+  if (by_name_.set.size() != states_.size()) return "states are missing from their index";
+  if (publications != publication_count_) return "publications are miscounted";
+  if (linked != by_dialog_.set.size() || linked != subscriptions_.size())
+    return "subscriptions are missing from an index";
+  if (undecideds != undecided_count_) return "undecided watchers are miscounted";
+  std::size_t counted = 0;
+  for (slab<watcher_account>::index i = 0; i < watchers_.end(); ++i) {
+    if (!watchers_.live(i)) continue;
+    if (watchers_[i].users == 0) return "an unused watcher is kept: " + std::string{watchers_[i].uri()};
+    counted += watchers_[i].subscriptions;
+  }
+  if (by_uri_.set.size() != watchers_.size()) return "watchers are missing from their index";
+  if (counted != linked) return "subscriptions per watcher are miscounted";
+  return std::nullopt;
+}
+
+}  // namespace presence

@@ -1,0 +1,405 @@
+#include "xml.hpp"
+
+#include <array>
+#include <cstring>
+#include <rapidxml/rapidxml.hpp>
+#include <vector>
+
+#include "xml_scan.hpp"
+
+namespace presence::xml {
+
+namespace {
+
+// Text stays where it is and is not cut by terminators; references are resolved in place.
+constexpr int flags = rapidxml::parse_no_string_terminators | rapidxml::parse_no_element_values |
+                      rapidxml::parse_validate_closing_tags;
+
+// What an ordinary document needs; rest() gives back what is beyond.
+constexpr std::size_t ordinary_bytes = 16384;
+constexpr std::size_t ordinary_nodes = 512;
+
+template <class T>
+void relax(std::vector<T>& v, std::size_t ordinary) noexcept {
+  if (v.capacity() > ordinary) {
+    std::vector<T>{}.swap(v);
+  } else {
+    v.clear();
+  }
+}
+
+}  // namespace
+
+struct parser::room {
+  struct binding {
+    std::string_view prefix, uri;
+  };
+  // An element whose children are being visited.
+  struct level {
+    std::uint32_t node;      // its index
+    std::uint32_t bindings;  // those in scope before it
+    std::string_view uri;    // its default namespace
+  };
+
+  rapidxml::xml_document<char> document;
+  std::string bytes;  // the private copy; RapidXML writes into it and its nodes point there
+  std::vector<extent> extents;
+  std::vector<node> nodes;
+  std::vector<attribute> attributes;
+  std::vector<binding> bindings;
+  std::array<level, deepest> levels;
+  tree result;
+  const char* reason = nullptr;
+  const char* where = nullptr;
+
+  bool refuse(const char* why, const char* at) noexcept {
+    reason = why;
+    where = at;
+    return false;
+  }
+  std::uint32_t offset(const char* at) const noexcept {
+    return static_cast<std::uint32_t>(at - bytes.data());
+  }
+
+  /// The namespace of a prefix; false: not declared.
+  bool resolve(std::string_view prefix, std::string_view& uri) const noexcept {
+    for (std::size_t i = bindings.size(); i-- > 0;) {
+      if (bindings[i].prefix == prefix) {
+        uri = bindings[i].uri;
+        return true;
+      }
+    }
+    uri = xml_uri;
+    return prefix == "xml";
+  }
+
+  bool declare(std::string_view prefix, std::string_view uri) {
+    if (uri == xmlns_uri || prefix == "xmlns" || (prefix == "xml") != (uri == xml_uri)) {
+      return refuse("A reserved namespace is declared", uri.data());
+    }
+    if (uri.empty()) return refuse("A prefix is declared without a namespace", prefix.data());
+    if (bindings.size() >= most_declarations) return refuse("Too many namespace declarations", uri.data());
+    bindings.push_back({prefix, uri});
+    return true;
+  }
+
+  static std::string_view name_of(const rapidxml::xml_base<char>& of) noexcept {
+    return {of.name(), of.name_size()};
+  }
+  static bool is_declaration(std::string_view name) noexcept {
+    return name.size() >= 5 && std::memcmp(name.data(), "xmlns", 5) == 0 &&
+           (name.size() == 5 || name[5] == ':');
+  }
+
+  /// Adds the element `from` and its attributes, with their namespaces.
+  bool add_element(const rapidxml::xml_node<char>& from, const extent& at, std::string_view& default_uri) {
+    const auto first = static_cast<std::uint32_t>(attributes.size());
+    for (const auto* a = from.first_attribute(); a != nullptr; a = a->next_attribute()) {
+      const std::string_view name = name_of(*a);
+      const std::string_view value{a->value(), a->value_size()};
+      attribute made{{}, name, value, offset(name.data()), offset(value.data())};
+      if (is_declaration(name)) {
+        made.uri = xmlns_uri;
+        if (name.size() > 5) {
+          made.local.remove_prefix(6);
+          if (!declare(made.local, value)) return false;
+        } else {
+          if (value == xmlns_uri || value == xml_uri) {
+            return refuse("A reserved namespace is declared", value.data());
+          }
+          default_uri = value;
+        }
+      }
+      attributes.push_back(made);
+    }
+    // Prefixes can be resolved when all declarations are known.
+    for (std::size_t i = first; i < attributes.size(); ++i) {
+      attribute& a = attributes[i];
+      if (a.uri.empty()) {
+        const std::size_t colon = a.local.find(':');
+        if (colon != a.local.npos) {
+          if (!resolve(a.local.substr(0, colon), a.uri)) {
+            return refuse("A namespace prefix is not declared", a.local.data());
+          }
+          a.local.remove_prefix(colon + 1);
+        }
+      }
+      for (std::size_t j = first; j < i; ++j) {
+        if (attributes[j].local == a.local && attributes[j].uri == a.uri) {
+          return refuse("An attribute occurs twice", a.local.data());
+        }
+      }
+    }
+    std::string_view local = name_of(from);
+    std::string_view uri = default_uri;
+    if (const std::size_t colon = local.find(':'); colon != local.npos) {
+      if (!resolve(local.substr(0, colon), uri)) {
+        return refuse("A namespace prefix is not declared", local.data());
+      }
+      local.remove_prefix(colon + 1);
+    }
+    const auto count = static_cast<std::uint32_t>(attributes.size()) - first;
+    const auto after = static_cast<std::uint32_t>(nodes.size() + 1);
+    nodes.push_back({uri, local, at.begin, at.name_end, at.content, at.content_end, at.end, first, count, after, false});
+    return true;
+  }
+
+  /// Flattens RapidXML's tree. It meets the elements in the order in which the scan met them.
+  bool flatten() {
+    const rapidxml::xml_node<char>* at = document.first_node();
+    const extent* place = extents.data();
+    std::size_t depth = 0;
+    std::string_view default_uri;
+    while (true) {
+      const rapidxml::xml_node<char>* child = nullptr;
+      if (at->type() == rapidxml::node_element) {
+        const level here{static_cast<std::uint32_t>(nodes.size()), static_cast<std::uint32_t>(bindings.size()), default_uri};
+        if (!add_element(*at, *place++, default_uri)) return false;
+        child = at->first_node();
+        if (child != nullptr) {
+          levels[depth++] = here;
+          at = child;
+          continue;
+        }
+        bindings.resize(here.bindings);
+        default_uri = here.uri;
+      } else {
+        const auto after = static_cast<std::uint32_t>(nodes.size() + 1);
+        nodes.push_back({{}, {at->value(), at->value_size()}, 0, 0, 0, 0, 0, 0, 0, after, true});
+      }
+      while (depth != 0 && at->next_sibling() == nullptr) {
+        at = at->parent();
+        const level& done = levels[--depth];
+        nodes[done.node].after = static_cast<std::uint32_t>(nodes.size());
+        bindings.resize(done.bindings);
+        default_uri = done.uri;
+      }
+      if (depth == 0) return true;
+      at = at->next_sibling();
+    }
+  }
+
+  void clear() noexcept {
+    document.clear();
+    extents.clear();
+    nodes.clear();
+    attributes.clear();
+    bindings.clear();
+  }
+};
+
+parser::parser() : room_{new room} {}
+parser::~parser() = default;
+
+parser& parser::of_this_thread() {
+  thread_local parser mine;
+  return mine;
+}
+
+result<const tree*, error> parser::parse(std::string_view bytes, const limits& bounds) {
+  room& r = *room_;
+  r.clear();
+  if (bytes.size() > bounds.body_bytes || bytes.size() > 0x7FFFFFFF) {
+    return unexpected{error{"The document is too long", bytes.size()}};
+  }
+  r.bytes.assign(bytes);
+  char* text = r.bytes.data();
+  scanner look{text, text + r.bytes.size(), bounds, r.extents};
+  if (const char* reason = look.run()) return unexpected{error{reason, look.offset()}};
+  try {
+    r.document.parse<flags>(text);
+  } catch (const rapidxml::parse_error& e) {
+    return unexpected{error{"Malformed markup", r.offset(e.where<char>())}};
+  }
+  if (!r.flatten()) return unexpected{error{r.reason, r.offset(r.where)}};
+  r.result = {r.nodes, r.attributes, bytes};
+  return &r.result;
+}
+
+void parser::rest() noexcept {
+  room& r = *room_;
+  r.document.clear();
+  if (r.bytes.capacity() > ordinary_bytes) std::string{}.swap(r.bytes);
+  relax(r.extents, ordinary_nodes);
+  relax(r.nodes, ordinary_nodes);
+  relax(r.attributes, ordinary_nodes);
+  relax(r.bindings, ordinary_nodes);
+}
+
+std::string_view tree::text_of(const node& of, std::string& room) const {
+  const node* only = nullptr;
+  bool pieces = false;
+  for (const node& child : children(of)) {
+    if (!child.text) continue;
+    if (only == nullptr) {
+      only = &child;
+      continue;
+    }
+    if (!pieces) room = only->label;
+    pieces = true;
+    room += child.label;
+  }
+  if (pieces) return room;
+  return only != nullptr ? only->label : std::string_view{};
+}
+
+// --- values ------------------------------------------------------------------------------------
+
+std::string_view trimmed(std::string_view text) noexcept {
+  while (!text.empty() && is(text.front(), kind::space)) text.remove_prefix(1);
+  while (!text.empty() && is(text.back(), kind::space)) text.remove_suffix(1);
+  return text;
+}
+
+namespace {
+
+// decode() for text that no NUL follows.
+std::uint32_t decode_within(const char*& at, const char* end) noexcept {
+  char room[5] = {};
+  const auto left = static_cast<std::size_t>(end - at);
+  std::memcpy(room, at, left < 4 ? left : 4);
+  const char* next = room;
+  const std::uint32_t c = decode(next);
+  at += next - room;
+  return c;
+}
+
+}  // namespace
+
+bool is_ncname(std::string_view text) noexcept {
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  for (bool first = true; at != end; first = false) {
+    if (static_cast<unsigned char>(*at) < 0x80) {
+      if (!is(*at, first ? kind::name_start : kind::name_part)) return false;
+      ++at;
+    } else {
+      const std::uint32_t c = decode_within(at, end);
+      if (first ? !starts_name(c) : !continues_name(c)) return false;
+    }
+  }
+  return !text.empty();
+}
+
+std::optional<bool> parse_boolean(std::string_view text) noexcept {
+  text = trimmed(text);
+  if (text == "1" || text == "true") return true;
+  if (text == "0" || text == "false") return false;
+  return std::nullopt;
+}
+
+std::optional<instant> parse_date_time(std::string_view text) noexcept {
+  using namespace std::chrono;
+  text = trimmed(text);
+  std::size_t at = 0;
+  bool good = true;
+  // Exactly `digits` digits.
+  const auto number = [&](int digits) {
+    int value = 0;
+    for (int i = 0; i < digits; ++i, ++at) {
+      if (at >= text.size() || text[at] < '0' || text[at] > '9') {
+        good = false;
+        return 0;
+      }
+      value = value * 10 + (text[at] - '0');
+    }
+    return value;
+  };
+  const auto expect = [&](char c) {
+    if (at < text.size() && text[at] == c) {
+      ++at;
+    } else {
+      good = false;
+    }
+  };
+  const int y = number(4);
+  expect('-');
+  const int m = number(2);
+  expect('-');
+  const int d = number(2);
+  expect('T');
+  const int h = number(2);
+  expect(':');
+  const int min = number(2);
+  expect(':');
+  const int s = number(2);
+  int ms = 0;
+  bool fraction = false;  // other than zero
+  if (good && at < text.size() && text[at] == '.') {
+    const std::size_t from = ++at;
+    for (int weight = 100; at < text.size() && text[at] >= '0' && text[at] <= '9'; ++at, weight /= 10) {
+      ms += (text[at] - '0') * weight;
+      fraction = fraction || text[at] != '0';
+    }
+    good = at != from;
+  }
+  int zone = 0;
+  if (good && at < text.size() && text[at] == 'Z') {
+    ++at;
+  } else if (good && at < text.size() && (text[at] == '+' || text[at] == '-')) {
+    const int sign = text[at] == '-' ? -1 : 1;
+    ++at;
+    const int zone_h = number(2);
+    expect(':');
+    const int zone_m = number(2);
+    if (zone_m > 59 || zone_h * 60 + zone_m > 14 * 60) return std::nullopt;
+    zone = sign * (zone_h * 60 + zone_m);
+  } else {
+    return std::nullopt;
+  }
+  const year_month_day date{year{y}, month{static_cast<unsigned>(m)}, day{static_cast<unsigned>(d)}};
+  if (!good || at != text.size() || y == 0 || !date.ok() || min > 59 || s > 59) return std::nullopt;
+  if (h > 24 || (h == 24 && (min != 0 || s != 0 || fraction))) return std::nullopt;
+  return instant{sys_days{date}} + hours{h} + minutes{min - zone} + seconds{s} + milliseconds{ms};
+}
+
+// --- writing -----------------------------------------------------------------------------------
+
+namespace {
+
+void append_escaped(std::string& out, std::string_view text, bool value) {
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  while (at != end) {
+    const char* from = at;
+    while (at != end && is(*at, kind::plain_value) && *at >= ' ' && *at != '>') ++at;
+    out.append(from, at);
+    if (at == end) return;
+    switch (*at) {
+      case '<': out += "&lt;"; break;
+      case '>': out += "&gt;"; break;
+      case '&': out += "&amp;"; break;
+      case '"': out += value ? "&quot;" : "\""; break;
+      case '\'': out += '\''; break;
+      case '\t': out += value ? "&#9;" : "\t"; break;
+      case '\n': out += value ? "&#10;" : "\n"; break;
+      case '\r': out += "&#13;"; break;
+      default: {
+        const char* next = at;
+        if (static_cast<unsigned char>(*at) >= 0x80 && decode_within(next, end) != 0) {
+          out.append(at, next);
+          at = next;
+        } else {
+          out += "\xEF\xBF\xBD";
+          ++at;
+        }
+        continue;
+      }
+    }
+    ++at;
+  }
+}
+
+}  // namespace
+
+void append_text(std::string& out, std::string_view text) { append_escaped(out, text, false); }
+
+void append_attribute(std::string& out, std::string_view name, std::string_view value) {
+  out += ' ';
+  out += name;
+  out += "=\"";
+  append_escaped(out, value, true);
+  out += '"';
+}
+
+}  // namespace presence::xml

@@ -1,0 +1,78 @@
+/// A storage that counts the calls it passes on and fails one of them, before it is passed on. The
+/// fault sweep runs a flow once to count the calls and then once per call with that call failing.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <presence/storage.hpp>
+
+namespace presence {
+
+class faulty_storage : public storage {
+ public:
+  /// `rows` must outlive this object.
+  explicit faulty_storage(storage& rows) : rows_{rows} {}
+
+  /// The `nth` call from now on (1 is the next one) fails with `fault`; 0: none does. With
+  /// storage_fault::conflict only calls of apply() are counted: no other verb knows conflicts.
+  void fail(std::size_t nth, storage_fault fault = storage_fault::unavailable) {
+    left_ = nth;
+    fault_ = fault;
+  }
+  /// Every call fails from now on, until called with false: the database is gone.
+  void fail_all(bool down) { down_ = down; }
+
+  std::size_t calls() const { return calls_; }    ///< calls so far, failed ones included
+  std::size_t writes() const { return writes_; }  ///< of which apply() and sweep()
+  std::size_t failed() const { return failed_; }  ///< of which were made to fail
+
+  result<void, storage_error> publications(const row_filter& want, cursor& at, std::size_t limit,
+                                           std::vector<publication_row>& out) override {
+    if (fails(verb::read)) return failure();
+    return rows_.publications(want, at, limit, out);
+  }
+  result<void, storage_error> subscriptions(const row_filter& want, cursor& at, std::size_t limit,
+                                            std::vector<subscription_row>& out) override {
+    if (fails(verb::read)) return failure();
+    return rows_.subscriptions(want, at, limit, out);
+  }
+  result<void, storage_error> watchers(const row_filter& want, cursor& at, std::size_t limit,
+                                       std::vector<watcher_row>& out) override {
+    if (fails(verb::read)) return failure();
+    return rows_.watchers(want, at, limit, out);
+  }
+  result<void, storage_error> apply(const change& what) override {
+    if (fails(verb::apply)) return failure();
+    return rows_.apply(what);
+  }
+  result<std::size_t, storage_error> sweep(instant before, const std::vector<std::string>& known) override {
+    if (fails(verb::sweep)) return failure();
+    return rows_.sweep(before, known);
+  }
+
+ private:
+  enum class verb : std::uint8_t { read, apply, sweep };
+
+  bool fails(verb which) {
+    ++calls_;
+    if (which != verb::read) ++writes_;
+    bool now = down_;
+    if (left_ != 0 && (fault_ != storage_fault::conflict || which == verb::apply)) now |= --left_ == 0;
+    if (now) ++failed_;
+    return now;
+  }
+  unexpected<storage_error> failure() const {
+    return {storage_error{down_ ? storage_fault::unavailable : fault_, "made to fail"}};
+  }
+
+  storage& rows_;
+  std::size_t left_ = 0;
+  storage_fault fault_ = storage_fault::unavailable;
+  bool down_ = false;
+  std::size_t calls_ = 0, writes_ = 0, failed_ = 0;
+};
+
+}  // namespace presence

@@ -1,0 +1,229 @@
+#include "scenario.hpp"
+
+#include <algorithm>
+
+namespace presence::test {
+
+std::string pidf(std::string_view tuples, std::string_view entity) {
+  std::string text = R"(<?xml version="1.0" encoding="UTF-8"?><presence xmlns="urn:ietf:params:xml:ns:pidf" entity=")" +
+                     std::string{entity} + "\">";
+  while (!tuples.empty()) {
+    const auto one = tuples.substr(0, tuples.find(','));
+    tuples.remove_prefix(std::min(tuples.size(), one.size() + 1));
+    const auto colon = one.find(':');
+    text += "<tuple id=\"" + std::string{one.substr(0, colon)} + "\"><status><basic>" +
+            std::string{one.substr(colon + 1)} + "</basic></status></tuple>";
+  }
+  return text + "</presence>";
+}
+
+std::string tuples_of(std::string_view document) {
+  std::string text = "P(";
+  for (std::size_t at = 0; (at = document.find("<tuple", at)) != std::string_view::npos;) {
+    const auto id = document.find("id=\"", at) + 4;
+    const auto basic = document.find("<basic>", at) + 7;
+    if (text.size() > 2) text += ',';
+    text += std::string{document.substr(id, document.find('"', id) - id)} + ':' +
+            std::string{document.substr(basic, document.find('<', basic) - basic)};
+    at = basic;
+  }
+  return text + ')';
+}
+
+scenario::scenario(setup s) : given{std::move(s)} {
+  if (given.settings.server_address.empty()) given.settings.server_address = "sip:server.example.com";
+  random = std::make_unique<seeded_random>(given.seed);
+  make_engine();
+}
+
+void scenario::make_engine() {
+  engine = std::make_unique<presence::engine>(given.settings, given.hooks, given.rows, random.get());
+  event_package package = presence_package();
+  if (given.authorized) {
+    package.req_auth = true;
+    package.authorize = [this](const authorization_query& query) {
+      for (const auto& [name, handling] : policy)
+        if (query.watcher.uri == address(name)) return handling;
+      return query.watcher.uri.empty() ? sub_handling::block : sub_handling::allow;
+    };
+  }
+  REQUIRE(engine->add_event(std::move(package), at));
+  REQUIRE(engine->add_event(opaque_package("message-summary", {"application/simple-message-summary"}), at));
+  for (const event_package& extra : given.packages) REQUIRE(engine->add_event(extra, at));
+}
+
+void scenario::restart() {
+  engine.reset();
+  make_engine();
+}
+
+std::string scenario::name_of_tag(const std::string& etag) {
+  auto found = std::find(tags.begin(), tags.end(), etag);
+  if (found == tags.end()) found = tags.insert(tags.end(), etag);
+  return "e" + std::to_string(found - tags.begin() + 1);
+}
+
+std::string scenario::tag_named(const std::string& name) const {
+  if (name.size() > 1 && name[0] == 'e') {
+    const std::size_t n = std::strtoul(name.c_str() + 1, nullptr, 10);
+    if (n > 0 && n <= tags.size()) return tags[n - 1];
+  }
+  return name;
+}
+
+std::string scenario::told(const notify& n) {
+  std::string name = "?";
+  dialog_state* d = nullptr;
+  for (auto& [key, state] : dialogs) {
+    if (state.call_id != n.dialog.call_id() || state.from_tag != n.dialog.remote_tag()) continue;
+    name = key;
+    d = &state;
+  }
+  std::string line = "N " + name;
+  if (d != nullptr) {
+    d->notifies.push_back(n);
+    line += "#" + std::to_string(d->notifies.size());
+  }
+  const auto id = n.dialog.event().find(";id=");
+  if (id != std::string_view::npos) line += std::string{n.dialog.event().substr(id)};
+  line += " " + n.subscription_state_value();
+  if (n.content) {
+    line += n.content.content_type() == "application/pidf+xml" ? " " + tuples_of(n.content.bytes())
+                                                               : " [" + std::string{n.content.bytes()} + "]";
+  }
+  return line;
+}
+
+std::string scenario::told(const effects& out) {
+  std::string line;
+  const auto add = [&](const std::string& more) {
+    if (!line.empty()) line += " | ";
+    line += more;
+  };
+  const reply& r = out.answer;
+  if (r.status != 0) {
+    std::string text = std::to_string(r.status);
+    if (!r.etag.empty()) text += " " + name_of_tag(r.etag);
+    if (r.expires) text += " Expires=" + std::to_string(*r.expires);
+    if (r.min_expires) text += " Min-Expires=" + std::to_string(*r.min_expires);
+    if (r.retry_after) text += " Retry-After=" + std::to_string(*r.retry_after);
+    if (r.status == 489) text += " Allow-Events=" + r.allow_events;
+    if (!r.accept.empty()) text += " Accept=" + r.accept;
+    if (!r.accept_encoding.empty()) text += " Accept-Encoding=" + r.accept_encoding;
+    if (!r.unsupported.empty()) text += " Unsupported=" + r.unsupported;
+    if (r.challenge) text += " challenge";
+    add(text);
+  }
+  for (const notify& n : out.notifies) add(told(n));
+  if (answers) {
+    for (const notify& n : out.notifies) {
+      const effects more = engine->report({.id = n.id, .status = 200}, at);
+      if (!more.notifies.empty()) add(told(more));
+    }
+  }
+  audit();
+  return line;
+}
+
+void scenario::audit() const {
+  const auto wrong = engine->check();
+  if (wrong) FAIL_CHECK(*wrong);
+}
+
+std::string scenario::publish(std::string_view resource, const publish_step& step) {
+  const std::string uri = address(resource);
+  const std::string who = step.by == "-" ? "" : address(step.by.empty() ? resource : step.by);
+  const std::string tag = tag_named(step.if_match);
+  const std::string bytes = step.raw ? *step.raw : step.body ? pidf(*step.body, uri) : "";
+  return told(engine->publish({.resource = uri,
+                               .event = step.event,
+                               .expires = step.expires,
+                               .sip_if_match = tag,
+                               .content = {.type = bytes.empty() ? "" : step.type, .bytes = bytes, .encoding = step.encoding},
+                               .require = step.require,
+                               .who = {.uri = who, .method = "digest"},
+                               .sender = step.sender},
+                              at));
+}
+
+std::string scenario::subscribe(const std::string& name, const subscribe_step& step) {
+  dialog_state& d = dialogs[name];
+  if (d.call_id.empty()) {
+    d.call_id = "call-" + name + "@example.com";
+    d.from_tag = "from-" + name;
+    d.by = step.by;
+    d.to = step.to;
+    d.event = step.event.value_or("presence");
+  }
+  if (step.new_dialog) d.to_tag.clear();
+  d.cseq = step.cseq.value_or(d.cseq + 1);
+  const std::string by = address(d.by), to = address(d.to);
+  const std::string contact = step.contact.empty() ? "sip:" + d.by + "@" + name + ".example.com" : step.contact;
+  const std::string event = step.event.value_or(d.event);
+  const std::string who = step.unproven ? "" : step.as.empty() ? by : address(step.as);
+  const effects out = engine->subscribe({.resource = to,
+                                         .event = event,
+                                         .expires = step.expires,
+                                         .call_id = d.call_id,
+                                         .from_tag = d.from_tag,
+                                         .to_tag = d.to_tag,
+                                         .from_uri = by,
+                                         .to_uri = to,
+                                         .contact = contact,
+                                         .record_route = step.record_route,
+                                         .cseq = d.cseq,
+                                         .accept = step.accept ? std::optional<std::string_view>{*step.accept} : std::nullopt,
+                                         .require = step.require,
+                                         .content = {.type = step.body_type, .bytes = step.body},
+                                         .who = {.uri = who, .method = "digest"},
+                                         .secure = step.secure,
+                                         .user_agent = step.user_agent,
+                                         .cookie = step.cookie},
+                                        at);
+  if (out.answer.dialog) d.to_tag = out.answer.dialog.local_tag();
+  return told(out);
+}
+
+std::string scenario::wait_until(seconds since_start) {
+  const instant until = start + since_start;
+  std::string all;
+  const auto run = [&] {
+    for (bool more = true; more;) {
+      effects out = engine->advance(at);
+      more = out.more;
+      const std::string line = told(out);
+      if (line.empty()) continue;
+      if (!all.empty()) all += " | ";
+      all += line;
+    }
+  };
+  for (auto next = engine->next_deadline(); next && *next <= until; next = engine->next_deadline()) {
+    if (*next > at) at = *next;
+    run();
+  }
+  at = until;
+  run();
+  return all;
+}
+
+std::string scenario::wait(seconds duration) {
+  return wait_until(std::chrono::duration_cast<seconds>(at - start) + duration);
+}
+
+std::string scenario::outcome(const std::string& name, int number, int status) {
+  const notify& n = dialogs.at(name).notifies.at(static_cast<std::size_t>(number - 1));
+  return told(engine->report({.id = n.id, .status = status}, at));
+}
+
+std::string scenario::decide(const std::string& watcher, sub_handling handling, std::string_view resource) {
+  policy[watcher] = handling;
+  return told(engine->refresh_watchers(address(resource), "presence", refresh_type::authorization, at));
+}
+
+std::string scenario::options_of(std::string_view resource) {
+  const std::string uri = address(resource);
+  const effects out = engine->answer_options({.resource = uri, .who = {.uri = uri, .method = "digest"}}, at);
+  return std::to_string(out.answer.status) + " Allow=" + out.answer.allow + " Allow-Events=" + out.answer.allow_events;
+}
+
+}  // namespace presence::test

@@ -1,0 +1,55 @@
+/// A SQLite database file of its own for one test, in the directory for temporary files.
+#pragma once
+
+#include <atomic>
+#include <filesystem>
+#include <memory>
+#include <soci_storage.hpp>
+#include <string>
+#include <string_view>
+#include <system_error>
+
+#include <doctest/doctest.h>
+#include <unistd.h>
+
+class sqlite_file {
+ public:
+  sqlite_file() {
+    static std::atomic<unsigned> count{0};
+    directory_ = std::filesystem::temp_directory_path() /
+                 ("presence test " + std::to_string(::getpid()) + "." + std::to_string(++count));
+    std::filesystem::create_directories(directory_);
+  }
+  ~sqlite_file() {
+    std::error_code ignored;
+    std::filesystem::remove_all(directory_, ignored);
+  }
+  sqlite_file(const sqlite_file&) = delete;
+  sqlite_file& operator=(const sqlite_file&) = delete;
+
+  std::string path() const { return (directory_ / "rows.db").string(); }
+
+  presence::soci_settings settings() const {
+    presence::soci_settings made;
+    made.db_url = "sqlite://" + path();
+    made.commit = presence::durability::normal;
+    return made;
+  }
+
+  /// Creates the schema where it is absent and opens the database.
+  std::unique_ptr<presence::soci_storage> open() const { return open(settings()); }
+  static std::unique_ptr<presence::soci_storage> open(const presence::soci_settings& with) {
+    if (!with.read_only) {
+      const auto made = presence::create_schema(with);
+      INFO(made.error().text);
+      REQUIRE(made);
+    }
+    auto opened = presence::open_soci_storage(with);
+    INFO((opened ? std::string{} : opened.error().text));
+    REQUIRE(opened);
+    return std::move(*opened);
+  }
+
+ private:
+  std::filesystem::path directory_;
+};

@@ -1,0 +1,338 @@
+/// The three tables as another program sees them: Kamailio's columns, its rows read, ours readable.
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <doctest/doctest.h>
+
+#include "raw_sqlite.hpp"
+#include "sqlite_file.hpp"
+#include "storage_rows.hpp"
+
+using namespace presence;
+using namespace storage_contract;
+
+namespace {
+
+// A table as Kamailio declares it: name, type, NOT NULL, default.
+using column_list = std::vector<std::string>;
+const column_list kamailio_presentity{"id|INTEGER|1|NULL",
+                                      "username|VARCHAR(64)|1|NULL",
+                                      "domain|VARCHAR(64)|1|NULL",
+                                      "event|VARCHAR(64)|1|NULL",
+                                      "etag|VARCHAR(128)|1|NULL",
+                                      "expires|INTEGER|1|NULL",
+                                      "received_time|INTEGER|1|NULL",
+                                      "body|BLOB|1|NULL",
+                                      "sender|VARCHAR(255)|1|NULL",
+                                      "priority|INTEGER|1|0",
+                                      "ruid|VARCHAR(64)|0|NULL"};
+const column_list kamailio_active_watchers{"id|INTEGER|1|NULL",
+                                           "presentity_uri|VARCHAR(255)|1|NULL",
+                                           "watcher_username|VARCHAR(64)|1|NULL",
+                                           "watcher_domain|VARCHAR(64)|1|NULL",
+                                           "to_user|VARCHAR(64)|1|NULL",
+                                           "to_domain|VARCHAR(64)|1|NULL",
+                                           "event|VARCHAR(64)|1|'presence'",
+                                           "event_id|VARCHAR(64)|0|NULL",
+                                           "to_tag|VARCHAR(128)|1|NULL",
+                                           "from_tag|VARCHAR(128)|1|NULL",
+                                           "callid|VARCHAR(255)|1|NULL",
+                                           "local_cseq|INTEGER|1|NULL",
+                                           "remote_cseq|INTEGER|1|NULL",
+                                           "contact|VARCHAR(255)|1|NULL",
+                                           "record_route|TEXT|0|NULL",
+                                           "expires|INTEGER|1|NULL",
+                                           "status|INTEGER|1|2",
+                                           "reason|VARCHAR(64)|0|NULL",
+                                           "version|INTEGER|1|0",
+                                           "socket_info|VARCHAR(64)|1|NULL",
+                                           "local_contact|VARCHAR(255)|1|NULL",
+                                           "from_user|VARCHAR(64)|1|NULL",
+                                           "from_domain|VARCHAR(64)|1|NULL",
+                                           "updated|INTEGER|1|NULL",
+                                           "updated_winfo|INTEGER|1|NULL",
+                                           "flags|INTEGER|1|0",
+                                           "user_agent|VARCHAR(255)|0|''"};
+const column_list kamailio_watchers{"id|INTEGER|1|NULL",
+                                    "presentity_uri|VARCHAR(255)|1|NULL",
+                                    "watcher_username|VARCHAR(64)|1|NULL",
+                                    "watcher_domain|VARCHAR(64)|1|NULL",
+                                    "event|VARCHAR(64)|1|'presence'",
+                                    "status|INTEGER|1|NULL",
+                                    "reason|VARCHAR(64)|0|NULL",
+                                    "inserted_time|INTEGER|1|NULL"};
+const column_list kamailio_version{"id|INTEGER|1|NULL", "table_name|VARCHAR(32)|1|NULL",
+                                   "table_version|INTEGER|1|0"};
+
+column_list columns_of(raw_sqlite& db, const std::string& table) {
+  return db.rows("SELECT name, type, \"notnull\", dflt_value FROM pragma_table_info('" + table + "')");
+}
+
+// Kamailio's columns first, then only columns of ours, which Kamailio can leave out.
+void check_columns(raw_sqlite& db, const std::string& table, const column_list& kamailio) {
+  column_list found = columns_of(db, table);
+  CAPTURE(table);
+  REQUIRE(found.size() >= kamailio.size());
+  const column_list ours(found.begin() + static_cast<std::ptrdiff_t>(kamailio.size()), found.end());
+  found.resize(kamailio.size());
+  CHECK(found == kamailio);
+  for (const auto& column : ours) {
+    CHECK(column.starts_with("x_"));
+    CHECK(column.ends_with("|0|NULL"));
+  }
+}
+
+// A table as Kamailio makes it: none of our columns, and its own unique index on active_watchers.
+void make_kamailio_tables(raw_sqlite& db) {
+  const auto make = [&](const std::string& table, const column_list& columns,
+                        const std::string& constraints) {
+    std::string text;
+    for (const auto& column : columns) {
+      const auto type = column.find('|'), null = column.find('|', type + 1),
+                 init = column.find('|', null + 1);
+      text += column.substr(0, type) + " " + column.substr(type + 1, null - type - 1);
+      if (column.starts_with("id|")) text += " PRIMARY KEY";
+      if (column[null + 1] == '1') text += " NOT NULL";
+      if (column.substr(init + 1) != "NULL") text += " DEFAULT " + column.substr(init + 1);
+      text += ", ";
+    }
+    db.run("CREATE TABLE " + table + " (" + text + constraints + ")");
+  };
+  make("version", kamailio_version, "UNIQUE (table_name)");
+  make("presentity", kamailio_presentity, "UNIQUE (username, domain, event, etag), UNIQUE (ruid)");
+  make("active_watchers", kamailio_active_watchers, "UNIQUE (callid, to_tag, from_tag)");
+  make("watchers", kamailio_watchers, "UNIQUE (presentity_uri, watcher_username, watcher_domain, event)");
+  db.run(
+      "INSERT INTO version (table_name, table_version) VALUES ('presentity', 5), ('active_watchers', 12),"
+      " ('watchers', 3)");
+}
+
+void insert_kamailio_rows(raw_sqlite& db) {
+  db.run(
+      "INSERT INTO presentity (username, domain, event, etag, expires, received_time, body, sender, "
+      "priority, ruid)"
+      " VALUES ('alice', 'example.com', 'presence', 'a.1700000000.42.17.0', 1700000600, 1700000000,"
+      " x'3c702f3e', '', 0, 'pres-655-1'), ('carol', 'example.com', 'presence', 'pidf', -1, 1700000000,"
+      " '<hard/>', '', 0, NULL)");
+  db.run(
+      "INSERT INTO active_watchers (presentity_uri, watcher_username, watcher_domain, to_user, to_domain, "
+      "event,"
+      " event_id, to_tag, from_tag, callid, local_cseq, remote_cseq, contact, record_route, expires, status,"
+      " reason, version, socket_info, local_contact, from_user, from_domain, updated, updated_winfo, "
+      "user_agent)"
+      " VALUES ('sip:alice@example.com', 'bob', 'example.com', 'alice', 'example.com', 'presence', NULL, "
+      "'tt',"
+      " 'ft', 'call', 5, 3, 'sip:bob@192.0.2.1', NULL, 1700000600, 1, NULL, 4, 'udp:192.0.2.9:5060',"
+      " 'sip:192.0.2.9', 'bob', 'home.example.com', -1, -1, NULL),"
+      " ('sip:alice@example.com', 'eve', 'example.com', 'alice', 'example.com', 'presence', '7', 'tt', 'ft',"
+      " 'call-2', 0, 1, 'sips:eve@192.0.2.1', '<sip:p;lr>', 1700000600, 1, 'polite-block', 0,"
+      " 'tls:192.0.2.9:5061', 'sip:192.0.2.9', 'eve', 'example.com', -1, -1, 'x/1')");
+  db.run(
+      "INSERT INTO watchers (presentity_uri, watcher_username, watcher_domain, event, status, reason,"
+      " inserted_time) VALUES ('sip:alice@example.com', 'bob', 'example.com', 'presence', 1, NULL, "
+      "1700000000)");
+}
+
+instant at_second(std::int64_t s) { return instant{seconds{s}}; }
+
+}  // namespace
+
+TEST_CASE("schema: the tables are Kamailio's, column for column, and ours come after") {
+  const sqlite_file file;
+  file.open();
+  raw_sqlite db{file.path()};
+  check_columns(db, "version", kamailio_version);
+  check_columns(db, "presentity", kamailio_presentity);
+  check_columns(db, "active_watchers", kamailio_active_watchers);
+  check_columns(db, "watchers", kamailio_watchers);
+  CHECK(db.rows("SELECT table_name, table_version FROM version ORDER BY 1") ==
+        column_list{"active_watchers|12", "presentity|5", "watchers|3"});
+  const auto unique = [&](const std::string& table) {
+    return db.rows("SELECT group_concat(c.name) FROM pragma_index_list('" + table +
+                   "') i, pragma_index_info(i.name) c WHERE i.\"unique\" GROUP BY i.name ORDER BY 1");
+  };
+  CHECK(unique("presentity") == column_list{"ruid", "username,domain,event,etag"});
+  CHECK(unique("active_watchers") == column_list{"callid,to_tag,from_tag,event,event_id"});
+  CHECK(unique("watchers") == column_list{"presentity_uri,watcher_username,watcher_domain,event"});
+  CHECK(db.rows("SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL ORDER BY 1") ==
+        column_list{"active_watchers_active_watchers_expires", "active_watchers_active_watchers_pres",
+                    "active_watchers_updated_idx", "active_watchers_updated_winfo_idx",
+                    "presentity_account_idx", "presentity_presentity_expires"});
+}
+
+TEST_CASE("schema: create_schema may be called again, and table names may be others") {
+  const sqlite_file file;
+  soci_settings settings = file.settings();
+  file.open(settings);
+  raw_sqlite db{file.path()};
+  const auto before = db.rows("SELECT * FROM sqlite_master");
+  file.open(settings);
+  CHECK(db.rows("SELECT * FROM sqlite_master") == before);
+
+  options configured;
+  configured.db_url = settings.db_url;
+  configured.presentity_table = "p2";
+  configured.active_watchers_table = "aw2";
+  configured.watchers_table = "w2";
+  settings = soci_settings::from(configured);
+  CHECK(settings.commit == durability::full);
+  apply(*file.open(settings), {.new_publications = {publication("sip:alice@example.com", "a")}});
+  CHECK(db.value("SELECT count(*) FROM p2") == "1");
+  CHECK(db.value("SELECT count(*) FROM presentity") == "0");
+  CHECK(read_all(*file.open(settings)).publications.size() == 1);
+}
+
+TEST_CASE("schema: rows written by Kamailio are read, changed and ended") {
+  const sqlite_file file;
+  raw_sqlite db{file.path()};
+  make_kamailio_tables(db);
+  insert_kamailio_rows(db);
+  const auto refused = open_soci_storage(file.settings());
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().fault == storage_fault::corrupt);
+  CHECK(refused.error().text.find("lacks the column 'x_id': call create_schema() once") != std::string::npos);
+  const auto rows = file.open();
+  contents all = read_all(*rows);
+
+  REQUIRE(all.publications.size() == 2);
+  CHECK(all.publications[0] == publication_row{.resource = "sip:alice@example.com",
+                                               .event = "presence",
+                                               .etag = "a.1700000000.42.17.0",
+                                               .id = 1,
+                                               .content = body{"application/pidf+xml", "<p/>"},
+                                               .sender = "",
+                                               .since = at_second(1700000000),
+                                               .expires = at_second(1700000600)});
+  CHECK(all.publications[1].expires > at_second(4102444800));  // hard state does not lapse
+  CHECK(rows->sweep(at_second(4102444800), {}).value() == 3);
+  CHECK(read_all(*rows).publications == std::vector{all.publications[1]});
+  db.run("DELETE FROM presentity; DELETE FROM watchers");
+  insert_kamailio_rows(db);
+  all = read_all(*rows);
+
+  REQUIRE(all.subscriptions.size() == 2);
+  const subscription_row& bob = all.subscriptions[0];
+  CHECK(bob.dialog.fields() == dialog_fields{.call_id = "call",
+                                             .local_tag = "tt",
+                                             .remote_tag = "ft",
+                                             .local_uri = "sip:alice@example.com",
+                                             .remote_uri = "sip:bob@home.example.com",
+                                             .remote_target = "sip:bob@192.0.2.1",
+                                             .route_set = "",
+                                             .local_contact = "sip:192.0.2.9",
+                                             .event = "presence",
+                                             .watcher = "sip:bob@example.com",
+                                             .cookie = "udp:192.0.2.9:5060",
+                                             .user_agent = "",
+                                             .headers = "",
+                                             .secure = false,
+                                             .proven = true});
+  CHECK(bob.local_cseq == 6);  // Kamailio's 5 went out as 6
+  CHECK(bob.remote_cseq == 3);
+  CHECK(bob.version == 4);
+  CHECK(bob.state == subscription_state::active);
+  CHECK_FALSE(bob.polite_block);
+  CHECK(bob.since == instant{});
+  CHECK(bob.expires == at_second(1700000600));
+  const subscription_row& eve = all.subscriptions[1];
+  CHECK(eve.dialog.event() == "presence;id=7");
+  CHECK(eve.event_id == "7");
+  CHECK(eve.polite_block);
+  CHECK(eve.dialog.secure());
+  CHECK(all.watchers == std::vector{watcher_row{.resource = "sip:alice@example.com",
+                                                .event = "presence",
+                                                .watcher = "sip:bob@example.com",
+                                                .status = watcher_status::active,
+                                                .reason = "",
+                                                .since = at_second(1700000000)}});
+
+  // Taken over: the rows change in place, whether event_id is NULL or empty.
+  publication_row next = all.publications[0];
+  next.etag = "ours";
+  subscription_row changed = bob;
+  changed.local_cseq = 70;
+  apply(*rows, {.changed_publications = {{.old_etag = all.publications[0].etag, .row = next}},
+                .changed_subscriptions = {changed},
+                .reservations = {{key_of(bob), 80, 9}},
+                .watchers = {all.watchers[0]}});
+  changed.local_cseq = 80;
+  changed.version = 9;
+  CHECK(read_all(*rows) == contents{{next, all.publications[1]}, {changed, eve}, all.watchers});
+  CHECK(db.value("SELECT ruid FROM presentity WHERE etag = 'ours'") == "pres-655-1");
+  apply(*rows, {.ended_publications = {key(next)}, .ended_subscriptions = {key_of(bob), key_of(eve)}});
+  CHECK(read_all(*rows) == contents{{all.publications[1]}, {}, all.watchers});
+
+  // Kamailio's own unique index knows one subscription per dialog.
+  apply(*rows, {.new_subscriptions = {subscription("call")}});
+  refuse(*rows, {.new_subscriptions = {subscription("call", "sip:alice@example.com", "dialog")}});
+}
+
+TEST_CASE("schema: what we write is what Kamailio looks for") {
+  const sqlite_file file;
+  const auto rows = file.open();
+  subscription_row call = subscription("call");
+  call.polite_block = true;
+  call.event_id = "7";
+  apply(*rows, {.new_publications = {publication("sip:alice@example.com", "a", 255)},
+                .new_subscriptions = {call},
+                .watchers = {watcher("sip:alice@example.com", "sip:bob@example.com")}});
+  raw_sqlite db{file.path()};
+  CHECK(db.value("SELECT username, domain, event, etag, expires, received_time, body, sender, priority FROM"
+                 " presentity") ==
+        "alice|example.com|presence|a|1700000601|1700000000|"
+        "<presence entity='a'/>|sip:sender@example.com|0");
+  CHECK(db.value("SELECT ruid FROM presentity").starts_with("pres-ff-"));
+  CHECK(
+      db.value("SELECT presentity_uri, watcher_username, watcher_domain, to_user, to_domain, event, event_id,"
+               " to_tag, from_tag, callid, local_cseq, remote_cseq, contact, record_route, expires, status,"
+               " reason, version, socket_info, local_contact, from_user, from_domain, updated, updated_winfo,"
+               " flags, user_agent FROM active_watchers") ==
+      "sip:alice@example.com|bob|example.com|alice|example.com|presence|7|10-local|remote|call|63|1|"
+      "sip:bob@192.0.2.1:5062;transport=tcp|<sip:p1.example.com;lr>,<sip:p2.example.com;lr>|1700000601|1|"
+      "polite-block|1|udp:192.0.2.9:5060|sip:presence.example.com|bob|example.com|-1|-1|0|softphone/1.0");
+  CHECK(
+      db.value("SELECT presentity_uri, watcher_username, watcher_domain, event, status, reason, inserted_time"
+               " FROM watchers") == "sip:alice@example.com|bob|example.com|presence|2||1700000000");
+
+  // Kamailio refreshes both; what it writes counts, our own columns only add to it.
+  db.run(
+      "UPDATE presentity SET etag = 'a.1.2.3.1', expires = 1700009000, received_time = 1700005000, body = "
+      "'x'");
+  db.run(
+      "UPDATE active_watchers SET expires = 1700009000, local_cseq = 70, contact = 'sip:bob@198.51.100.7'");
+  const contents all = read_all(*rows);
+  CHECK(all.publications[0].etag == "a.1.2.3.1");
+  CHECK(all.publications[0].content == body{"application/pidf+xml", "x"});
+  CHECK(all.publications[0].expires > at_second(1700008999));
+  CHECK(all.publications[0].expires <= at_second(1700009000));
+  CHECK(all.subscriptions[0].local_cseq == 71);
+  CHECK(all.subscriptions[0].dialog.remote_target() == "sip:bob@198.51.100.7");
+  CHECK(all.subscriptions[0].expires <= at_second(1700009000));
+}
+
+TEST_CASE("schema: what does not fit Kamailio's columns stands there as something harmless") {
+  const sqlite_file file;
+  const auto rows = file.open();
+  const auto written = [&](std::string_view cookie, std::string_view local_uri) {
+    dialog_fields fields = usual_dialog("call");
+    fields.cookie = cookie;
+    fields.local_uri = local_uri;
+    subscription_row row = subscription("call");
+    row.dialog = dialog{fields};
+    row.expires = at_second(4102444800);  // the year 2100; Kamailio's seconds end in 2038
+    apply(*rows, {.new_subscriptions = {row}});
+    raw_sqlite db{file.path()};
+    const auto found = db.value("SELECT socket_info, to_user, to_domain, expires FROM active_watchers");
+    apply(*rows, {.ended_subscriptions = {key_of(row)}});
+    return found;
+  };
+  CHECK(written("udp:192.0.2.9:5060", "sip:a@b") == "udp:192.0.2.9:5060|a|b|2147483647");
+  CHECK(written("tls:[2001:db8::9]:5061", "sip:a@b:5070") == "tls:[2001:db8::9]:5061|a|b|2147483647");
+  CHECK(written("flow 17", "sips:a@[::1]:5061;x") == "|a|[::1]|2147483647");
+  CHECK(written("udp:host:65536", "tel:+1555") == "||+1555|2147483647");
+  CHECK(written("udp:" + std::string(60, 'h') + ":1", "sip:b") == "||b|2147483647");
+  CHECK(written("udp:5060", "") == "|||2147483647");
+}
