@@ -31,8 +31,11 @@ class body {
     if (block_ != nullptr) block_->references.fetch_add(1, std::memory_order_relaxed);
   }
   body(body&& other) noexcept : block_{std::exchange(other.block_, nullptr)} {}
-  body& operator=(body other) noexcept {
-    std::swap(block_, other.block_);
+  // two overloads: Clang 14 forgets to destroy a by-value operand made by `x = {}` in a template
+  body& operator=(const body& other) noexcept { return *this = body{other}; }
+  body& operator=(body&& other) noexcept {
+    body taken{std::move(other)};
+    std::swap(block_, taken.block_);
     return *this;
   }
   ~body() {

@@ -45,8 +45,11 @@ class dialog {
 
   dialog(const dialog& other) noexcept : block_{other.block_} { retain(); }
   dialog(dialog&& other) noexcept : block_{std::exchange(other.block_, nullptr)} {}
-  dialog& operator=(dialog other) noexcept {
-    std::swap(block_, other.block_);
+  // two overloads: Clang 14 forgets to destroy a by-value operand made by `x = {}` in a template
+  dialog& operator=(const dialog& other) noexcept { return *this = dialog{other}; }
+  dialog& operator=(dialog&& other) noexcept {
+    dialog taken{std::move(other)};
+    std::swap(block_, taken.block_);
     return *this;
   }
   ~dialog() { release(); }
