@@ -1,5 +1,7 @@
 #include <presence/effects.hpp>
 
+#include <charconv>
+
 #include <presence/event_package.hpp>
 
 namespace presence {
@@ -61,6 +63,23 @@ std::string_view to_string(sub_handling handling) noexcept {
     case sub_handling::allow: return "allow";
   }
   return {};
+}
+
+notify::pieces notify::body_pieces() const noexcept {
+  pieces p;
+  const auto at = content.version_at();
+  p.head = content.bytes().substr(0, at.value_or(content.bytes().size()));
+  if (!at) return p;
+  p.tail = content.bytes().substr(*at);
+  p.size = static_cast<std::uint8_t>(std::to_chars(p.digits, p.digits + sizeof p.digits, version).ptr - p.digits);
+  return p;
+}
+
+std::string notify::body_bytes() const {
+  const pieces p = body_pieces();
+  std::string all;
+  all.reserve(p.total());
+  return all.append(p.head).append(p.version()).append(p.tail);
 }
 
 std::string notify::subscription_state_value() const {

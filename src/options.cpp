@@ -83,6 +83,8 @@ constexpr std::array settings{
     setting{"limits.subscriptions", &limits::subscriptions, 1, most_records},
     setting{"limits.usages_per_dialog", &limits::usages_per_dialog, 1, most_records},
     setting{"limits.waiting_per_resource", &limits::waiting_per_resource, 0, most_records},
+    setting{"limits.publications", &limits::publications, 1, most_records},
+    setting{"limits.undecided", &limits::undecided, 1, most_records},
 };
 
 const setting* find(std::string_view name) noexcept {

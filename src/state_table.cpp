@@ -97,6 +97,7 @@ subscription& state_table::make_subscription() {
 
 void state_table::discard(subscription& s) noexcept {
   if (s.shared != nullptr && --s.shared->usages == 0) delete s.shared;
+  if (s.state != nullptr) drop_view(*s.state, s.view);
   subscriptions_.destroy(s.self);
 }
 
@@ -105,7 +106,7 @@ void state_table::reserve(event_state& state) { state.watchers.reserve(state.wat
 void state_table::link(subscription& s, event_state& state, watcher_account& watcher) noexcept {
   s.state = &state;
   s.watcher = &watcher;
-  ++watcher.subscriptions;
+  ++watcher.subscriptions(s.dialog.proven());
   ++watcher.users;
   s.position = static_cast<std::uint32_t>(state.watchers.size());
   state.watchers.push_back(s.self);
@@ -117,9 +118,11 @@ void state_table::erase(subscription& s) noexcept {
   event_state& state = *s.state;
   by_dialog_.set.erase(by_dialog_.set.iterator_to(s));
   if (s.shared != nullptr && --s.shared->usages == 0) delete s.shared;
-  --s.watcher->subscriptions;
+  --s.watcher->subscriptions(s.dialog.proven());
   --s.watcher->users;
   release_if_unused(*s.watcher);
+
+  drop_view(state, s.view);
 
   auto& list = state.watchers;
   list[s.position] = slab<subscription>::none;
@@ -155,6 +158,43 @@ void state_table::share_numbers(subscription& a, subscription& b) {
     a.shared->local_cseq = std::max(a.shared->local_cseq, b.local_cseq);
     a.shared->remote_cseq = std::max(a.shared->remote_cseq, b.remote_cseq);
   }
+}
+
+std::uint16_t state_table::hold_view(event_state& state, std::shared_ptr<const view> what) {
+  if (!what) return 0;
+  if (!state.rules) {
+    state.rules = std::make_unique<ruled>();
+    state.rules->state = &state;
+  }
+  auto& views = state.rules->views;
+  std::size_t unused = views.size();
+  for (std::size_t i = 0; i < views.size(); ++i) {
+    if (views[i].users == 0) {
+      unused = std::min(unused, i);
+    } else if (views[i].what->equals(*what)) {
+      ++views[i].users;
+      return static_cast<std::uint16_t>(i + 1);
+    }
+  }
+  if (unused + 1 >= no_view) return no_view;
+  if (unused == views.size()) views.emplace_back();
+  views[unused] = {std::move(what), 1, {}};
+  return static_cast<std::uint16_t>(unused + 1);
+}
+
+void state_table::drop_view(event_state& state, std::uint16_t number) noexcept {
+  if (number == 0 || number == no_view) return;
+  shown_view& shown = state.rules->views[number - 1];
+  if (--shown.users == 0) shown = {};
+}
+
+void state_table::recheck(event_state& state, instant when) {
+  if (!state.rules) {
+    state.rules = std::make_unique<ruled>();
+    state.rules->state = &state;
+  }
+  ruled& r = *state.rules;
+  if (!timer_wheel<ruled>::contains(r) || when < r.deadline) rules_timers_.move(r, when);
 }
 
 watcher_account* state_table::find_watcher(std::string_view uri) noexcept {
@@ -217,10 +257,16 @@ void state_table::erase(undecided& u) noexcept {
   release_if_unused(watcher);
 }
 
+std::uint64_t state_table::secret_of(std::string_view a, std::string_view b, std::string_view c) const {
+  std::string text{a};
+  (text += '\n') += b;
+  return hash_(text, c);
+}
+
 std::optional<instant> state_table::next_deadline() const noexcept {
   std::optional<instant> soonest;
   for (const auto& candidate :
-       {publication_timers_.next(), subscription_timers_.next(), undecided_timers_.next()}) {
+       {publication_timers_.next(), subscription_timers_.next(), undecided_timers_.next(), rules_timers_.next()}) {
     if (candidate && (!soonest || *candidate < *soonest)) soonest = candidate;
   }
   return soonest;
@@ -256,6 +302,18 @@ std::optional<std::string> state_table::check() const {
       if (!s.by_dialog.is_linked()) return "a subscription is not found by its dialog: " + std::string{state.resource()};
       ++linked;
     }
+    if (state.rules) {
+      std::vector<std::uint32_t> users(state.rules->views.size());
+      for (const auto index : state.watchers) {
+        if (index == slab<subscription>::none) continue;
+        const std::uint16_t number = subscriptions_[index].view;
+        if (number == 0 || number == no_view) continue;
+        if (number > users.size()) return "a watcher has a view that is none: " + std::string{state.resource()};
+        ++users[number - 1];
+      }
+      for (std::size_t n = 0; n < users.size(); ++n)
+        if (users[n] != state.rules->views[n].users) return "users of a view are miscounted: " + std::string{state.resource()};
+    }
     if (holes != state.holes) return "holes are miscounted: " + std::string{state.resource()};
     if (state.undecideds) {
       for (const auto& [watcher, u] : *state.undecideds) {
@@ -275,7 +333,7 @@ std::optional<std::string> state_table::check() const {
   for (slab<watcher_account>::index i = 0; i < watchers_.end(); ++i) {
     if (!watchers_.live(i)) continue;
     if (watchers_[i].users == 0) return "an unused watcher is kept: " + std::string{watchers_[i].uri()};
-    counted += watchers_[i].subscriptions;
+    counted += watchers_[i].proven + watchers_[i].claimed;
   }
   if (by_uri_.set.size() != watchers_.size()) return "watchers are missing from their index";
   if (counted != linked) return "subscriptions per watcher are miscounted";

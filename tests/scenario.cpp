@@ -89,7 +89,7 @@ std::string scenario::told(const notify& n) {
   line += " " + n.subscription_state_value();
   if (n.content) {
     line += n.content.content_type() == "application/pidf+xml" ? " " + tuples_of(n.content.bytes())
-                                                               : " [" + std::string{n.content.bytes()} + "]";
+                                                               : " [" + n.body_bytes() + "]";
   }
   return line;
 }

@@ -148,9 +148,15 @@ TEST_CASE("rules are read per presentity and given to the decision and to the vi
     if (resource == "sip:alice@example.com") return "hide";
     return std::nullopt;
   };
-  p.authorize = [](const authorization_query& q) { return q.rules != nullptr ? allow : confirm; };
-  p.authorize_body = [](const body& state, const watcher_view&, const std::string* rules) {
-    return rules != nullptr && *rules == "hide" ? body{"a/b", "hidden"} : state;
+  struct hiding : view {
+    bool equals(const view&) const noexcept override { return true; }
+  };
+  p.authorize = [](const authorization_query& q) -> authorization {
+    if (q.rules == nullptr) return confirm;
+    return {allow, *q.rules == "hide" ? std::make_shared<hiding>() : nullptr};
+  };
+  p.authorize_body = [](const body&, std::string_view, std::span<const published>, const view&) {
+    return body{"a/b", "hidden"};
   };
   scenario s{{.packages = {p}}};
   s.publish("alice", {.raw = "secret", .type = "a/b", .event = "guarded"});

@@ -68,9 +68,9 @@ TEST_CASE("the defaults are those of the manual, and make sense together") {
   }
   const auto names = options::names();
   CHECK(names.front() == "db_url");
-  CHECK(names.back() == "limits.waiting_per_resource");
+  CHECK(names.back() == "limits.undecided");
   CHECK(std::set<std::string_view>(names.begin(), names.end()).size() == names.size());
-  CHECK(names.size() == 43);
+  CHECK(names.size() == 45);
 }
 
 TEST_CASE("every option takes back what it gives") {

@@ -336,7 +336,7 @@ TEST_CASE("a random crowd of watchers and publications agrees with plain lists (
           REQUIRE(state->publications[i].get() == known.publications[i]);
       }
       const watcher_account* account = f.table.find_watcher(watcher);
-      REQUIRE((account == nullptr ? 0 : account->subscriptions) == accounts[watcher]);
+      REQUIRE((account == nullptr ? 0 : account->proven + account->claimed) == accounts[watcher]);
       if (step % 500 == 0) f.sound();
     }
     f.sound();

@@ -322,7 +322,7 @@ bool presence_server::transmit(const presence::notify& n) {
   if (line_.verbose) {
     log("->", sent.target,
         "NOTIFY CSeq=" + std::to_string(n.cseq) + ' ' + n.subscription_state_value() +
-            gist(n.content.bytes()));
+            gist(n.body_bytes()));
   }
 
   // Transport and address come from Route or Request-URI, as RFC 3263 says; that is the stack's job.

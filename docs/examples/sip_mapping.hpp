@@ -208,7 +208,9 @@ inline std::string notify_text(const presence::notify& n) {
   add("Subscription-State: ", n.subscription_state_value(), "\r\n");
   add(d.headers());
   if (n.content) add("Content-Type: ", n.content.content_type(), "\r\n");
-  add("Content-Length: ", std::to_string(n.content.bytes().size()), "\r\n\r\n", n.content.bytes());
+  const auto pieces = n.body_pieces();  // shared bytes, with this watcher's own version number between them
+  add("Content-Length: ", std::to_string(pieces.total()), "\r\n\r\n");
+  add(pieces.head, pieces.version(), pieces.tail);
   return out;
 }
 

@@ -3,10 +3,12 @@
 /// a NOTIFY to a thousand watchers costs a thousand reference counts and no copy (N23).
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <cstring>
 #include <new>
+#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -17,15 +19,19 @@ class body {
   /// No body at all: no Content-Type, no bytes.
   body() noexcept = default;
 
-  /// Copies type and bytes into one shared block. `bytes` may hold anything, NUL included (P50).
+  /// Copies type and bytes, at most 4 GiB, into one shared block. `bytes` may hold anything, NUL included (P50).
   /// `digest` identifies the *meaning* of the document: two bodies of one type with equal non-zero
   /// digests say the same to a watcher, whatever their spelling (CMP-12). Zero: compare the bytes.
   body(std::string_view content_type, std::string_view bytes, std::uint64_t digest = 0)
-      : block_{new (::operator new(sizeof(block) + content_type.size() + bytes.size()))
-                   block{{1}, static_cast<std::uint32_t>(content_type.size()), bytes.size(), digest}} {
-    if (!content_type.empty()) std::memcpy(block_->text(), content_type.data(), content_type.size());
-    if (!bytes.empty()) std::memcpy(block_->text() + content_type.size(), bytes.data(), bytes.size());
+      : body{content_type, bytes, digest, no_version} {}
+
+  /// A document that carries a version of its own for each watcher (RFC 3858, 4235): the number goes
+  /// in at `version_at` when it is sent, so that all watchers still share these bytes (N24).
+  static body versioned(std::string_view content_type, std::string_view bytes, std::size_t version_at,
+                        std::uint64_t digest = 0) {
+    return body{content_type, bytes, digest, static_cast<std::uint32_t>(std::min(version_at, bytes.size()))};
   }
+
 
   body(const body& other) noexcept : block_{other.block_} {
     if (block_ != nullptr) block_->references.fetch_add(1, std::memory_order_relaxed);
@@ -56,6 +62,11 @@ class body {
                              : std::string_view{};
   }
   std::uint64_t digest() const noexcept { return block_ != nullptr ? block_->digest : 0; }
+  /// Where the version number belongs; absent: these bytes are the whole document.
+  std::optional<std::size_t> version_at() const noexcept {
+    if (block_ == nullptr || block_->version_at == no_version) return std::nullopt;
+    return block_->version_at;
+  }
 
   /// Whether a watcher who has `a` would learn nothing from `b` (EVT-4.2.2-15).
   friend bool same_meaning(const body& a, const body& b) noexcept {
@@ -68,19 +79,31 @@ class body {
   /// Equality is by content: type and bytes.
   friend bool operator==(const body& a, const body& b) noexcept {
     return a.block_ == b.block_ ||
-           (a && b && a.content_type() == b.content_type() && a.bytes() == b.bytes());
+           (a && b && a.version_at() == b.version_at() && a.content_type() == b.content_type() &&
+            a.bytes() == b.bytes());
   }
 
  private:
+  static constexpr std::uint32_t no_version = ~std::uint32_t{0};
   struct block {
     std::atomic<std::uint32_t> references;
     std::uint32_t type_size;
-    std::size_t size;
+    std::uint32_t size;
+    std::uint32_t version_at;
     std::uint64_t digest;
     // the type and the bytes follow
     char* text() noexcept { return reinterpret_cast<char*>(this + 1); }
     const char* text() const noexcept { return reinterpret_cast<const char*>(this + 1); }
   };
+
+  body(std::string_view content_type, std::string_view bytes, std::uint64_t digest, std::uint32_t version_at)
+      : block_{new (::operator new(sizeof(block) + content_type.size() + bytes.size()))
+                   block{{1}, static_cast<std::uint32_t>(content_type.size()),
+                         static_cast<std::uint32_t>(bytes.size()), version_at, digest}} {
+    if (!content_type.empty()) std::memcpy(block_->text(), content_type.data(), content_type.size());
+    if (!bytes.empty()) std::memcpy(block_->text() + content_type.size(), bytes.data(), bytes.size());
+  }
+
   block* block_ = nullptr;
 };
 

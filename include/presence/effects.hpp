@@ -46,6 +46,21 @@ struct notify {
   std::uint32_t expires = 0;         ///< seconds left, rounded down; no meaning when terminated
   std::uint32_t retry_after = 0;     ///< seconds; 0 = none; only with probation and giveup
   body content = {};                 ///< no body: neither Content-Type nor bytes
+  std::uint32_t version = 0;         ///< of the document, where content.version_at() asks for one
+
+  /// The bytes to send are `head`, then `version`, then `tail`: nothing has to be copied to put the
+  /// number in. The views live as long as `content`; `version` as long as this object.
+  struct pieces {
+    std::string_view head = {};
+    char digits[10] = {};
+    std::uint8_t size = 0;
+    std::string_view tail = {};
+    std::string_view version() const noexcept { return {digits, size}; }
+    std::size_t total() const noexcept { return head.size() + size + tail.size(); }
+  };
+  pieces body_pieces() const noexcept;
+  /// The same as one text.
+  std::string body_bytes() const;
 
   /// The Subscription-State header value, e.g. `active;expires=590`.
   std::string subscription_state_value() const;

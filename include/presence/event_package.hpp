@@ -68,6 +68,31 @@ struct published {
   instant since;                  ///< when its present content arrived
   std::uint64_t arrival;          ///< orders documents by when they arrived, also within a millisecond
   bool leaving;                   ///< it is being removed or has lapsed (pres_ev: off_index)
+  bool arriving = false;          ///< its content comes with this very change
+};
+
+/// What of a resource's state somebody may see, in terms of the package; made by `authorize`, read by
+/// `authorize_body`. Watchers with equal views share one body (N23, PF7). Immutable once made.
+class view {
+ public:
+  view() = default;
+  view(const view&) = delete;
+  view& operator=(const view&) = delete;
+  virtual ~view() = default;
+  /// Whether both show the same of every state. `other` is of the same package.
+  virtual bool equals(const view& other) const noexcept = 0;
+};
+
+/// The answer of `authorize`: what a watcher may do, what he may see, and when to ask again.
+struct authorization {
+  sub_handling handling = sub_handling::block;
+  std::shared_ptr<const presence::view> view = {};  ///< null: the whole state
+  std::optional<instant> until = {};  ///< from then on the answer may be another (validity; Z11)
+  bool by_sphere = false;             ///< it may be another when the sphere changes (Z12)
+
+  authorization() noexcept = default;
+  authorization(sub_handling h) noexcept : handling{h} {}
+  authorization(sub_handling h, std::shared_ptr<const presence::view> v) noexcept : handling{h}, view{std::move(v)} {}
 };
 
 /// Whom a body is for.
@@ -85,6 +110,8 @@ struct authorization_query {
   const identity& watcher;
   const std::string* rules;       ///< the presentity's rules document; null: there is none
   instant now;
+  /// The presentity's sphere (options::enable_sphere_check); absent: not looked at, unknown, or disagreed.
+  std::optional<std::string_view> sphere = {};
 };
 
 struct event_package {
@@ -105,7 +132,8 @@ struct event_package {
   bool etag_not_new = false;
   /// An initial PUBLISH may come without a body (P13).
   bool empty_publish = false;
-  /// pres_ev wipeer: offer `<name>.winfo` as well. No effect yet.
+  /// pres_ev wipeer: register `<name>.winfo` as well, for the resource's owner (W01, W06). For another
+  /// policy leave this off and register a changed watcherinfo_package().
   bool winfo = false;
   /// Header lines added to each NOTIFY, every line ended by CRLF.
   std::string notify_headers = {};
@@ -115,10 +143,12 @@ struct event_package {
   bool req_auth = false;
   /// pres_ev get_rules_doc: the rules document of a presentity, if it has one (Z02).
   std::function<std::optional<std::string>(std::string_view resource)> rules_document = {};
-  /// pres_ev get_auth_status: decides about a watcher (Z03).
-  std::function<sub_handling(const authorization_query&)> authorize = {};
-  /// pres_ev apply_auth_nbody: what of the state this watcher may see.
-  std::function<body(const body& state, const watcher_view&, const std::string* rules)> authorize_body = {};
+  /// pres_ev get_auth_status: decides about a watcher (Z03). A sub_handling alone will do.
+  std::function<authorization(const authorization_query&)> authorize = {};
+  /// pres_ev apply_auth_nbody: the state as a view shows it; `state` is what `aggregate` made of `all`.
+  /// Called once per view and change, never per watcher. Absent: every view shows the whole state.
+  std::function<body(const body& state, std::string_view resource, std::span<const published> all, const view&)>
+      authorize_body = {};
 
   /// pres_ev evs_publ_handl: accepts a document, or refuses the PUBLISH with its own status.
   /// The media type was compared with `content_types` before. Absent: anything goes.
@@ -128,8 +158,25 @@ struct event_package {
   /// pres_ev agg_nbody: the state made of all publications, oldest first. Absent: the newest
   /// document is the state (P33). Must not depend on anything but its arguments.
   std::function<body(std::string_view resource, std::span<const published>)> aggregate = {};
-  /// `aggregate` shows a leaving publication once more, differently (closed, terminated).
+  /// `aggregate` shows some things once: a leaving publication (closed, terminated), or what an
+  /// arriving one says has ended.
   bool tells_leaving = false;
+  /// What changed between two documents of one view, as a partial document; nullopt: a full one says
+  /// it better. Called once per view and change; a watcher who may have missed a document, and each
+  /// answer to a SUBSCRIBE, gets the full one (N27). Absent: every document is a full one.
+  std::function<std::optional<body>(std::string_view resource, const body& before, const body& after)> difference = {};
+  /// Documents carry a number that counts up in each subscription (body::versioned; `tailor` has it in
+  /// watcher_view): it is kept in the storage, so that it goes on after a restart.
+  bool versioned = false;
+  /// A document that comes too late and is ignored, though the PUBLISH is answered 200: `live` are the
+  /// resource's publications (P37: a final state stays final; P40: another's live dialog stays).
+  std::function<bool(const offered_document&, const parsed_document* parsed, std::span<const published> live)>
+      superseded = {};
+  /// The presentity is the user of the SUBSCRIBE's Contact in the domain of its From (bridged line
+  /// appearance; S26).
+  bool resource_from_contact = false;
+  /// The package whose watchers this one tells about; see watcherinfo_package().
+  std::string watched = {};
   /// The body when nothing is published; absent or empty: NOTIFYs carry no body then.
   std::function<body(std::string_view resource)> neutral = {};
   /// pres_ev aux_body_processing: the body for one watcher, when it differs from the shared one;

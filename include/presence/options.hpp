@@ -31,6 +31,8 @@ struct limits {
   std::size_t subscriptions = 50000000;  ///< in all; bounds memory
   std::size_t usages_per_dialog = 8;     ///< subscriptions sharing Call-ID and From tag
   std::size_t waiting_per_resource = 1000;  ///< undecided watchers without a subscription (WIN-FSM-6)
+  std::size_t publications = 50000000;      ///< in all; bounds memory
+  std::size_t undecided = 10000000;         ///< undecided watchers in all; bounds memory
 };
 
 struct options {

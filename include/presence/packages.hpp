@@ -19,4 +19,9 @@ event_package opaque_package(std::string name, std::vector<std::string> content_
 /// document, and nothing published means a document without tuples.
 event_package presence_package();
 
+/// Watcher information (RFC 3857, 3858) about the package `watched`: `presence.winfo` for `presence`.
+/// Subscribed to, never published; only who proved to be the resource's owner is let in, unless you
+/// change `authorize` (W06). event_package::winfo registers it as it is.
+event_package watcherinfo_package(std::string watched);
+
 }  // namespace presence

@@ -59,11 +59,14 @@ struct shared_numbers {
 struct watcher_account {
   hash_hook by_uri;
   boost::container::small_vector<char, 40> name = {};
-  std::uint32_t subscriptions = 0;
+  /// Of watchers who proved the address, and of those who only claim it: one cannot use up the
+  /// other's share (SEC-DOS-4).
+  std::uint32_t proven = 0, claimed = 0;
   std::uint32_t users = 0;  ///< records that refer to this account
   slab<watcher_account>::index self = slab<watcher_account>::none;
 
   std::string_view uri() const noexcept { return {name.data(), name.size()}; }
+  std::uint32_t& subscriptions(bool who_proved) noexcept { return who_proved ? proven : claimed; }
 };
 
 /// A subscription: one usage of one dialog.
@@ -76,8 +79,11 @@ struct subscription {
   std::uint32_t cseq_ceiling = 0;   ///< highest one the database knows about
   std::uint32_t version = 0;        ///< of the next document
   standing stands = standing::pending;
-  bool in_flight = false;           ///< the last NOTIFY is not answered yet
-  bool owes = false;                ///< state changed since: a NOTIFY is owed when it is
+  bool in_flight : 1 = false;       ///< the last NOTIFY is not answered yet
+  bool owes : 1 = false;            ///< state changed since: a NOTIFY is owed when it is
+  bool unsure : 1 = false;          ///< he may not have got the last document: the next is a full one
+  bool approved : 1 = false;        ///< he was pending before he was active
+  std::uint16_t view = 0;           ///< 0: the whole state; else a number of state->rules->views
   shared_numbers* shared = nullptr;
   // the rest
   hash_hook by_dialog;
@@ -101,7 +107,25 @@ struct undecided {
   event_state* state = nullptr;
   watcher_account* watcher = nullptr;
   std::uint32_t pending = 0;        ///< live pending subscriptions
+  bool proven = false;              ///< the last of them proved the address
+  std::uint64_t id = 0;             ///< under which watcher information tells of him
   instant since = {};
+};
+
+/// One of the views that rules made of a state, and the state as it shows it.
+struct shown_view {
+  std::shared_ptr<const view> what = {};
+  std::uint32_t users = 0;          ///< subscriptions that have it
+  body current = {};                ///< when it is known
+};
+
+/// What rules made of a state's watchers.
+struct ruled {
+  timer_hook timer;                 ///< linked while a decision changes with time
+  instant deadline = {};            ///< when that is
+  event_state* state = nullptr;
+  bool by_sphere = false;           ///< some decision looks at the sphere
+  std::vector<shown_view> views = {};  ///< view number n is at n - 1
 };
 
 /// The state of one resource in one package.
@@ -115,6 +139,7 @@ struct event_state {
   slab<event_state>::index self = slab<event_state>::none;
   body current = {};                ///< composition of `publications`, when it is known
   std::unique_ptr<std::unordered_map<const watcher_account*, undecided>> undecideds = {};
+  std::unique_ptr<ruled> rules = {};
 
   std::string_view resource() const noexcept { return {name.data(), name.size()}; }
   std::size_t watcher_count() const noexcept { return watchers.size() - holes; }
@@ -196,6 +221,16 @@ class state_table {
   /// Makes `a` and `b` draw CSeq numbers from one counter; both have the same dialog.
   void share_numbers(subscription& a, subscription& b);
 
+  // --- views ---
+  /// No view that could be shown: the watcher sees what a politely blocked one sees.
+  static constexpr std::uint16_t no_view = 0xffff;
+  /// The number of a view equal to `what`, held for one subscription more; 0 for null. Throws only
+  /// std::bad_alloc. Linear in the views of the state.
+  std::uint16_t hold_view(event_state& state, std::shared_ptr<const view> what);
+  void drop_view(event_state& state, std::uint16_t number) noexcept;
+  /// Decisions about the state's watchers are due for a new look at `when`, if not earlier.
+  void recheck(event_state& state, instant when);
+
   // --- watchers ---
   watcher_account* find_watcher(std::string_view uri) noexcept;
   watcher_account& obtain_watcher(std::string_view uri);
@@ -208,10 +243,14 @@ class state_table {
   void set_pending(undecided& u) noexcept { timer_wheel<undecided>::remove(u); }
   void erase(undecided& u) noexcept;
 
+  /// A number that stands for these texts and tells nothing about them (WIN-58-6).
+  std::uint64_t secret_of(std::string_view a, std::string_view b, std::string_view c) const;
+
   // --- time ---
   timer_wheel<publication>& publication_timers() noexcept { return publication_timers_; }
   timer_wheel<subscription>& subscription_timers() noexcept { return subscription_timers_; }
   timer_wheel<undecided>& undecided_timers() noexcept { return undecided_timers_; }
+  timer_wheel<ruled>& rules_timers() noexcept { return rules_timers_; }
   std::optional<instant> next_deadline() const noexcept;
 
   // --- sizes, walks, audit ---
@@ -311,6 +350,7 @@ class state_table {
   timer_wheel<publication> publication_timers_;
   timer_wheel<subscription> subscription_timers_;
   timer_wheel<undecided> undecided_timers_;
+  timer_wheel<ruled> rules_timers_;
   growing<state_set> by_name_;
   growing<dialog_set> by_dialog_;
   growing<watcher_set> by_uri_;

@@ -20,7 +20,8 @@ void engine::impl::terminate(const termination& what, instant now, effects& out)
       subscription& s = table.subscriptions()[index];
       if (what.reason == end_reason::giveup && s.stands != standing::pending) continue;
       body last;
-      if (what.reason == end_reason::invariant) last = content_for(s, state, current_body(state), true);
+      if (what.reason == end_reason::invariant) last = content_for(s, state, present(state), true);
+      tell_end(s, what.reason, now);
       notify& n = plan_end(s, what.reason, std::move(last), out);
       if (may_retry) n.retry_after = static_cast<std::uint32_t>(std::max<std::int64_t>(what.retry_after.count(), 0));
       if (s.stands == standing::pending) plan_decided(state, *s.watcher);
@@ -29,96 +30,72 @@ void engine::impl::terminate(const termination& what, instant now, effects& out)
     if (!what.everything) continue;
     for (const auto& p : state.publications) plan_ended(*p);
     if (state.undecideds)
-      for (const auto& [account, u] : *state.undecideds) plan_decided(state, *u.watcher);
+      for (const auto& [account, u] : *state.undecideds) {
+        plan_decided(state, *u.watcher);
+        if (u.pending == 0) tell_waiting(u, watcher_event::noresource, now);
+      }
   }
   if (!store(out, now)) return;
   commit_notifies(out);
   for (subscription* s : ended) commit_end(*s, true, now);
   for (event_state* state : states) {
     if (what.everything) drop_contents(*state);
-    if (state->watcher_count() == 0) state->current = {};
+    if (state->watcher_count() == 0) remember(*state, {});
     table.release_if_idle(*state);
   }
 }
 
 void engine::impl::refresh_watchers(event_state& state, refresh_type type, instant now, effects& out) {
-  const event_package& package = *state.package;
-  const lapse due = plan_lapse(state, now);
-  struct changed {
-    subscription* s;
-    standing before;
-    bool ends;
-  };
-  struct trial {
-    std::vector<changed> all;
-    bool kept = false;
-    ~trial() {
-      for (const changed& c : all)
-        if (!kept) c.s->stands = c.before;
-    }
-  } trial;
+  lapse due = plan_lapse(state, now);
   std::vector<undecided*> decided;
-
-  for (const auto index : state.watchers) {
-    if (index == slab<subscription>::none) continue;
-    subscription& s = table.subscriptions()[index];
-    if (!s.lasts(now)) continue;
+  if (type == refresh_type::authorization) {
+    const auto sphere = sphere_of(state.resource(), now);
+    const edit leaving;
+    due.after = plan_decisions(state, due.any ? due.before : due.after, due.any ? &leaving : nullptr, sphere, {},
+                               nullptr, now, out);
+    plan_decided_waiting(state, sphere, now, decided);
+  } else {
     // one who is politely blocked is told as one whose resource is offline would be (SEC-LEAK-3)
-    reconsidered verdict{s.stands, s.stands != standing::pending, end_reason::none};
-    if (type == refresh_type::authorization) {
-      verdict = reconsider(s.stands, ask(package, state.resource(), identity_of(s), now));
-      // a rule may have changed what he sees of it, too
-      if (s.stands == standing::active && package.authorize_body) verdict.notify = true;
-    }
-    if (verdict.ends != end_reason::none) {
-      if (s.stands == standing::pending) plan_decided(state, *s.watcher);
-      plan_end(s, verdict.ends, {}, out);
-      trial.all.push_back({&s, s.stands, true});
-      continue;
-    }
-    if (verdict.now != s.stands) {
-      trial.all.push_back({&s, s.stands, false});
-      if (s.stands == standing::pending) plan_decided(state, *s.watcher);
-      s.stands = verdict.now;
-    } else if (!verdict.notify && !(due.changed && s.stands == standing::active)) {
-      continue;
-    }
-    const bool decided_now = !trial.all.empty() && trial.all.back().s == &s;
-    if (s.in_flight && !decided_now) {
-      owing.push_back(&s);
-      continue;
-    }
-    const notify& n = plan_notify(s, content_for(s, state, due.after, false), now, out);
-    if (decided_now) {
-      if (s.shared != nullptr) plan_reservation(s, n.cseq);
-      plan_changed(s, n.cseq);
-    } else {
+    for (const auto index : state.watchers) {
+      if (index == slab<subscription>::none) continue;
+      subscription& s = table.subscriptions()[index];
+      if (!s.lasts(now) || s.stands == standing::pending) continue;
+      if (s.in_flight) {
+        owing.push_back(&s);
+        continue;
+      }
+      const notify& n = plan_notify(s, content_for(s, state, due.after, false), now, out);
       plan_reservation(s, n.cseq);
-    }
-  }
-  if (type == refresh_type::authorization && state.undecideds) {
-    for (auto& [account, u] : *state.undecideds) {
-      if (u.pending != 0) continue;
-      const identity who{.uri = u.watcher->uri(), .method = "waiting"};
-      if (ask(package, state.resource(), who, now) == sub_handling::confirm) continue;
-      plan_decided(state, *u.watcher);
-      decided.push_back(&u);
     }
   }
   if (!store(out, now)) return;
 
-  trial.kept = true;
   commit_notifies(out);
-  for (const changed& c : trial.all) {
-    if (c.ends) {
-      commit_end(*c.s, true, now);
-    } else if (c.before == standing::pending) {
-      pending_decided(state, *c.s->watcher);
-    }
-  }
   for (undecided* u : decided) table.erase(*u);
   commit_lapse(state, due, now);
   table.release_if_idle(state);
+}
+
+void engine::impl::plan_decided_waiting(event_state& state, const std::optional<std::string>& sphere, instant now,
+                                        std::vector<undecided*>& decided) {
+  if (!state.undecideds) return;
+  for (auto& [account, u] : *state.undecideds) {
+    if (u.pending != 0) continue;
+    const identity who{.uri = u.proven ? u.watcher->uri() : std::string_view{}, .method = "waiting"};
+    const sub_handling handling = ask(*state.package, state.resource(), who, now, sphere).handling;
+    if (handling == sub_handling::confirm) continue;
+    plan_decided(state, *u.watcher);
+    tell_waiting(u, handling == sub_handling::block ? watcher_event::rejected : watcher_event::approved, now);
+    decided.push_back(&u);
+  }
+}
+
+void engine::impl::recheck_others(const event_state& state, instant now) noexcept {
+  for (const auto& candidate : packages) {
+    if (&candidate->package == state.package) continue;
+    event_state* other = table.find(state.resource(), candidate->package);
+    if (other != nullptr && other->rules && other->rules->by_sphere) table.recheck(*other, now);
+  }
 }
 
 }  // namespace presence

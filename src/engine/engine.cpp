@@ -1,3 +1,5 @@
+#include <presence/packages.hpp>
+
 #include "impl.hpp"
 
 namespace presence {
@@ -83,10 +85,25 @@ result<void, std::string> engine::add_event(event_package package, instant now) 
     }
     if (e.next_sweep == instant{}) e.next_sweep = now + e.settings.clean_period;
   }
+  for (const auto& other : e.packages) {
+    if (other->package.watched == made->package.name) made->package.winfo = true;
+    if (made->package.watched == other->package.name) other->package.winfo = true;
+  }
+  const std::string before = e.event_list;
   if (!e.event_list.empty()) e.event_list += ", ";
   e.event_list += made->package.name;
   e.packages.push_back(std::move(made));
-  return {};
+  const event_package& added = e.packages.back()->package;
+  if (!added.winfo) return {};
+  event_package about_watchers = watcherinfo_package(added.name);
+  if (e.named(about_watchers.name) != nullptr) return {};
+  auto both = add_event(std::move(about_watchers), now);
+  if (!both) {
+    e.forget(added);
+    e.packages.pop_back();
+    e.event_list = before;
+  }
+  return both;
 }
 
 const event_package* engine::contains_event(std::string_view event_value) const {
@@ -249,7 +266,8 @@ auth_code engine::auth_status(std::string_view watcher, std::string_view resourc
     if (registered == nullptr || !canonical_aor(watcher, who) || !canonical_aor(resource, whom))
       return auth_code::error;
     const identity proven{.uri = who, .method = "query"};
-    switch (impl_->ask(registered->package, whom, proven, std::max(now, impl_->clock))) {
+    now = std::max(now, impl_->clock);
+    switch (impl_->ask(registered->package, whom, proven, now, impl_->sphere_of(whom, now)).handling) {
       case sub_handling::allow: return auth_code::active;
       case sub_handling::polite_block: return auth_code::polite_block;
       case sub_handling::block: return auth_code::terminated;

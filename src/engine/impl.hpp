@@ -10,6 +10,8 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include <presence/engine.hpp>
@@ -19,6 +21,7 @@
 #include <presence/state_table.hpp>
 #include <presence/subscription.hpp>
 #include <presence/uri.hpp>
+#include <presence/watcher_state.hpp>
 
 namespace presence {
 
@@ -46,6 +49,15 @@ struct registered_package {
              return event.has(p.name, p.value);
            });
   }
+};
+
+/// A watcher as watcher information tells of him (RFC 3858).
+struct watcher_record {
+  std::uint64_t id;
+  std::string uri;
+  watcher_state status;
+  watcher_event event;
+  instant deadline, since;
 };
 
 struct engine::impl {
@@ -76,6 +88,20 @@ struct engine::impl {
   change pending;                  ///< row operations of this call; stays empty without a storage
   bool usage_ends = false;         ///< of a dialog with others in it
   std::vector<subscription*> owing;   ///< watchers who have to wait for an answer first
+  /// A watcher whose standing and view are changed already; undone unless the call is committed.
+  struct turn {
+    subscription* s;
+    standing before;
+    std::uint16_t view;  ///< before
+    end_reason ends;     ///< he is changed only by the commit, then
+  };
+  std::vector<turn> turned;
+  struct watcher_change {
+    event_state* to;     ///< whose subscribers are told
+    watcher_record record;
+  };
+  std::vector<watcher_change> watcher_changes;
+  std::vector<std::pair<subscription*, watcher_record>> missed_now;
   std::vector<published> offered;
   std::string resource_text, watcher_text, tag_text;
 
@@ -102,24 +128,86 @@ struct engine::impl {
   void refuse(effects& out, const refusal& no) const;  ///< a hook's; 500 if it makes no sense
   void refuse_later(effects& out, std::string_view reason = {}) const;  ///< 503 with Retry-After
 
+  // --- what a state looks like to whom (views.cpp) ---
+  /// What a PUBLISH or a lapse does to a state's publications.
+  struct edit {
+    publication* target = nullptr;       ///< the one replaced or removed
+    const publication* incoming = nullptr;  ///< what takes its place, or joins
+  };
+  /// A state's documents at one moment: the whole, and one for each view in use (N23).
+  struct picture {
+    body whole = {};
+    std::vector<body> views = {};  ///< view number n is at n - 1
+    body of(const subscription& s) const {
+      if (s.view == 0) return whole;
+      return s.view <= views.size() ? views[s.view - 1u] : body{};
+    }
+  };
+  static bool differ(const picture& a, const picture& b) noexcept;
+  /// Fills `offered` with a state's publications as they are (no edit), or as they will be:
+  /// publications whose time is up leave, too.
+  void gather(const event_state& state, const edit* what, instant now);
+  body compose_whole(const event_state& state, const edit* what, instant now);
+  /// Through a view; `offered` has what `whole` was made of.
+  body show(const event_state& state, const body& whole, const view& what) const;
+  picture compose(const event_state& state, const edit* what, instant now);
+  picture present(event_state& state);
+  void remember(event_state& state, picture&& now_is) noexcept;
+  /// `sphere`: absent unless enable_sphere_check.
+  authorization ask(const event_package& package, std::string_view resource, const identity& who, instant now,
+                    const std::optional<std::string>& sphere) const;
+  std::optional<std::string> sphere_of(std::string_view resource, instant now);
+  /// When, and on what, an answer about a watcher of the state depends.
+  void note(event_state& state, const authorization& answer);
+  /// A watcher's standing and view change with this call; a NOTIFY planned now shows it.
+  void plan_turn(subscription& s, standing stands, std::shared_ptr<const view> what);
+  void plan_end_turn(subscription& s, end_reason reason, effects& out);
+  void commit_turns(instant now) noexcept;
+  void roll_back_turns() noexcept;
+  /// Writes down what a changed state means for its watchers but `except`: NOTIFYs, and new decisions
+  /// where the sphere changed. `after` is what they see from now on.
+  void plan_told(event_state& state, const picture& before, picture& after, const edit* what,
+                 std::string_view sender, const subscription* except, instant now, effects& out);
+  /// Asks about every watcher of the state but `except` and writes down what follows.
+  picture plan_decisions(event_state& state, const picture& before, const edit* what,
+                         const std::optional<std::string>& sphere, std::string_view sender,
+                         const subscription* except, instant now, effects& out);
+
+  // --- watcher information (winfo.cpp) ---
+  /// Who subscribed to a resource's watchers; null: nobody.
+  event_state* winfo_state(std::string_view resource, const event_package& watched) noexcept;
+  std::uint64_t watcher_id(const subscription& s) const noexcept;
+  watcher_record record_of(const subscription& s) const;
+  /// Something happened to a watcher; whoever subscribed to that is told with this call.
+  void tell(const event_state& watched, watcher_record record);
+  void tell(const subscription& s, watcher_event event, instant now);
+  void tell_end(const subscription& s, end_reason reason, instant now);
+  /// A SUBSCRIBE was accepted; `waited`: what was known of him before.
+  void tell_begin(const subscription& s, const undecided* waited, bool fetch, instant now);
+  /// A SUBSCRIBE was refused: the resource's owner learns of it.
+  void tell_rejected(const subscribe_request& request, const event_package& package, instant now, effects& out);
+  void tell_waiting(const undecided& u, watcher_event event, instant now);
+  /// The full document; `reader`, if any, also learns what he missed.
+  body watcher_information(const event_state& state, const subscription* reader, instant now);
+  void plan_watcher_information(instant now, effects& out);
+  void commit_missed() noexcept;
+  /// Ends that winfo subscribers with a NOTIFY in flight were not told of, by subscription.
+  std::unordered_map<slab<subscription>::index, std::vector<watcher_record>> missed;
+
   // --- publications (publish.cpp) ---
   void publish(const publish_request& request, instant now, bool trusted, effects& out);
   bool admit_type(std::string_view type, const event_package& package, effects& out) const;
   /// Whether a document of `bytes` may join, or replace `target`.
+  /// Presence changed: decisions of other packages that look at the sphere are due.
+  void recheck_others(const event_state& state, instant now) noexcept;
+  /// Whether a document comes too late to count (P37, P40).
+  bool is_superseded(const event_state& state, const publication* target, const publication& incoming, instant now);
   bool has_room(const event_state* state, const publication* target, std::size_t bytes, instant now) const noexcept;
   /// Makes an accepted PUBLISH happen: `out` has its answer and its operation.
   /// `incoming` brings tag, deadline and sender, and the document if there is one.
   void carry_out(const event_package& package, publication* target, publication& incoming, instant now,
                  effects& out);
   std::string new_etag();
-  /// What a PUBLISH or a lapse does to a state's publications.
-  struct edit {
-    publication* target = nullptr;       ///< the one replaced or removed
-    const publication* incoming = nullptr;  ///< what takes its place, or joins
-  };
-  /// The state's body as it is (no edit), or as it will be: publications whose time is up leave, too.
-  body compose(const event_state& state, const edit* what, instant now);
-  const body& current_body(event_state& state);
   void plan_ended(const publication& p);
   publication_row row_of(const publication& p) const;
 
@@ -127,15 +215,20 @@ struct engine::impl {
   struct lapse {
     bool any = false;
     bool changed = false;  ///< watchers have to be told
-    body after = {};       ///< the state without them
+    picture before = {};   ///< only if `any`
+    picture after = {};    ///< the state without them
   };
   lapse plan_lapse(event_state& state, instant now);
-  void commit_lapse(event_state& state, const lapse& due, instant now) noexcept;
+  /// Tells all watchers but `except` of it, if there is anything to tell.
+  void plan_lapse_told(event_state& state, lapse& due, const subscription* except, instant now, effects& out);
+  void commit_lapse(event_state& state, lapse& due, instant now) noexcept;
   void erase_lapsed(event_state& state, const publication* but, instant now) noexcept;
 
   // --- subscriptions (subscribe.cpp) ---
   void subscribe(const subscribe_request& request, instant now, effects& out);
   bool admit_dialog(const subscribe_request& request, effects& out) const;
+  /// The resource as bridged lines name it: the Contact's user in the From's domain (S26).
+  bool take_resource_from_contact(const subscribe_request& request, effects& out);
   bool admit_accept(const subscribe_request& request, const event_package& package, effects& out) const;
   /// `sibling`: a usage of the same dialog, whose tag, route set and addresses it shares.
   dialog make_dialog(const subscribe_request& request, const event_state& state, std::string_view event_id,
@@ -155,20 +248,22 @@ struct engine::impl {
   void retarget(subscription& s, const subscribe_request& request, retargeting& trial);
   /// A new subscription, or a fetch when `lifetime` is zero; `sibling`: a usage of the same dialog.
   void begin(const subscribe_request& request, const event_package& package, std::string_view event_id,
-             subscription* sibling, standing stands, seconds lifetime, instant now, effects& out);
-  void refresh(subscription& s, const subscribe_request& request, sub_handling handling, seconds lifetime,
+             subscription* sibling, authorization answer, seconds lifetime, instant now, effects& out);
+  void refresh(subscription& s, const subscribe_request& request, authorization answer, seconds lifetime,
                instant now, effects& out);
-  void unsubscribe(subscription& s, const subscribe_request& request, sub_handling handling, instant now,
+  void unsubscribe(subscription& s, const subscribe_request& request, authorization answer, instant now,
                    effects& out);
   /// Ends a subscription by a decision about its watcher: the last NOTIFY carries no body.
   void end_decided(subscription& s, end_reason reason, instant now, effects& out);
   subscription_row row_of(const subscription& s, const event_state& state, std::string_view event_id) const;
   static subscription_key key_of(const subscription& s);
   static identity identity_of(const subscription& s);
-  sub_handling ask(const event_package& package, std::string_view resource, const identity& who, instant now) const;
 
   // --- decisions of the host (decisions.cpp) ---
   void refresh_watchers(event_state& state, refresh_type type, instant now, effects& out);
+  /// Watchers without a subscription about whom the rules say something by now.
+  void plan_decided_waiting(event_state& state, const std::optional<std::string>& sphere, instant now,
+                            std::vector<undecided*>& decided);
   struct termination {
     std::string_view resource, event;  ///< empty: every one
     end_reason reason;
@@ -179,7 +274,7 @@ struct engine::impl {
 
   // --- notifies (notify.cpp) ---
   /// The body this watcher gets for a state; the one place where a watcher's view is applied.
-  body content_for(const subscription& s, const event_state& state, const body& real, bool full) const;
+  body content_for(const subscription& s, const event_state& state, const picture& real, bool full);
   /// Writes down a NOTIFY of the subscription's present standing. Nothing is changed yet.
   notify& plan_notify(const subscription& s, body content, instant now, effects& out);
   notify& plan_end(subscription& s, end_reason reason, body content, effects& out);
@@ -195,7 +290,7 @@ struct engine::impl {
   /// The row of a subscription that changed, with room for `cseq`.
   void plan_changed(const subscription& s, std::uint32_t cseq);
   /// Writes down the NOTIFYs of a changed state to all active watchers but `except`.
-  void plan_fan_out(event_state& state, const body& now_is, std::string_view sender,
+  void plan_fan_out(event_state& state, const picture& before, const picture& after, std::string_view sender,
                     const subscription* except, instant now, effects& out);
   std::uint32_t next_cseq(const subscription& s) const noexcept;
   std::uint32_t reserved_to(std::uint32_t cseq) const noexcept { return cseq + (settings.cseq_block - 1); }
@@ -215,7 +310,7 @@ struct engine::impl {
   /// The same, if one of his pending subscriptions is decided and it is the last.
   void plan_approved(event_state& state, const watcher_account& watcher);
   /// A pending subscription of his began / ended without a decision / was decided.
-  void pending_began(undecided& u) noexcept;
+  void pending_began(undecided& u, const subscription& s) noexcept;
   void pending_ended(event_state& state, watcher_account& watcher, instant now) noexcept;
   void pending_decided(event_state& state, watcher_account& watcher) noexcept;
   undecided* crowded_out = nullptr;  ///< gives up for another in this call
@@ -229,6 +324,8 @@ struct engine::impl {
   void advance(instant now, std::size_t budget, effects& out);
   std::optional<instant> next_deadline() const noexcept;
   result<void, std::string> restore(const registered_package& package, instant now);
+  /// What rules say by now about subscriptions that were read from the storage.
+  void reconsider_restored(const event_package& package, instant now);
   std::unique_ptr<publication> publication_of(publication_row row, const event_package& package);
   /// Forgets everything of a package in memory; the storage keeps it.
   void forget(const event_package& package) noexcept;
@@ -247,7 +344,13 @@ struct engine::impl {
     call_answers = answers;
     if (durable()) pending = {};
     owing.clear();
+    watcher_changes.clear();
+    missed_now.clear();
     usage_ends = false;
+    struct undo {
+      impl& e;
+      ~undo() { e.roll_back_turns(); }
+    } const unless_committed{*this};
     crowded_out = nullptr;
     try {
       call();

@@ -115,7 +115,7 @@ body engine::current_state(std::string_view resource, std::string_view event, in
     const event_state* state = e.table.find(canonical, package);
     if (state == nullptr) return package.neutral ? package.neutral(canonical) : body{};
     const impl::edit leaving;
-    return e.compose(*state, &leaving, std::max(now, e.clock));
+    return e.compose_whole(*state, &leaving, std::max(now, e.clock));
   } catch (const std::bad_alloc&) {
     throw;
   } catch (const std::exception& thrown) {

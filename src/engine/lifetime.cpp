@@ -35,16 +35,19 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
     std::vector<publication*> publications;
     std::vector<subscription*> subscriptions;
     std::vector<undecided*> undecideds;
+    std::vector<ruled*> rules;
     bool kept = false;
     ~slice() {
       if (kept) return;
+      for (auto* r : rules)
+        if (!timer_wheel<ruled>::contains(*r)) table.rules_timers().insert(*r);
       for (auto* p : publications) table.publication_timers().insert(*p);
       for (auto* s : subscriptions) table.subscription_timers().insert(*s);
       for (auto* u : undecideds) table.undecided_timers().insert(*u);
     }
-  } taken{table, {}, {}, {}, {}};
+  } taken{table, {}, {}, {}, {}, {}};
   const auto spent = [&] {
-    return taken.publications.size() + taken.subscriptions.size() + taken.undecideds.size() >= budget;
+    return taken.publications.size() + taken.subscriptions.size() + taken.undecideds.size() + taken.rules.size() >= budget;
   };
 
   std::size_t looks = budget;  // at deadlines that were moved since
@@ -62,7 +65,7 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
     const std::size_t rows_ended = pending.ended_publications.size(), rows_reserved = pending.reservations.size();
     try {
       lapse due = plan_lapse(state, now);
-      if (due.changed) plan_fan_out(state, due.after, {}, nullptr, now, out);
+      plan_lapse_told(state, due, nullptr, now, out);
       taken.states.push_back({&state, std::move(due)});
     } catch (const std::bad_alloc&) {
       throw;
@@ -83,6 +86,7 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
     if (s == nullptr) break;
     taken.subscriptions.push_back(s);
     plan_unanswered(*s, now);
+    tell_end(*s, end_reason::timeout, now);
     plan_end(*s, end_reason::timeout, {}, out);  // no body: nothing is owed to who let it lapse (N07)
   }
   while (!spent()) {
@@ -90,6 +94,20 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
     if (u == nullptr) break;
     taken.undecideds.push_back(u);
     plan_decided(*u->state, *u->watcher);
+    tell_waiting(*u, watcher_event::giveup, now);
+  }
+  std::vector<undecided*> decided;
+  // rules that change with time, in a slice without anything else that changes states
+  while (taken.publications.empty() && taken.undecideds.empty() && !spent()) {
+    ruled* r = table.rules_timers().take_due(now, looks);
+    if (r == nullptr) break;
+    taken.rules.push_back(r);
+    event_state& state = *r->state;
+    const auto sphere = sphere_of(state.resource(), now);
+    lapse due;
+    due.after = plan_decisions(state, present(state), nullptr, sphere, {}, nullptr, now, out);
+    plan_decided_waiting(state, sphere, now, decided);
+    taken.states.push_back({&state, std::move(due)});
   }
   std::vector<event_state*> touched;
   touched.reserve(taken.states.size() + taken.subscriptions.size() + taken.undecideds.size());
@@ -115,6 +133,7 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
     touched.push_back(u->state);
     table.erase(*u);
   }
+  for (undecided* u : decided) table.erase(*u);
   std::sort(touched.begin(), touched.end());
   touched.erase(std::unique(touched.begin(), touched.end()), touched.end());
   for (event_state* state : touched) table.release_if_idle(*state);
@@ -131,7 +150,7 @@ void engine::impl::plan_unpaid(instant now, effects& out) {
     if (std::any_of(out.notifies.begin(), out.notifies.begin() + static_cast<std::ptrdiff_t>(planned), told)) continue;
     try {
       const edit without_lapsed;
-      const body real = compose(*s->state, &without_lapsed, now);
+      const picture real = compose(*s->state, &without_lapsed, now);
       const notify& n = plan_notify(*s, content_for(*s, *s->state, real, false), now, out);
       plan_reservation(*s, n.cseq);
     } catch (const std::bad_alloc&) {
@@ -178,7 +197,7 @@ std::unique_ptr<publication> engine::impl::publication_of(publication_row row, c
 bool engine::impl::reload(std::string_view resource, const event_package& package, instant now, effects& out) {
   event_state* state = table.find(resource, package);
   if (!durable()) {
-    if (state != nullptr) state->current = {};
+    if (state != nullptr) remember(*state, {});
     return true;
   }
   std::vector<publication_row> found;
@@ -199,7 +218,7 @@ bool engine::impl::reload(std::string_view resource, const event_package& packag
   state->publications.reserve(read.size());
   while (!state->publications.empty()) table.erase(*state->publications.back());
   for (auto& p : read) table.insert(*state, std::move(p));
-  state->current = {};
+  remember(*state, {});
   table.release_if_idle(*state);
   return true;
 }
@@ -269,9 +288,11 @@ result<void, std::string> engine::impl::restore(const registered_package& regist
       });
       table.link(s, state, account);
       if (sibling != nullptr) table.share_numbers(*sibling, s);
-      if (s.stands == standing::pending) pending_began(table.obtain_undecided(state, account, s.since));
+      if (s.stands == standing::pending) pending_began(table.obtain_undecided(state, account, s.since), s);
+      s.unsure = true;  // nobody knows what he has got
     }
   }
+  reconsider_restored(package, now);
 
   std::vector<watcher_row> watchers;
   for (cursor at; !at.done; watchers.clear()) {
@@ -281,10 +302,34 @@ result<void, std::string> engine::impl::restore(const registered_package& regist
       if (row.status != watcher_status::pending && row.status != watcher_status::waiting) continue;
       event_state& state = table.obtain(row.resource, package);
       undecided& u = table.obtain_undecided(state, table.obtain_watcher(row.watcher), row.since);
+      u.proven = true;  // the row does not tell; a rule about the address ends the wait either way
+      if (u.id == 0) u.id = table.secret_of(row.resource, row.watcher, {});
       if (u.pending == 0) table.set_waiting(u, row.since + settings.waiting_limit);
     }
   }
   return {};
+}
+
+void engine::impl::reconsider_restored(const event_package& package, instant now) {
+  if (!package.req_auth || settings.force_active) return;
+  auto& all = table.subscriptions();
+  for (slab<subscription>::index i = 0; i < all.end(); ++i) {
+    if (!all.live(i) || all[i].state->package != &package) continue;
+    subscription& s = all[i];
+    authorization answer{sub_handling::block};
+    try {
+      answer = ask(package, s.state->resource(), identity_of(s), now, sphere_of(s.state->resource(), now));
+    } catch (const std::bad_alloc&) {
+      throw;
+    } catch (const std::exception& e) {
+      log(log_level::error, e.what());
+    }
+    note(*s.state, answer);
+    const reconsidered verdict = reconsider(s.stands, answer.handling);
+    const bool same = verdict.ends == end_reason::none && verdict.now == s.stands;
+    if (s.stands == standing::active) s.view = same ? table.hold_view(*s.state, std::move(answer.view)) : state_table::no_view;
+    if (!same) table.recheck(*s.state, now);  // the rules changed meanwhile: the first advance() acts on it
+  }
 }
 
 result<void, std::string> engine::impl::flush() try {
@@ -297,7 +342,8 @@ result<void, std::string> engine::impl::flush() try {
     const auto first = i;
     for (; i < all.end() && pending.reservations.size() < page_rows; ++i) {
       if (!all.live(i)) continue;
-      const bool versioned = all[i].state->package->tailor != nullptr;
+      const event_package& package = *all[i].state->package;
+      const bool versioned = package.versioned || package.tailor;
       if (versioned || all[i].cseq_ceiling > used(all[i]))
         pending.reservations.push_back({key_of(all[i]), used(all[i]), all[i].version});
     }

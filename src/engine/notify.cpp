@@ -12,22 +12,17 @@ bool hears_of_changes(const subscription& s, instant now) noexcept {
 
 }  // namespace
 
-body engine::impl::content_for(const subscription& s, const event_state& state, const body& real,
-                               bool full) const {
+body engine::impl::content_for(const subscription& s, const event_state& state, const picture& real, bool full) {
   if (s.stands == standing::pending) return {};  // nothing that depends on real state (PRS-6.7-3)
   const event_package& package = *state.package;
-  body seen = real;
-  if (s.stands == standing::polite) {
+  if (!package.watched.empty()) return watcher_information(state, &s, clock);
+  body seen = real.of(s);
+  if (s.stands == standing::polite || s.view == state_table::no_view) {
     // from the same generator as the document of somebody who published nothing (SEC-LEAK-2)
     seen = package.neutral ? package.neutral(state.resource()) : body{};
   }
   if (!seen) return seen;
   const watcher_view view{state.resource(), s.dialog, s.version, full};
-  if (package.req_auth && package.authorize_body && s.stands == standing::active) {
-    const auto rules = package.rules_document ? package.rules_document(state.resource()) : std::nullopt;
-    seen = package.authorize_body(seen, view, rules ? &*rules : nullptr);
-    if (!seen) return seen;
-  }
   if (package.tailor) {
     if (auto tailored = package.tailor(seen, view)) return *std::move(tailored);
   }
@@ -47,6 +42,7 @@ notify& engine::impl::plan_notify(const subscription& s, body content, instant n
   n.state = s.stands == standing::pending ? subscription_state::pending : subscription_state::active;
   n.expires = static_cast<std::uint32_t>(whole_seconds(now, s.deadline).count());
   n.content = std::move(content);
+  n.version = s.version;
   return n;
 }
 
@@ -91,6 +87,7 @@ notify& engine::impl::plan_end(subscription& s, end_reason reason, body content,
   n.state = subscription_state::terminated;
   n.reason = reason;
   n.content = std::move(content);
+  n.version = s.version;
   if (durable()) pending.ended_subscriptions.push_back(key_of(s));
   if (s.shared != nullptr) {
     plan_reservation(s, n.cseq);
@@ -99,11 +96,28 @@ notify& engine::impl::plan_end(subscription& s, end_reason reason, body content,
   return n;
 }
 
-void engine::impl::plan_fan_out(event_state& state, const body& now_is, std::string_view sender,
-                                const subscription* except, instant now, effects& out) {
+void engine::impl::plan_fan_out(event_state& state, const picture& before, const picture& after,
+                                std::string_view sender, const subscription* except, instant now, effects& out) {
+  const event_package& package = *state.package;
   const auto& watchers = state.watchers;
   const std::size_t count = watchers.size();
-  const bool shared_view = !state.package->tailor && !state.package->authorize_body;
+  // what each view is told; nothing where it shows no change (PRS-6.7-2)
+  struct told {
+    bool changed = false;
+    body content;  // for who has the last document
+  };
+  const auto tell_view = [&](const body& was, const body& is) {
+    told t{!same_meaning(was, is), is};
+    if (t.changed && package.difference && was && is) {
+      if (auto partial = package.difference(state.resource(), was, is)) t.content = *std::move(partial);
+    }
+    return t;
+  };
+  const told whole = tell_view(before.whole, after.whole);
+  std::vector<told> views(after.views.size());
+  for (std::size_t i = 0; i < views.size(); ++i)
+    views[i] = tell_view(i < before.views.size() ? before.views[i] : body{}, after.views[i]);
+  static const told nothing;
   constexpr std::size_t ahead = 8;
   for (std::size_t i = 0; i < count; ++i) {
     if (i + ahead < count && watchers[i + ahead] != slab<subscription>::none)
@@ -112,18 +126,21 @@ void engine::impl::plan_fan_out(event_state& state, const body& now_is, std::str
       table.subscriptions()[watchers[i + ahead / 2]].dialog.prefetch();
     if (watchers[i] == slab<subscription>::none) continue;
     subscription& s = table.subscriptions()[watchers[i]];
-    if (!hears_of_changes(s, now) || &s == except) continue;
+    const told& t = s.view == 0 ? whole : s.view <= views.size() ? views[s.view - 1u] : nothing;
+    if (!t.changed || !hears_of_changes(s, now) || &s == except) continue;
     if (!sender.empty() && s.dialog.remote_target() == sender) continue;  // P03
     if (s.in_flight) {  // the latest state follows when the answer is in (HOST-12)
       owing.push_back(&s);
       continue;
     }
-    const notify& n = plan_notify(s, shared_view ? now_is : content_for(s, state, now_is, false), now, out);
+    const bool shared = !package.tailor && !s.unsure;
+    const notify& n = plan_notify(s, shared ? t.content : content_for(s, state, after, false), now, out);
     plan_reservation(s, n.cseq);
   }
 }
 
 bool engine::impl::store(effects& out, instant now) {
+  plan_watcher_information(now, out);
   if (!durable() || pending.empty()) return true;
   if (usage_ends) {  // usages of one dialog reserve for each other, and may end together
     const auto& ended = pending.ended_subscriptions;
@@ -170,8 +187,11 @@ void engine::impl::commit_notifies(const effects& out) noexcept {
     s->local_cseq = n.cseq;
     if (n.content) ++s->version;
     s->in_flight = true;
-    s->owes = false;
+    s->owes = s->unsure = false;
+    if (!missed.empty()) missed.erase(n.id.slot);
   }
+  commit_turns(clock);
+  commit_missed();
   for (subscription* s : owing) {
     s->owes = true;
     ++counters.coalesced;
@@ -185,11 +205,14 @@ void engine::impl::report(const notify_report& outcome, instant now, effects& ou
   if (s == nullptr || meaning == notify_outcome::provisional || outcome.id.cseq != s->local_cseq) return;
   event_state& state = *s->state;
   s->in_flight = false;
+  if (outcome.status < 200 || outcome.status > 299) s->unsure = true;
   if (meaning == notify_outcome::ended) {
     if (durable()) pending.ended_subscriptions.push_back(key_of(*s));
     plan_unanswered(*s, now);
+    tell_end(*s, end_reason::timeout, now);
     if (!store(out, now)) return;  // the next NOTIFY will be answered likewise
     ++counters.failed_notifies;
+    commit_notifies(out);
     commit_end(*s, false, now);
     table.release_if_idle(state);
     return;
@@ -205,10 +228,10 @@ void engine::impl::report(const notify_report& outcome, instant now, effects& ou
     }
   } owed{*this, table.id_of(*s, 0)};
   unpaid.reserve(unpaid.size() + 1);
-  const lapse due = plan_lapse(state, now);
+  lapse due = plan_lapse(state, now);
   const notify& n = plan_notify(*s, content_for(*s, state, due.after, false), now, out);
   plan_reservation(*s, n.cseq);
-  if (due.changed) plan_fan_out(state, due.after, {}, s, now, out);
+  plan_lapse_told(state, due, s, now, out);
   if (store(out, now)) {
     commit_notifies(out);
     commit_lapse(state, due, now);

@@ -25,44 +25,6 @@ void engine::impl::plan_ended(const publication& p) {
     pending.ended_publications.push_back({std::string{p.state->resource()}, p.state->package->name, p.etag});
 }
 
-body engine::impl::compose(const event_state& state, const edit* what, instant now) {
-  const event_package& package = *state.package;
-  offered.clear();
-  const auto offer = [&](const publication& p, bool leaving) {
-    offered.push_back({.etag = p.etag,
-                       .content = p.content,
-                       .parsed = p.parsed.get(),
-                       .sender = p.sender,
-                       .id = p.id,
-                       .since = p.since,
-                       .arrival = p.arrival,
-                       .leaving = leaving});
-  };
-  bool replaced = false;
-  for (const auto& p : state.publications) {
-    if (what != nullptr && p.get() == what->target) {
-      replaced = what->incoming != nullptr;
-      offer(replaced ? *what->incoming : *p, !replaced);
-    } else {
-      offer(*p, what != nullptr && p->deadline <= now);
-    }
-  }
-  if (what != nullptr && what->incoming != nullptr && !replaced) offer(*what->incoming, false);
-
-  if (package.aggregate && !offered.empty()) return package.aggregate(state.resource(), offered);
-  const published* newest = nullptr;
-  for (const published& p : offered) {
-    if (!p.leaving && p.content && (newest == nullptr || p.arrival >= newest->arrival)) newest = &p;
-  }
-  if (newest != nullptr) return newest->content;
-  return package.neutral ? package.neutral(state.resource()) : body{};
-}
-
-const body& engine::impl::current_body(event_state& state) {
-  if (!state.current) state.current = compose(state, nullptr, clock);
-  return state.current;
-}
-
 engine::impl::lapse engine::impl::plan_lapse(event_state& state, instant now) {
   lapse due;
   for (const auto& p : state.publications) {
@@ -71,13 +33,20 @@ engine::impl::lapse engine::impl::plan_lapse(event_state& state, instant now) {
     plan_ended(*p);
   }
   if (!due.any) {
-    due.after = current_body(state);
+    due.after = present(state);
     return due;
   }
   const edit leaving;
+  due.before = present(state);
   due.after = compose(state, &leaving, now);
-  due.changed = !same_meaning(current_body(state), due.after);
+  due.changed = differ(due.before, due.after);
   return due;
+}
+
+void engine::impl::plan_lapse_told(event_state& state, lapse& due, const subscription* except, instant now,
+                                   effects& out) {
+  const edit leaving;
+  if (due.changed) plan_told(state, due.before, due.after, &leaving, {}, except, now, out);
 }
 
 void engine::impl::erase_lapsed(event_state& state, const publication* but, instant now) noexcept {
@@ -89,12 +58,12 @@ void engine::impl::erase_lapsed(event_state& state, const publication* but, inst
   }
 }
 
-void engine::impl::commit_lapse(event_state& state, const lapse& due, instant now) noexcept {
+void engine::impl::commit_lapse(event_state& state, lapse& due, instant now) noexcept {
   if (due.any) {
     erase_lapsed(state, nullptr, now);
-    state.current = state.package->tells_leaving ? body{} : due.after;
+    remember(state, state.package->tells_leaving ? picture{} : std::move(due.after));
   }
-  if (state.watcher_count() == 0) state.current = {};
+  if (state.watcher_count() == 0) remember(state, {});
 }
 
 void engine::impl::publish(const publish_request& request, instant now, bool trusted, effects& out) {
@@ -171,10 +140,17 @@ void engine::impl::publish(const publish_request& request, instant now, bool tru
       if (!checked) return refuse(out, checked.error());
       incoming.parsed = std::move(checked).value();
     }
+    if (package.superseded && incoming.content && state != nullptr && is_superseded(*state, what.target, incoming, now)) {
+      incoming.content = {};
+      incoming.parsed = {};
+      out.operation = what.target != nullptr ? publish_operation::refreshed : publish_operation::none;
+    }
   }
   if ((out.operation == publish_operation::created || out.operation == publish_operation::modified) &&
       !has_room(state, what.target, request.content.bytes.size(), now))
     return refuse_later(out, "Too Much State");
+  if (out.operation == publish_operation::created && table.publication_count() >= settings.limits.publications)
+    return refuse_later(out, "Too Many Publications");
 
   incoming.etag = facts.names_tag && package.etag_not_new ? std::string{tag} : new_etag();
   out.answer.status = 200;
@@ -184,6 +160,17 @@ void engine::impl::publish(const publish_request& request, instant now, bool tru
   if (out.operation == publish_operation::none) return;  // it lapsed at once: nothing is stored (PUB-6.5-6)
   incoming.deadline = now + lifetime;
   carry_out(package, what.target, incoming, now, out);
+}
+
+bool engine::impl::is_superseded(const event_state& state, const publication* target, const publication& incoming,
+                                 instant now) {
+  gather(state, nullptr, now);
+  std::vector<published> live;
+  for (std::size_t i = 0; i < offered.size(); ++i)
+    if (state.publications[i]->deadline > now) live.push_back(offered[i]);
+  return state.package->superseded({state.resource(), incoming.content, incoming.sender, settings.limits,
+                                    target != nullptr ? target->parsed.get() : nullptr},
+                                   incoming.parsed.get(), live);
 }
 
 bool engine::impl::admit_type(std::string_view type, const event_package& package, effects& out) const {
@@ -237,14 +224,14 @@ void engine::impl::carry_out(const event_package& package, publication* target,
   }
   const bool touched = created || modified || removed || lapsed;
   const bool watched = touched && state.watcher_count() != 0;
-  body after;
+  picture after;
   if (watched) {
     const edit what{.target = modified || removed ? target : nullptr, .incoming = created || modified ? &incoming : nullptr};
-    const body before = current_body(state);
+    const picture before = present(state);
     after = compose(state, &what, now);
-    out.state_changed = !same_meaning(before, after);
+    out.state_changed = differ(before, after);
     if (out.state_changed) {
-      plan_fan_out(state, after, incoming.sender, nullptr, now, out);
+      plan_told(state, before, after, &what, incoming.sender, nullptr, now, out);
     } else {
       ++counters.suppressed;
     }
@@ -291,8 +278,9 @@ void engine::impl::carry_out(const event_package& package, publication* target,
       table.set_deadline(p, incoming.deadline);
     }
   }
-  const bool once = package.tells_leaving && (lapsed || removed);  // the next one to ask sees another
-  if (touched) state.current = watched && !once ? std::move(after) : body{};
+  // what is told once, the next one to ask does not see
+  if (touched) remember(state, watched && !package.tells_leaving ? std::move(after) : picture{});
+  if (settings.enable_sphere_check && touched && package.sphere) recheck_others(state, now);
 }
 
 }  // namespace presence

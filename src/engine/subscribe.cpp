@@ -1,4 +1,4 @@
-// SUBSCRIBE: RFC 6665 section 4.2.1; and what a changed authorization does to live subscriptions.
+// SUBSCRIBE: RFC 6665 section 4.2.1.
 #include "impl.hpp"
 
 namespace presence {
@@ -24,13 +24,6 @@ subscription_row engine::impl::row_of(const subscription& s, const event_state& 
           .expires = s.deadline};
 }
 
-sub_handling engine::impl::ask(const event_package& package, std::string_view resource, const identity& who,
-                               instant now) const {
-  if (!package.req_auth || settings.force_active) return sub_handling::allow;
-  const auto rules = package.rules_document ? package.rules_document(resource) : std::nullopt;
-  return package.authorize({resource, package.name, who, rules ? &*rules : nullptr, now});
-}
-
 bool engine::impl::admit_dialog(const subscribe_request& request, effects& out) const {
   const limits& most = settings.limits;
   const auto bad = [&](std::string_view reason) {
@@ -44,9 +37,12 @@ bool engine::impl::admit_dialog(const subscribe_request& request, effects& out) 
   if (!request.to_tag.empty() && (request.to_tag.size() > most.token_bytes || !is_token(request.to_tag)))
     return bad("Bad To Tag");
   if (!request.cseq || *request.cseq > 0x7fffffff) return bad(request.cseq ? "Bad CSeq" : "Missing CSeq");
-  if (request.from_uri.size() > most.uri_bytes || !parse_uri(request.from_uri)) return bad("Bad From");
-  if (!request.to_uri.empty() && (request.to_uri.size() > most.uri_bytes || !parse_uri(request.to_uri)))
-    return bad("Bad To");
+  const auto names_somebody = [&](std::string_view text) {
+    const auto uri = text.size() > most.uri_bytes ? std::nullopt : parse_uri(text);
+    return uri && uri->headers.empty();
+  };
+  if (!names_somebody(request.from_uri)) return bad("Bad From");
+  if (!request.to_uri.empty() && !names_somebody(request.to_uri)) return bad("Bad To");
   if (request.contact.empty()) return bad("Missing Contact");
   const auto target = request.contact.size() > most.uri_bytes ? std::nullopt : parse_uri(request.contact);
   if (!target || !target->headers.empty() || !(iequals(target->scheme, "sip") || iequals(target->scheme, "sips")))
@@ -171,6 +167,7 @@ void engine::impl::subscribe(const subscribe_request& request, instant now, effe
   table.prefetch(sought);
   if (registered == nullptr || !admit_dialog(request, out)) return;
   const event_package& package = registered->package;
+  if (package.resource_from_contact && !in_dialog && !take_resource_from_contact(request, out)) return;
   const std::string_view event_id = event.id.value_or("");
   const std::string_view proven = request.who.uri.empty() ? request.from_uri : request.who.uri;
   if (!canonical_aor(proven, watcher_text)) return refuse(out, 400, "Bad Identity");
@@ -207,18 +204,18 @@ void engine::impl::subscribe(const subscribe_request& request, instant now, effe
   }
 
   // may he, and can he be served
-  const sub_handling handling = ask(package, resource_text, request.who, now);
+  authorization answer = ask(package, resource_text, request.who, now, sphere_of(resource_text, now));
   const subscribe_facts facts{.in_dialog = in_dialog && s != nullptr,
                               .known = s != nullptr,
                               .asked = request.expires.value(),
-                              .handling = handling};
+                              .handling = answer.handling};
   const expiry_bounds bounds = bounds_of(package);
   const subscribe_decision decision = decide(facts, bounds);
   const auto* refused = std::get_if<subscribing::refused>(&decision);
   if (refused != nullptr && refused->status == 403) {
     refuse(out, 403);
-    if (s != nullptr && in_dialog) end_decided(*s, end_reason::rejected, now, out);
-    return;
+    if (s != nullptr && in_dialog) return end_decided(*s, end_reason::rejected, now, out);
+    return tell_rejected(request, package, now, out);
   }
   if (!admit_accept(request, package, out)) return;
   if (package.check_subscribe) {
@@ -240,24 +237,39 @@ void engine::impl::subscribe(const subscribe_request& request, instant now, effe
   out.answer.reason = reason_phrase(out.answer.status);
   out.answer.expires = static_cast<std::uint32_t>(lifetime.count());
   out.answer.allow_events = event_list;
-  if (s != nullptr && lifetime == seconds{0}) return unsubscribe(*s, request, handling, now, out);
-  if (s != nullptr) return refresh(*s, request, handling, lifetime, now, out);
+  if (s != nullptr && lifetime == seconds{0}) return unsubscribe(*s, request, std::move(answer), now, out);
+  if (s != nullptr) return refresh(*s, request, std::move(answer), lifetime, now, out);
 
   if (lifetime != seconds{0}) {
-    const watcher_account* account = table.find_watcher(watcher_text);
+    watcher_account* account = table.find_watcher(watcher_text);
     const event_state* state = table.find(resource_text, package);
     const limits& most = settings.limits;
     if (usages >= most.usages_per_dialog || table.linked_subscriptions() >= most.subscriptions ||
-        (account != nullptr && account->subscriptions >= most.subscriptions_per_watcher) ||
+        (account != nullptr && account->subscriptions(!request.who.uri.empty()) >= most.subscriptions_per_watcher) ||
         (state != nullptr && state->watcher_count() >= most.subscriptions_per_resource))
       return refuse_later(out, "Too Many Subscriptions");
   }
-  begin(request, package, event_id, sibling, standing_of(handling), lifetime, now, out);
+  if (answer.handling == sub_handling::confirm && table.undecided_count() >= settings.limits.undecided)
+    return refuse_later(out, "Too Many Watchers");
+  begin(request, package, event_id, sibling, std::move(answer), lifetime, now, out);
+}
+
+bool engine::impl::take_resource_from_contact(const subscribe_request& request, effects& out) {
+  const auto contact = parse_uri(request.contact);
+  const auto from = parse_uri(request.from_uri);
+  if (contact && from && !contact->user.empty() && !from->host.empty()) {
+    std::string line{"sip:"};
+    ((line += contact->user) += '@') += from->host;
+    return admit_resource(line, out);
+  }
+  refuse(out, 400, "Bad Contact");
+  return false;
 }
 
 void engine::impl::begin(const subscribe_request& request, const event_package& package,
-                         std::string_view event_id, subscription* sibling, standing stands, seconds lifetime,
-                         instant now, effects& out) {
+                         std::string_view event_id, subscription* sibling, authorization answer,
+                         seconds lifetime, instant now, effects& out) {
+  const standing stands = standing_of(answer.handling);
   // plan; what is made here goes again unless it is committed
   struct planned {
     engine::impl& e;
@@ -296,13 +308,17 @@ void engine::impl::begin(const subscribe_request& request, const event_package& 
   s.deadline = now + lifetime;
   s.since = now;
   s.stands = stands;
+  if (stands == standing::active) s.view = table.hold_view(state, std::move(answer.view));
+  note(state, answer);
   s.remote_cseq = *request.cseq;
   if (sibling != nullptr) table.share_numbers(*sibling, s);  // one dialog, one sequence of CSeqs
+  undecided* const waited = table.find_undecided(state, *account);  // from before
   if (stands == standing::pending) plan.waits = &plan_undecided(state, *account, now);
   if (lifetime == seconds{0}) plan_unanswered(s, now);
   table.reserve(state);
 
-  const lapse due = plan_lapse(state, now);
+  const bool waits_no_more = waited != nullptr && waited->pending == 0 && stands != standing::pending;
+  lapse due = plan_lapse(state, now);
   notify& n = plan_notify(s, content_for(s, state, due.after, true), now, out);
   out.answer.dialog = s.dialog;
   if (lifetime == seconds{0}) {  // a fetch: the NOTIFY says it all
@@ -314,10 +330,9 @@ void engine::impl::begin(const subscribe_request& request, const event_package& 
     s.cseq_ceiling = reserved_to(n.cseq);
     pending.new_subscriptions.push_back(row_of(s, state, event_id));
   }
-  undecided* const waited = stands == standing::pending ? nullptr : table.find_undecided(state, *account);
-  const bool waits_no_more = waited != nullptr && waited->pending == 0;
   if (waits_no_more) plan_decided(state, *account);
-  if (due.changed) plan_fan_out(state, due.after, {}, &s, now, out);
+  tell_begin(s, waited, lifetime == seconds{0}, now);
+  plan_lapse_told(state, due, &s, now, out);
   if (sibling != nullptr) {
     each_usage(*sibling, [&](subscription& u) {
       plan_changed(u, s.shared->local_cseq);
@@ -337,8 +352,10 @@ void engine::impl::begin(const subscribe_request& request, const event_package& 
   if (lifetime != seconds{0}) {
     plan.made = nullptr;
     table.link(s, state, *account);
-    if (plan.waits != nullptr) pending_began(*plan.waits);
+    if (plan.waits != nullptr) pending_began(*plan.waits, s);
   } else if (plan.waits != nullptr && plan.waits->pending == 0) {
+    if (waited == nullptr) plan.waits->id = watcher_id(s);
+    plan.waits->proven = s.dialog.proven();
     table.set_waiting(*plan.waits, now + settings.waiting_limit);
   }
   if (waits_no_more) table.erase(*waited);
@@ -346,34 +363,31 @@ void engine::impl::begin(const subscribe_request& request, const event_package& 
   commit_lapse(state, due, now);
 }
 
-void engine::impl::refresh(subscription& s, const subscribe_request& request, sub_handling handling,
+void engine::impl::refresh(subscription& s, const subscribe_request& request, authorization answer,
                            seconds lifetime, instant now, effects& out) {
   event_state& state = *s.state;
-  const reconsidered verdict = reconsider(s.stands, handling);
+  const reconsidered verdict = reconsider(s.stands, answer.handling);
   if (verdict.ends != end_reason::none) {
     out.answer.dialog = s.dialog;
     out.answer.expires = 0;
     return end_decided(s, verdict.ends, now, out);
   }
   // what the request brings is in place while the NOTIFY is planned, and stays if that is stored
-  struct trial {
-    subscription& s;
-    standing stands = s.stands;
-    bool kept = false;
-    ~trial() {
-      if (!kept) s.stands = stands;
-    }
-  } before{s};
+  const standing before = s.stands;
+  note(state, answer);
+  plan_turn(s, verdict.now, std::move(answer.view));
   retargeting target;
   retarget(s, request, target);
-  s.stands = verdict.now;
-  const bool approved = before.stands == standing::pending && s.stands != standing::pending;
+  const bool approved = before == standing::pending && s.stands != standing::pending;
 
-  const lapse due = plan_lapse(state, now);
+  lapse due = plan_lapse(state, now);
   notify& n = plan_notify(s, content_for(s, state, due.after, true), now, out);
   n.expires = static_cast<std::uint32_t>(lifetime.count());
   out.answer.dialog = s.dialog;
-  if (approved) plan_approved(state, *s.watcher);
+  if (approved) {
+    plan_approved(state, *s.watcher);
+    tell(s, watcher_event::approved, now);
+  }
   if (durable()) {
     if (s.shared != nullptr) plan_reservation(s, n.cseq);
     for (const auto& [u, old] : target.before)
@@ -382,42 +396,34 @@ void engine::impl::refresh(subscription& s, const subscribe_request& request, su
     pending.changed_subscriptions.back().remote_cseq = *request.cseq;
     pending.changed_subscriptions.back().expires = now + lifetime;
   }
-  if (due.changed) plan_fan_out(state, due.after, {}, &s, now, out);
+  plan_lapse_told(state, due, &s, now, out);
   if (!store(out, now)) return;
 
-  before.kept = target.kept = true;
+  target.kept = true;
   s.remote_cseq = *request.cseq;
   if (s.shared != nullptr) s.shared->remote_cseq = *request.cseq;
   table.set_deadline(s, now + lifetime);
-  if (approved) pending_decided(state, *s.watcher);
   commit_notifies(out);
   commit_lapse(state, due, now);
 }
 
-void engine::impl::unsubscribe(subscription& s, const subscribe_request& request, sub_handling handling,
+void engine::impl::unsubscribe(subscription& s, const subscribe_request& request, authorization answer,
                                instant now, effects& out) {
   event_state& state = *s.state;
   retargeting target;
   retarget(s, request, target);
-  const lapse due = plan_lapse(state, now);
+  // as he stands by now: an active one may have become polite, or see less
+  const reconsidered verdict = reconsider(s.stands, answer.handling);
+  const bool shown = verdict.ends == end_reason::none && s.stands != standing::pending;
+  if (shown) plan_turn(s, verdict.now, std::move(answer.view));
+  lapse due = plan_lapse(state, now);
   body last;
-  if (handling != sub_handling::block) {  // as he stands by now: an active one may have become polite
-    const standing before = s.stands;
-    const reconsidered verdict = reconsider(before, handling);
-    if (verdict.ends == end_reason::none && before != standing::pending) {
-      struct restored {
-        subscription& s;
-        standing before;
-        ~restored() { s.stands = before; }
-      } const back{s, before};
-      s.stands = verdict.now;
-      last = content_for(s, state, due.after, true);
-    }
-  }
+  if (shown) last = content_for(s, state, due.after, true);
+  tell_end(s, end_reason::timeout, now);
   out.answer.dialog = s.dialog;
   plan_unanswered(s, now);
   plan_end(s, end_reason::timeout, std::move(last), out);
-  if (due.changed) plan_fan_out(state, due.after, {}, &s, now, out);
+  plan_lapse_told(state, due, &s, now, out);
   if (s.shared != nullptr) {  // the dialog's other usages remember the number
     each_usage(s, [&](subscription& u) {
       if (&u == &s || !durable()) return true;
@@ -437,9 +443,11 @@ void engine::impl::unsubscribe(subscription& s, const subscribe_request& request
 
 void engine::impl::end_decided(subscription& s, end_reason reason, instant now, effects& out) {
   event_state& state = *s.state;
-  plan_end(s, reason, {}, out);
   if (s.stands == standing::pending) plan_approved(state, *s.watcher);
+  tell_end(s, reason, now);
+  plan_end(s, reason, {}, out);
   if (!store(out, now)) return;
+  commit_notifies(out);
   commit_end(s, true, now);
   table.release_if_idle(state);
 }

@@ -12,7 +12,10 @@ undecided& engine::impl::plan_undecided(event_state& state, watcher_account& wat
                                                            std::pair{crowded_out->deadline, crowded_out->watcher->uri()}))
         crowded_out = &u;
     }
-    if (crowded_out != nullptr) plan_decided(state, *crowded_out->watcher);
+    if (crowded_out != nullptr) {
+      plan_decided(state, *crowded_out->watcher);
+      tell_waiting(*crowded_out, watcher_event::giveup, now);
+    }
   }
   undecided& u = table.obtain_undecided(state, watcher, now);
   if (durable())
@@ -36,8 +39,9 @@ void engine::impl::plan_unanswered(const subscription& s, instant now) {
                                 watcher_status::pending, {}, now});
 }
 
-void engine::impl::pending_began(undecided& u) noexcept {
+void engine::impl::pending_began(undecided& u, const subscription& s) noexcept {
   ++u.pending;
+  u.proven = s.dialog.proven();
   table.set_pending(u);
 }
 
@@ -67,9 +71,14 @@ void engine::impl::commit_end(subscription& s, bool decided, instant now) noexce
     if (decided) {
       pending_decided(state, *s.watcher);
     } else {
+      if (undecided* u = table.find_undecided(state, *s.watcher)) {
+        u->id = watcher_id(s);
+        u->since = s.since;
+      }
       pending_ended(state, *s.watcher, now);
     }
   }
+  if (!missed.empty()) missed.erase(s.self);
   table.erase(s);
 }
 

@@ -1,0 +1,233 @@
+// Watcher information (RFC 3857, 3858): what happens to watchers is written down while a call is
+// planned, and told to whom it belongs with the same call, each change once.
+#include <presence/packages.hpp>
+
+#include "../xml.hpp"
+#include "impl.hpp"
+
+namespace presence {
+
+namespace {
+
+constexpr std::string_view media_type = "application/watcherinfo+xml";
+constexpr std::string_view suffix = ".winfo";
+constexpr std::size_t most_missed = 64;  // ends kept for a subscriber whose NOTIFY is not answered yet
+
+void append_watcher(std::string& out, const watcher_record& w, instant now) {
+  out += "<watcher";
+  std::array<char, 13> id;
+  std::uint64_t bits = w.id;
+  for (char& c : id) c = "abcdefghijklmnopqrstuvwxyz234567"[bits & 31], bits >>= 5;
+  xml::append_attribute(out, "id", {id.data(), id.size()});
+  xml::append_attribute(out, "status", to_string(w.status));
+  xml::append_attribute(out, "event", to_string(w.event));
+  if (w.status == watcher_state::active || w.status == watcher_state::pending)
+    xml::append_attribute(out, "expiration", std::to_string(whole_seconds(now, w.deadline).count()));
+  xml::append_attribute(out, "duration-subscribed", std::to_string(whole_seconds(w.since, now).count()));
+  out += '>';
+  xml::append_text(out, w.uri);
+  out += "</watcher>";
+}
+
+body watcherinfo(std::string_view resource, std::string_view package, std::span<const watcher_record> watchers, bool full,
+              instant now) {
+  std::string out{"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+                  "<watcherinfo xmlns=\"urn:ietf:params:xml:ns:watcherinfo\" version=\""};
+  const std::size_t version_at = out.size();
+  out += full ? "\" state=\"full\">" : "\" state=\"partial\">";
+  out += "<watcher-list";
+  xml::append_attribute(out, "resource", resource);
+  xml::append_attribute(out, "package", package);
+  out += '>';
+  for (const watcher_record& w : watchers) append_watcher(out, w, now);
+  out += "</watcher-list></watcherinfo>";
+  return body::versioned(media_type, out, version_at);
+}
+
+}  // namespace
+
+event_package watcherinfo_package(std::string watched) {
+  event_package p;
+  p.name = watched;
+  p.name.insert(std::min(watched.find(';'), watched.size()), suffix);  // the template is of the type
+  p.watched = std::move(watched);
+  p.content_types = {std::string{media_type}};
+  p.publishable = false;
+  p.versioned = true;
+  p.req_auth = true;
+  p.authorize = [](const authorization_query& q) {  // WIN-4.6-1
+    std::string proven;
+    const auto owns = [&](std::string_view uri) { return canonical_aor(uri, proven) && proven == q.resource; };
+    const bool owner = !q.watcher.anonymous &&
+                       (owns(q.watcher.uri) || std::any_of(q.watcher.also.begin(), q.watcher.also.end(), owns));
+    return owner ? sub_handling::allow : sub_handling::block;
+  };
+  return p;
+}
+
+event_state* engine::impl::winfo_state(std::string_view resource, const event_package& watched) noexcept {
+  if (!watched.winfo) return nullptr;
+  for (const auto& candidate : packages) {
+    if (candidate->package.watched != watched.name) continue;
+    event_state* state = table.find(resource, candidate->package);
+    return state != nullptr && state->watcher_count() != 0 ? state : nullptr;
+  }
+  return nullptr;
+}
+
+std::uint64_t engine::impl::watcher_id(const subscription& s) const noexcept {
+  return table.secret_of(s.dialog.call_id(), s.dialog.local_tag(), s.dialog.event());
+}
+
+watcher_record engine::impl::record_of(const subscription& s) const {
+  const bool waits = s.stands == standing::pending;
+  return {watcher_id(s), std::string{s.watcher->uri()}, waits ? watcher_state::pending : watcher_state::active,
+          waits        ? watcher_event::subscribe_pending
+          : s.approved ? watcher_event::approved
+                       : watcher_event::subscribe_accepted,
+          s.deadline, s.since};
+}
+
+void engine::impl::tell(const event_state& watched, watcher_record record) {
+  if (event_state* state = winfo_state(watched.resource(), *watched.package)) watcher_changes.push_back({state, std::move(record)});
+}
+
+void engine::impl::tell(const subscription& s, watcher_event event, instant) {
+  if (!s.state->package->winfo) return;
+  watcher_record record = record_of(s);
+  record.event = event;
+  tell(*s.state, std::move(record));
+}
+
+void engine::impl::tell_end(const subscription& s, end_reason reason, instant) {
+  if (!s.state->package->winfo) return;
+  watcher_record record = record_of(s);
+  switch (reason) {
+    case end_reason::deactivated: record.event = watcher_event::deactivated; break;
+    case end_reason::probation: record.event = watcher_event::probation; break;
+    case end_reason::rejected: record.event = watcher_event::rejected; break;
+    case end_reason::giveup: record.event = watcher_event::giveup; break;
+    case end_reason::noresource: record.event = watcher_event::noresource; break;
+    case end_reason::none:
+    case end_reason::invariant:
+    case end_reason::timeout: record.event = watcher_event::timeout; break;
+  }
+  record.status = step(record.status, record.event);
+  if (record.status == watcher_state::waiting) {
+    // one entry a watcher waits with, whatever he tried (WIN-FSM-4): the last pending one
+    const undecided* u = table.find_undecided(*s.state, *s.watcher);
+    const auto ending = std::count_if(watcher_changes.begin(), watcher_changes.end(), [&](const watcher_change& c) {
+      return c.record.uri == s.watcher->uri() && c.record.event == watcher_event::giveup;
+    });
+    if (u != nullptr && u->pending > 1 + static_cast<std::uint32_t>(ending)) {
+      record.status = watcher_state::terminated;
+      record.event = watcher_event::giveup;
+    }
+  }
+  tell(*s.state, std::move(record));
+}
+
+void engine::impl::tell_begin(const subscription& s, const undecided* waited, bool fetch, instant now) {
+  if (!s.state->package->winfo) return;
+  const bool waits = waited != nullptr && waited->pending == 0;
+  if (fetch && s.stands == standing::pending) {
+    if (waited != nullptr) return;  // he is on the list already (WIN-FSM-4)
+    watcher_record record = record_of(s);
+    record.status = watcher_state::waiting;
+    record.event = watcher_event::timeout;
+    return tell(*s.state, std::move(record));
+  }
+  // a new machine begins, and the one that waited ends (WIN-FSM-3)
+  if (waits) tell_waiting(*waited, s.stands == standing::pending ? watcher_event::giveup : watcher_event::approved, now);
+  if (fetch) {
+    tell_end(s, end_reason::timeout, now);
+  } else {
+    tell(*s.state, record_of(s));
+  }
+}
+
+void engine::impl::tell_rejected(const subscribe_request& request, const event_package& package, instant now,
+                                 effects& out) {
+  event_state* to = package.winfo ? winfo_state(resource_text, package) : nullptr;
+  if (to == nullptr) return;
+  watcher_changes.push_back({to, {table.secret_of(request.call_id, request.from_tag, package.name), watcher_text,
+                                  watcher_state::terminated, watcher_event::subscribe_rejected, {}, now}});
+  if (store(out, now)) commit_notifies(out);
+}
+
+void engine::impl::tell_waiting(const undecided& u, watcher_event event, instant) {
+  tell(*u.state, {u.id, std::string{u.watcher->uri()}, step(watcher_state::waiting, event), event, {}, u.since});
+}
+
+body engine::impl::watcher_information(const event_state& state, const subscription* reader, instant now) {
+  std::vector<watcher_record> all;
+  if (const auto m = reader != nullptr ? missed.find(reader->self) : missed.end(); m != missed.end()) all = m->second;
+  const registered_package* watched = named(state.package->watched);
+  event_state* of = watched != nullptr ? table.find(state.resource(), watched->package) : nullptr;
+  if (of != nullptr) {
+    for (const auto index : of->watchers) {
+      if (index == slab<subscription>::none) continue;
+      const subscription& s = table.subscriptions()[index];
+      if (!s.lapsed(now)) all.push_back(record_of(s));
+    }
+    if (of->undecideds) {
+      const std::size_t first = all.size();
+      for (const auto& [account, u] : *of->undecideds)
+        if (u.pending == 0)
+          all.push_back({u.id, std::string{u.watcher->uri()}, watcher_state::waiting, watcher_event::timeout, {}, u.since});
+      std::sort(all.begin() + static_cast<std::ptrdiff_t>(first), all.end(), [](const auto& a, const auto& b) {
+        return std::tie(a.since, a.uri) < std::tie(b.since, b.uri);
+      });
+    }
+  }
+  return watcherinfo(state.resource(), state.package->watched, all, true, now);
+}
+
+void engine::impl::plan_watcher_information(instant now, effects& out) {
+  if (watcher_changes.empty()) return;
+  std::stable_sort(watcher_changes.begin(), watcher_changes.end(),
+                   [](const watcher_change& a, const watcher_change& b) { return std::less<>{}(a.to, b.to); });
+  for (auto first = watcher_changes.begin(); first != watcher_changes.end();) {
+    const auto last = std::find_if(first, watcher_changes.end(), [&](const auto& c) { return c.to != first->to; });
+    event_state& state = *first->to;
+    std::vector<watcher_record> changes;
+    for (; first != last; ++first) {  // of several changes of one watcher the last is told
+      const auto same = [&](const watcher_record& w) { return w.id == first->record.id; };
+      const auto known = std::find_if(changes.begin(), changes.end(), same);
+      if (known == changes.end()) {
+        changes.push_back(first->record);
+      } else {
+        *known = first->record;
+      }
+    }
+    const body partial = watcherinfo(state.resource(), state.package->watched, changes, false, now);
+    for (const auto index : state.watchers) {
+      if (index == slab<subscription>::none) continue;
+      subscription& s = table.subscriptions()[index];
+      if (s.stands != standing::active || !s.lasts(now)) continue;
+      const auto told = [&](const notify& n) { return n.id.slot == s.self; };
+      if (s.in_flight || s.unsure || std::any_of(out.notifies.begin(), out.notifies.end(), told)) {
+        owing.push_back(&s);
+        for (const watcher_record& w : changes)
+          if (w.status == watcher_state::terminated) missed_now.emplace_back(&s, w);
+        continue;
+      }
+      const notify& n = plan_notify(s, partial, now, out);
+      plan_reservation(s, n.cseq);
+    }
+  }
+  watcher_changes.clear();
+}
+
+void engine::impl::commit_missed() noexcept {
+  for (auto& [s, record] : missed_now) {
+    try {
+      auto& all = missed[s->self];
+      if (all.size() < most_missed) all.push_back(std::move(record));
+    } catch (...) {  // told less, not wrongly: the next document is a full one
+    }
+  }
+  missed_now.clear();
+}
+
+}  // namespace presence
