@@ -47,6 +47,7 @@ void scenario::make_engine() {
       return query.watcher.uri.empty() ? sub_handling::block : sub_handling::allow;
     };
   }
+  package.winfo = given.winfo;
   REQUIRE(engine->add_event(std::move(package), at));
   REQUIRE(engine->add_event(opaque_package("message-summary", {"application/simple-message-summary"}), at));
   for (const event_package& extra : given.packages) REQUIRE(engine->add_event(extra, at));
@@ -61,6 +62,33 @@ std::string scenario::name_of_tag(const std::string& etag) {
   auto found = std::find(tags.begin(), tags.end(), etag);
   if (found == tags.end()) found = tags.insert(tags.end(), etag);
   return "e" + std::to_string(found - tags.begin() + 1);
+}
+
+std::string scenario::watchers_of(const std::string& document) {
+  const auto value = [](std::string_view text, std::string_view name) {
+    const std::string mark = " " + std::string{name} + "=\"";
+    const auto found = text.find(mark);
+    if (found == std::string_view::npos) return std::string{"-"};
+    text.remove_prefix(found + mark.size());
+    return std::string{text.substr(0, text.find('"'))};
+  };
+  const std::string_view root = std::string_view{document}.substr(document.find("<watcherinfo"));
+  std::string line = "W" + value(root, "version") + " " + value(root, "state") + "(";
+  const char* between = "";
+  for (auto place = document.find("<watcher "); place != std::string::npos; place = document.find("<watcher ", place + 1)) {
+    const std::string_view one{document.data() + place, document.find("</watcher>", place) - place};
+    const std::string_view head = one.substr(0, one.find('>'));
+    const std::string id = value(head, "id");
+    auto known = std::find(watchers.begin(), watchers.end(), id);
+    if (known == watchers.end()) known = watchers.insert(watchers.end(), id);
+    std::string who{one.substr(head.size() + 1)};
+    if (who.starts_with("sip:") && who.ends_with("@example.com")) who = who.substr(4, who.size() - 16);
+    ((line += between) += "w") += std::to_string(known - watchers.begin() + 1);
+    for (const std::string& part : {value(head, "status"), value(head, "event"), who, value(head, "expiration"), value(head, "duration-subscribed")})
+      (line += ":") += part;
+    between = ",";
+  }
+  return line + ")";
 }
 
 std::string scenario::tag_named(const std::string& name) const {
@@ -89,6 +117,7 @@ std::string scenario::told(const notify& n) {
   line += " " + n.subscription_state_value();
   if (n.content) {
     line += n.content.content_type() == "application/pidf+xml" ? " " + tuples_of(n.content.bytes())
+            : n.content.content_type() == "application/watcherinfo+xml" ? " " + watchers_of(n.body_bytes())
                                                                : " [" + n.body_bytes() + "]";
   }
   return line;

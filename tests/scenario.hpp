@@ -68,6 +68,7 @@ struct scenario {
     presence::options settings = {};
     storage* rows = nullptr;
     bool authorized = false;   ///< the presence package asks `policy`
+    bool winfo = false;        ///< presence.winfo as well
     host_hooks hooks = {};
     std::vector<event_package> packages = {};  ///< besides presence and message-summary
     std::uint64_t seed = 1;
@@ -88,6 +89,9 @@ struct scenario {
   /// Renders effects; NOTIFYs are answered on the way.
   std::string told(const effects& out);
   std::string name_of_tag(const std::string& etag);
+  /// Watcher information by its watchers: W0 full(w1:active:subscribe:bob:600:0), the numbers being
+  /// expiration and duration-subscribed.
+  std::string watchers_of(const std::string& document);
   std::string tag_named(const std::string& name) const;
   /// Throws the engine away and makes another on the same storage.
   void restart();
@@ -108,6 +112,7 @@ struct scenario {
   };
   std::map<std::string, dialog_state> dialogs = {};
   std::vector<std::string> tags = {};
+  std::vector<std::string> watchers = {};         ///< ids in watcher information, as they appeared
 
  private:
   void make_engine();

@@ -195,6 +195,7 @@ void engine::impl::commit_notifies(const effects& out) noexcept {
   for (subscription* s : owing) {
     s->owes = true;
     ++counters.coalesced;
+    if (!s->in_flight && unpaid.size() < unpaid.capacity()) unpaid.push_back(table.id_of(*s, 0));
   }
 }
 

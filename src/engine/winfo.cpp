@@ -205,9 +205,11 @@ void engine::impl::plan_watcher_information(instant now, effects& out) {
       if (index == slab<subscription>::none) continue;
       subscription& s = table.subscriptions()[index];
       if (s.stands != standing::active || !s.lasts(now)) continue;
-      const auto told = [&](const notify& n) { return n.id.slot == s.self; };
+      const auto told = [&](const notify& n) { return n.id == table.id_of(s, n.cseq); };
+      // what is not written down as done yet cannot be in a full document: who needs one gets it next
       if (s.in_flight || s.unsure || std::any_of(out.notifies.begin(), out.notifies.end(), told)) {
         owing.push_back(&s);
+        unpaid.reserve(unpaid.size() + owing.size());
         for (const watcher_record& w : changes)
           if (w.status == watcher_state::terminated) missed_now.emplace_back(&s, w);
         continue;
