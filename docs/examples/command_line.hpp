@@ -66,7 +66,9 @@ inline command_line parse_command_line(int argc, char** argv) {
       if (equals == std::string::npos) fail("--set wants NAME=VALUE, not " + pair);
       set(std::string_view{pair}.substr(0, equals), std::string_view{pair}.substr(equals + 1));
     } else if (option == "--domain") {
-      line.domains.push_back(argument());
+      line.domains.push_back(argument());  // host names have no case; the engine's are in lower case
+      for (char& c : line.domains.back())
+        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
     } else if (option == "--trust-from") {
       line.trust_from = true;
     } else if (option == "--timer-f") {

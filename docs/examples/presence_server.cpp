@@ -271,6 +271,8 @@ int presence_server::on_request(nta_incoming_t* request, const sip_t* sip) {
     engine_.subscribe(sip::subscribe(home, sip, s), now, effects);
   } else if (method == sip_method_options) {
     effects = engine_.answer_options(sip::options(home, sip, s), now);
+  } else if (method == sip_method_notify) {  // RFC 6665 section 4.1.3: we subscribed to nothing
+    effects.answer = {.status = 481, .reason = "Subscription Does Not Exist"};
   } else if (method == sip_method_cancel) {
     effects.answer = {.status = 481, .reason = "Call/Transaction Does Not Exist"};
   } else {

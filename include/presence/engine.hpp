@@ -44,12 +44,12 @@ struct host_hooks {
   std::function<void(log_level, std::string_view line)> log = {};
 };
 
-/// The status of a watcher (pres_auth_status of the founding document; Z04).
+/// The status of a watcher (pres_auth_status of the Kamailio module; Z04).
 enum class auth_code : int {
   error = -1, active = 1, pending = 2, terminated = 3, waiting = 4, polite_block = 5
 };
 
-/// Why watchers are refreshed (refreshWatchers of the founding document; G01, Z07).
+/// Why watchers are refreshed (refreshWatchers of the Kamailio module; G01, Z07).
 enum class refresh_type : int {
   authorization = 0,  ///< rules changed: each watcher is decided again
   state = 1,          ///< state was changed behind the engine: read it again and tell every watcher
@@ -96,7 +96,7 @@ class engine {
   engine(engine&&) noexcept;
   engine& operator=(engine&&) noexcept;
 
-  // --- event packages (presence_api of the founding document; L04-L06) --------------------------
+  // --- event packages (presence_api of the Kamailio module; L04-L06) --------------------------
 
   /// Registers a package. With a storage, publications and subscriptions of this event found there
   /// are taken over; what lapsed meanwhile is due at once (T12, L05).

@@ -50,7 +50,7 @@ struct options {
   bool fallback2db = false;              ///< look in the database for what is not in memory. No effect yet
   int subs_htable_size = 9;              ///< expected subscriptions, as a power of two (a hint)
   int pres_htable_size = 9;              ///< expected resources, as a power of two (a hint)
-  bool enable_sphere_check = false;      ///< evaluate sphere conditions of rules. No effect yet: there are none
+  bool enable_sphere_check = false;      ///< let decisions look at the presentity's sphere (Z12)
 
   // --- later names of the same module ---------------------------------------------------------
   seconds min_expires{60};               ///< shorter requests are refused with 423; 0: none is

@@ -81,7 +81,7 @@ struct publish_request {
   content_view content = {};
   std::string_view require = {};        ///< Require value
   identity who = {};                       ///< the proven sender
-  /// handle_publish(sender_uri) of the founding document: the watcher whose Contact equals it gets
+  /// handle_publish(sender_uri) of the Kamailio module: the watcher whose Contact equals it gets
   /// no NOTIFY of this change (P03). Only a host that trusts the header it came from passes it.
   std::string_view sender = {};
 };

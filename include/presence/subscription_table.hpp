@@ -1,5 +1,5 @@
 /// A table of subscriptions for those who keep their own: found by dialog, listed by resource,
-/// ending by time, written to a storage in batches. It is the founding document's subscription hash
+/// ending by time, written to a storage in batches. It is the Kamailio module's subscription hash
 /// table (new_shtable, insert_shtable, search_shtable, update_shtable, delete_shtable,
 /// mem_copy_subs, update_db_subs, extract_sdialog_info; L07, L08), as a value container: it knows
 /// no request and no NOTIFY. The engine has a table of its own, state_table.hpp.

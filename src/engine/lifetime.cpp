@@ -314,7 +314,7 @@ void engine::impl::reconsider_restored(const event_package& package, instant now
   if (!package.req_auth || settings.force_active) return;
   auto& all = table.subscriptions();
   for (slab<subscription>::index i = 0; i < all.end(); ++i) {
-    if (!all.live(i) || all[i].state->package != &package) continue;
+    if (!all.live(i) || all[i].state->package != &package || !all[i].lasts(now)) continue;
     subscription& s = all[i];
     authorization answer{sub_handling::block};
     try {
