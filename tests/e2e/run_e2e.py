@@ -315,6 +315,23 @@ def notify_481(run):
 
 
 @test
+def notify_401(run):
+    """A challenge that this server cannot answer does not end the subscription: changes are told on."""
+    server = run.server()
+    phone = run.phone()
+    phone.send(message('SUBSCRIBE', Expires='600'))
+    reply, notify = phone.receive(), phone.receive()
+    need(first_line(reply) == 'SIP/2.0 200 OK' and first_line(notify).startswith('NOTIFY '), f'got {reply} {notify}')
+    phone.answer(notify, '401 Unauthorized')
+    server.wait_for(r'<- sip:bob@.* 403 to NOTIFY CSeq=1$')
+    run.sipp('publish_once').passes()
+    changed = phone.receive()
+    need(first_line(changed).startswith('NOTIFY ') and '<basic>open' in changed, f'got {changed}')
+    phone.answer(changed)
+    server.stop()
+
+
+@test
 def notify_unanswered(run):
     failing_watcher(run, 'notify_unanswered', '--timer-f', '1000')
 
