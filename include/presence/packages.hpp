@@ -19,6 +19,22 @@ event_package opaque_package(std::string name, std::vector<std::string> content_
 /// document, and nothing published means a document without tuples.
 event_package presence_package();
 
+struct message_summary_options {
+  /// What several publications make: the newest alone, or the messages of all accounts together (V08).
+  enum class combining { latest, sum };
+  combining several = combining::latest;
+  bool empty_when_unknown = false;  ///< nothing published: no body instead of "Messages-Waiting: no" (MWI-3.7-2)
+  bool cap_counts = false;          ///< a count above 2^32-1 is read as that, instead of answered 400
+  /// Headers of single messages (senders, subjects) are passed on, once (MWI-3.5-3). Off: dropped; they
+  /// are for the mailbox's owner only (SEC-PKG-4).
+  bool message_headers = false;
+};
+
+/// `message-summary` (RFC 3842) with application/simple-message-summary: read leniently (case, blanks,
+/// LF, folding, any class), at most 16 KiB, 64 summary lines and 512 bytes a line; 400 for what is not
+/// a summary. Written with CRLF, classes as published.
+event_package message_summary_package(message_summary_options how = {});
+
 /// Watcher information (RFC 3857, 3858) about the package `watched`: `presence.winfo` for `presence`.
 /// Subscribed to, never published; only who proved to be the resource's owner is let in, unless you
 /// change `authorize` (W06). event_package::winfo registers it as it is.

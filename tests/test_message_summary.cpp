@@ -1,0 +1,136 @@
+// message-summary (RFC 3842; features V07, V08; conformance 12).
+#include "scenario.hpp"
+
+#include <presence/packages.hpp>
+
+using namespace presence;
+using namespace presence::test;
+
+namespace {
+
+constexpr const char* media_type = "application/simple-message-summary";
+
+struct mailbox : scenario {
+  explicit mailbox(message_summary_options how = {}) : scenario{[] { return setup{}; }()} {
+    engine = std::make_unique<presence::engine>(given.settings, host_hooks{}, nullptr, random.get());
+    REQUIRE(engine->add_event(message_summary_package(how), at));
+  }
+  std::string tell(const std::string& text, const std::string& tag = {}, expires_value expires = {}) {
+    return publish("alice", {.raw = text, .type = media_type, .if_match = tag, .expires = expires, .event = "message-summary"});
+  }
+  std::string watch(const std::string& dialog = "d1") {
+    return subscribe(dialog, {.by = "alice", .expires = 3600s, .event = "message-summary"});
+  }
+  std::string state() const { return std::string{engine->current_state(address("alice"), "message-summary", at).bytes()}; }
+};
+
+}  // namespace
+
+TEST_CASE("TV-30: the bytes of a lamp going on and off (V07, MWI-3-1, MWI-3.4-1, MWI-3.5-1, MWI-3.7-1, MWI-3.7-2, D2-19)") {
+  mailbox s;
+  CHECK(s.watch() == "200 Expires=3600 | N d1#1 active;expires=3600 [Messages-Waiting: no\r\n]");
+  const std::string full = "Messages-Waiting: yes\r\nMessage-Account: sip:alice@vm.ex.org\r\nVoice-Message: 2/8 (0/2)\r\n";
+  CHECK(s.tell(full) == "200 e1 Expires=3600 | N d1#2 active;expires=3600 [" + full + "]");
+  CHECK(s.tell("Voice-Message: 1/0\r\n", "e1") == "400");
+  CHECK(s.tell("Messages-Waiting: yes\r\nVoice-Message: 4294967296/0\r\n", "e1") == "400");
+  CHECK(s.tell(full, "e1") == "200 e2 Expires=3600");
+  CHECK(s.tell("messages-waiting:no\r\n", "e2") == "200 e3 Expires=3600 | N d1#3 active;expires=3600 [Messages-Waiting: no\r\n]");
+  CHECK(s.tell("", "e3", 0s) == "200 e4 Expires=0");
+}
+
+TEST_CASE("what phones write is read, whatever its case, blanks, folds and line ends (MWI-PARSE-1, TRAP-12)") {
+  struct row {
+    const char* text;
+    const char* state;  // null: 400
+  };
+  const row rows[] = {
+      {"messages-waiting:YES", "Messages-Waiting: yes\r\n"},
+      {"Messages-Waiting :\tYes\n", "Messages-Waiting: yes\r\n"},
+      {"Messages-Waiting:\r\n no\r\n", "Messages-Waiting: no\r\n"},
+      {"Messages-Waiting: yes\nvoice-message:1/2\n", "Messages-Waiting: yes\r\nvoice-message: 1/2\r\n"},
+      {"Messages-Waiting: yes\r\nX-New: 01 / 2 ( 3 / 4 )\r\n", "Messages-Waiting: yes\r\nX-New: 1/2 (3/4)\r\n"},
+      {"Messages-Waiting: yes\r\nMessage-Account:sips:a@b\r\nFax-Message: 4294967295/0\r\n",
+       "Messages-Waiting: yes\r\nMessage-Account: sips:a@b\r\nFax-Message: 4294967295/0\r\n"},
+      {"Messages-Waiting: no\r\nNone: 0/0\r\n\r\n", "Messages-Waiting: no\r\nNone: 0/0\r\n"},
+      {"Messages-Waiting: yes\r\n\r\nFrom: a\r\nSubject: b\r\n\r\nFrom: c\r\n", "Messages-Waiting: yes\r\n"},
+      {"Messages-Waiting: maybe\r\n", nullptr},
+      {"Messages-Waiting: yess\r\n", nullptr},
+      {"Messages-Waiting yes\r\n", nullptr},
+      {" Messages-Waiting: yes\r\n\x01", nullptr},
+      {"\r\nMessages-Waiting: yes\r\n", nullptr},
+      {"Voice-Message: 1/1\r\nMessages-Waiting: yes\r\n", nullptr},
+      {"Messages-Waiting: yes\r\nVoice-Message: 1\r\n", nullptr},
+      {"Messages-Waiting: yes\r\nVoice-Message: 1/\r\n", nullptr},
+      {"Messages-Waiting: yes\r\nVoice-Message: -1/2\r\n", nullptr},
+      {"Messages-Waiting: yes\r\nVoice-Message: 1/2 (3/4\r\n", nullptr},
+      {"Messages-Waiting: yes\r\nVoice-Message: 1/2 3\r\n", nullptr},
+      {"Messages-Waiting: yes\r\nVoice-Message: 1/2\r\nvoice-message: 3/4\r\n", nullptr},
+      {"Messages-Waiting: yes\r\nMessage-Account: nobody\r\n", nullptr},
+      {"Messages-Waiting: yes\r\nMessage-Account: sip:a@b\r\nMessage-Account: sip:a@b\r\n", nullptr},
+      {"Messages-Waiting: yes\r\n\r\nno colon here\r\n", nullptr},
+      {"Messages-Waiting: yes\rVoice-Message: 1/1\r\n", nullptr},
+  };
+  for (const row& row : rows) {
+    CAPTURE(row.text);
+    mailbox s;
+    const std::string told = s.tell(row.text);
+    if (row.state == nullptr) {
+      CHECK(told == "400");
+    } else {
+      CHECK(told == "200 e1 Expires=3600");
+      CHECK(s.state() == row.state);
+      mailbox again;
+      again.tell(s.state());
+      CHECK(again.state() == row.state);
+    }
+  }
+}
+
+TEST_CASE("sizes are bounded and media types compared (MWI-PARSE-2, D2-13)") {
+  mailbox s;
+  const std::string begins = "Messages-Waiting: yes\r\n";
+  CHECK(s.tell(begins + std::string(16384, ' ')) == "413");
+  CHECK(s.tell(begins + "X: 1/" + std::string(600, '0') + "\r\n") == "400");
+  std::string folded = begins + "X: 1/";
+  for (int i = 0; i < 600; ++i) folded += "\r\n 0";
+  CHECK(s.tell(folded) == "400");
+  std::string most = begins;
+  for (int i = 0; i < 64; ++i) most += "X" + std::to_string(i) + ": 1/1\r\n";
+  CHECK(s.tell(most).starts_with("200"));
+  CHECK(s.tell(most + "Y: 1/1\r\n") == "400");
+  CHECK(s.publish("alice", {.raw = begins, .type = "text/plain", .event = "message-summary"}).starts_with("415"));
+}
+
+TEST_CASE("several accounts: the newest alone, or all together (V08, MWI-AGG-1)") {
+  const std::string one = "Messages-Waiting: no\r\nMessage-Account: sip:a@b\r\nVoice-Message: 1/2\r\nFax-Message: 4294967290/0\r\n";
+  const std::string two = "Messages-Waiting: yes\r\nMessage-Account: sip:a@b\r\nvoice-message: 3/4 (1/0)\r\nfax-message: 9/0\r\n";
+  mailbox latest;
+  latest.tell(one);
+  latest.tell(two);
+  CHECK(latest.state() == two);
+  latest.tell("", "e2", 0s);
+  CHECK(latest.state() == one);
+
+  mailbox sum{{.several = message_summary_options::combining::sum}};
+  sum.tell(one);
+  sum.tell(two);
+  CHECK(sum.state() == "Messages-Waiting: yes\r\nMessage-Account: sip:a@b\r\nVoice-Message: 4/6 (1/0)\r\nFax-Message: 4294967295/0\r\n");
+  sum.tell("Messages-Waiting: no\r\nMessage-Account: sip:other@b\r\n");
+  CHECK(sum.state().find("Message-Account") == std::string::npos);
+}
+
+TEST_CASE("counts above the bound are capped where that is wanted; an unknown mailbox may say nothing (MWI-3.7-2)") {
+  mailbox s{{.empty_when_unknown = true, .cap_counts = true}};
+  CHECK(s.watch() == "200 Expires=3600 | N d1#1 active;expires=3600");
+  CHECK(s.tell("Messages-Waiting: yes\r\nVoice-Message: 99999999999999999999999/0\r\n") ==
+        "200 e1 Expires=3600 | N d1#2 active;expires=3600 [Messages-Waiting: yes\r\nVoice-Message: 4294967295/0\r\n]");
+}
+
+TEST_CASE("headers of single messages are told once, and only where that is wanted (MWI-3.5-3, SEC-PKG-4)") {
+  mailbox s{{.message_headers = true}};
+  s.watch();
+  const std::string counts = "Messages-Waiting: yes\r\nVoice-Message: 1/0\r\n";
+  CHECK(s.tell(counts + "\r\nSubject:hello\r\n\r\n\r\nSubject: two\r\n") ==
+        "200 e1 Expires=3600 | N d1#2 active;expires=3600 [" + counts + "\r\nSubject: hello\r\n\r\nSubject: two\r\n]");
+  CHECK(s.watch() == "200 Expires=3600 | N d1#3 active;expires=3600 [" + counts + "]");
+}
