@@ -257,12 +257,6 @@ void state_table::erase(undecided& u) noexcept {
   release_if_unused(watcher);
 }
 
-std::uint64_t state_table::secret_of(std::string_view a, std::string_view b, std::string_view c) const {
-  std::string text{a};
-  (text += '\n') += b;
-  return hash_(text, c);
-}
-
 std::optional<instant> state_table::next_deadline() const noexcept {
   std::optional<instant> soonest;
   for (const auto& candidate :

@@ -20,5 +20,6 @@
 #include <presence/random.hpp>
 #include <presence/requests.hpp>
 #include <presence/result.hpp>
+#include <presence/rules.hpp>
 #include <presence/storage.hpp>
 #include <presence/time.hpp>

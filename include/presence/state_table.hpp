@@ -244,7 +244,9 @@ class state_table {
   void erase(undecided& u) noexcept;
 
   /// A number that stands for these texts and tells nothing about them (WIN-58-6).
-  std::uint64_t secret_of(std::string_view a, std::string_view b, std::string_view c) const;
+  std::uint64_t secret_of(std::string_view a, std::string_view b, std::string_view c) const noexcept {
+    return hash_(a, b, c);
+  }
 
   // --- time ---
   timer_wheel<publication>& publication_timers() noexcept { return publication_timers_; }
