@@ -101,6 +101,7 @@ struct watcher_view {
   const presence::dialog& dialog;
   std::uint32_t version;          ///< of the document about to be sent: 0, 1, 2, ... per subscription
   bool full;                      ///< complete state is due (it answers a SUBSCRIBE)
+  bool published_it = false;      ///< the newest publication came from his Contact (publish_request::sender)
 };
 
 /// A watcher whose right to watch is asked about.

@@ -19,6 +19,26 @@ event_package opaque_package(std::string name, std::vector<std::string> content_
 /// document, and nothing published means a document without tuples.
 event_package presence_package();
 
+struct dialog_options {
+  /// What somebody sees who is not the resource himself (DLG-3.6-1): that there is a call and nothing
+  /// of it (RFC 4235, SEC-PKG-1), everything, or nothing (403).
+  enum class shown { virtual_dialog, everything, nothing };
+  shown strangers = shown::virtual_dialog;
+  bool single_dialog = false;  ///< only the most interesting: early, confirmed, proceeding, trying, ended (V10)
+  bool partial = false;        ///< changes are told by partial documents (DLG-3.3-3); off: always full ones
+  bool session_descriptions = false;  ///< passed on; off: dropped (DLG-4.1-4)
+};
+
+/// `dialog` (RFC 4235) with application/dialog-info+xml, for busy-lamp fields: the dialogs of all
+/// publications in one document; of one dialog that several report the newest word counts, an end is
+/// final and told once, and dialogs of a publication that lapses end with it. 400 for what is no
+/// dialog-info. Replace `authorize` for a policy of your own; a null view shows everything.
+event_package dialog_package(dialog_options how = {});
+
+/// `dialog;sla`, bridged line appearance: the newest document, under one entity tag, numbered per
+/// watcher; the phone it came from is not told its own word (P03, P40, S26; BLA rows).
+event_package dialog_sla_package();
+
 struct message_summary_options {
   /// What several publications make: the newest alone, or the messages of all accounts together (V08).
   enum class combining { latest, sum };

@@ -22,8 +22,12 @@ body engine::impl::content_for(const subscription& s, const event_state& state, 
     seen = package.neutral ? package.neutral(state.resource()) : body{};
   }
   if (!seen) return seen;
-  const watcher_view view{state.resource(), s.dialog, s.version, full};
   if (package.tailor) {
+    watcher_view view{state.resource(), s.dialog, s.version, full};
+    const publication* newest = nullptr;
+    for (const auto& p : state.publications)
+      if (newest == nullptr || p->arrival >= newest->arrival) newest = p.get();
+    view.published_it = newest != nullptr && !newest->sender.empty() && newest->sender == s.dialog.remote_target();
     if (auto tailored = package.tailor(seen, view)) return *std::move(tailored);
   }
   return seen;

@@ -1,0 +1,196 @@
+#include "dialog_info.hpp"
+
+#include <algorithm>
+#include <array>
+#include <memory>
+
+#include "../xml.hpp"
+#include "digest.hpp"
+
+namespace presence::dialog_info {
+
+namespace {
+
+constexpr std::array<std::string_view, 5> states{"trying", "proceeding", "early", "confirmed", "terminated"};
+constexpr std::array<std::string_view, 7> events{"cancelled", "rejected", "replaced", "local-bye",
+                                                 "remote-bye", "error", "timeout"};
+constexpr std::array<std::string_view, 8> children_in_order{"state", "duration", "replaces", "referred-by",
+                                                            "route-set", "local", "remote", ""};
+
+class reader {
+ public:
+  reader(const xml::tree& tree, bool session_descriptions) : tree_{tree}, keeps_{session_descriptions} {}
+
+  /// Empty when the document is sound.
+  std::string_view run(const checked_document* previous, checked_document& out) {
+    const xml::node& root = tree_.root();
+    if (!root.is(namespace_uri, "dialog-info")) return "The root is not dialog-info";
+    const std::string_view version = attribute(root, "version"), state = attribute(root, "state");
+    if (version.empty() || version.find_first_not_of("0123456789") != std::string_view::npos) return "Bad version";
+    if (state != "full" && state != "partial") return "state is neither full nor partial";
+    if (attribute(root, "entity").empty()) return "No entity";
+    inherit(root);
+    for (const xml::node& n : tree_.children(root)) {
+      if (n.text) return "Text directly inside dialog-info";
+      if (!n.is(namespace_uri, "dialog")) continue;
+      entry e;
+      if (const auto fault = dialog(n, e); !fault.empty()) return fault;
+      if (out.find(e.id) != nullptr) return "Two dialogs of one id";
+      if (const entry* known = previous != nullptr ? previous->find(e.id) : nullptr) e.shown_as = known->shown_as;
+      out.dialogs.push_back(std::move(e));
+    }
+    if (state == "partial" && previous != nullptr) {
+      std::vector<entry> kept;
+      for (const entry& e : previous->dialogs)
+        if (e.state != call_state::terminated && out.find(e.id) == nullptr) kept.push_back(e);
+      out.dialogs.insert(out.dialogs.begin(), std::make_move_iterator(kept.begin()), std::make_move_iterator(kept.end()));
+    }
+    return {};
+  }
+
+ private:
+  std::string_view attribute(const xml::node& n, std::string_view name) const {
+    const xml::attribute* a = tree_.find(n, {}, name);
+    return a == nullptr ? std::string_view{} : xml::trimmed(a->value);
+  }
+  std::string_view bytes(std::uint32_t begin, std::uint32_t end) const {
+    return tree_.source.substr(begin, end - begin);
+  }
+
+  /// What the root declares, for dialogs that leave it.
+  struct declaration {
+    std::string_view prefix, text;
+  };
+  void inherit(const xml::node& root) {
+    bool standard = false;
+    for (const xml::attribute& a : tree_.attributes_of(root)) {
+      if (a.uri != xml::xmlns_uri) continue;
+      inherited_.push_back({a.local, bytes(a.begin, tree_.value_end(a) + 1)});
+      standard = standard || a.local == "xmlns";
+    }
+    if (!standard) inherited_.push_back({"xmlns", "xmlns=\"\""});
+  }
+
+  std::string_view dialog(const xml::node& n, entry& out) {
+    const xml::attribute* id = tree_.find(n, {}, "id");
+    if (id == nullptr || id->value.empty()) return "A dialog without an id";
+    out.id = id->value;
+    out.call_id = attribute(n, "call-id");
+    out.local_tag = attribute(n, "local-tag");
+    out.remote_tag = attribute(n, "remote-tag");
+    out.direction = attribute(n, "direction");
+    if (!out.direction.empty() && out.direction != "initiator" && out.direction != "recipient") return "Bad direction";
+
+    // the start tag, with what the root declared
+    out.before_id = bytes(n.begin, n.name_end);
+    for (const declaration& d : inherited_) {
+      const auto again = [&](const xml::attribute& a) { return a.uri == xml::xmlns_uri && a.local == d.prefix; };
+      const auto own = tree_.attributes_of(n);
+      if (std::none_of(own.begin(), own.end(), again)) (out.before_id += ' ') += d.text;
+    }
+    const std::uint32_t id_end = tree_.value_end(*id);
+    out.before_id += bytes(n.name_end, id->value_begin);
+    const bool closed = n.content_end == n.end;
+    if (closed) return "A dialog without a state";
+    out.behind_id = bytes(id_end, n.content);
+
+    digest meaning;
+    for (const std::string_view part : {std::string_view{out.call_id}, std::string_view{out.local_tag},
+                                        std::string_view{out.remote_tag}, std::string_view{out.direction}})
+      meaning.add(part);
+    bool has_state = false;
+    for (const std::string_view name : children_in_order) {
+      for (const xml::node& c : tree_.children(n)) {
+        if (c.text || name != rank_of(c)) continue;
+        if (name == "state") {
+          if (std::exchange(has_state, true)) return "Two states";
+          if (const auto fault = state(c, out); !fault.empty()) return fault;
+        }
+        write(c, out.behind_id, meaning);
+      }
+    }
+    if (!has_state) return "A dialog without a state";
+    out.behind_id += bytes(n.content_end, n.end);
+    out.meaning = meaning.value();
+    return {};
+  }
+
+  static std::string_view rank_of(const xml::node& c) {
+    if (c.uri != namespace_uri) return {};
+    const auto known = std::find(children_in_order.begin(), children_in_order.end(), c.label);
+    return known == children_in_order.end() ? std::string_view{} : *known;
+  }
+
+  std::string_view state(const xml::node& n, entry& out) {
+    std::string room;
+    const auto known = parse_state(xml::trimmed(tree_.text_of(n, room)));
+    if (!known) return "An unknown state";
+    out.state = *known;
+    const std::string_view event = attribute(n, "event"), code = attribute(n, "code");
+    if (!event.empty() && std::find(events.begin(), events.end(), event) == events.end()) return "An unknown event";
+    if (!code.empty() && (code.size() != 3 || code.find_first_not_of("0123456789") != std::string_view::npos ||
+                          code.front() < '1' || code.front() > '6'))
+      return "Bad code";
+    return {};
+  }
+
+  /// An element as it is, without session descriptions unless those are kept (DLG-4.1-4).
+  void write(const xml::node& top, std::string& out, digest& meaning) {
+    std::uint32_t from = top.begin;
+    for (std::uint32_t i = tree_.index(top); i < top.after;) {
+      const xml::node& n = tree_.nodes[i];
+      if (!keeps_ && n.is(namespace_uri, "session-description")) {
+        out += bytes(from, n.begin);
+        from = n.end;
+        i = n.after;
+        continue;
+      }
+      meaning.add(n.text ? std::string_view{"#"} : n.uri);
+      meaning.add(n.label);
+      std::uint64_t sum = 0;  // attributes have no order
+      if (!n.text) {
+        for (const xml::attribute& a : tree_.attributes_of(n)) {
+          if (a.uri == xml::xmlns_uri) continue;
+          digest one;
+          one.add(a.uri);
+          one.add(a.local);
+          one.add(a.value);
+          sum += one.value();
+        }
+        meaning.add(sum);
+        meaning.add(std::uint64_t{n.after - i});
+      }
+      ++i;
+    }
+    out += bytes(from, top.end);
+  }
+
+  const xml::tree& tree_;
+  bool keeps_;
+  std::vector<declaration> inherited_;
+};
+
+}  // namespace
+
+std::optional<call_state> parse_state(std::string_view name) noexcept {
+  const auto known = std::find(states.begin(), states.end(), name);
+  if (known == states.end()) return std::nullopt;
+  return static_cast<call_state>(known - states.begin());
+}
+
+std::string_view to_string(call_state state) noexcept { return states[static_cast<std::size_t>(state)]; }
+
+result<document, refusal> check(const offered_document& offer, bool session_descriptions) {
+  const auto parsed = xml::parser::of_this_thread().parse(offer.content.bytes(), offer.bounds);
+  if (!parsed) return unexpected{refusal{400, parsed.error().reason}};
+  auto made = std::make_shared<checked_document>();
+  const auto* previous = dynamic_cast<const checked_document*>(offer.previous);
+  if (const auto fault = reader{**parsed, session_descriptions}.run(previous, *made); !fault.empty())
+    return unexpected{refusal{400, fault}};
+  std::size_t bytes = 0;
+  for (const entry& e : made->dialogs) bytes += e.before_id.size() + e.behind_id.size();
+  if (bytes > 4 * offer.bounds.body_bytes) return unexpected{refusal{400, "Declarations that would repeat too often"}};
+  return document{std::move(made)};
+}
+
+}  // namespace presence::dialog_info

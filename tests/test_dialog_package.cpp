@@ -1,0 +1,245 @@
+// dialog (RFC 4235) and dialog;sla (features V09-V12, P37, P40, S26; conformance 13, 14).
+#include "scenario.hpp"
+
+#include <presence/packages.hpp>
+
+using namespace presence;
+using namespace presence::test;
+
+namespace {
+
+constexpr const char* media_type = "application/dialog-info+xml";
+
+std::string info(const std::string& dialogs, const std::string& state = "full", const std::string& resource = "alice") {
+  return "<?xml version=\"1.0\"?><dialog-info xmlns=\"urn:ietf:params:xml:ns:dialog-info\" version=\"7\" state=\"" + state +
+         "\" entity=\"" + address(resource) + "\">" + dialogs + "</dialog-info>";
+}
+std::string dialog_of(const std::string& id, const std::string& state, const std::string& more = {}, const std::string& attributes = {}) {
+  return "<dialog id=\"" + id + "\"" + attributes + "><state>" + state + "</state>" + more + "</dialog>";
+}
+
+/// A composed document as v<version> full{id:state,...}.
+std::string short_of(const std::string& document) {
+  const auto between = [](std::string_view text, std::string_view begin, std::string_view end) {
+    const auto at = text.find(begin);
+    if (at == std::string_view::npos) return std::string{};
+    text.remove_prefix(at + begin.size());
+    return std::string{text.substr(0, text.find(end))};
+  };
+  const std::string root = document.substr(document.find("<dialog-info"));
+  std::string line = "v" + between(root, "version=\"", "\"") + " " + between(root, " state=\"", "\"") + "{";
+  const char* comma = "";
+  for (auto at = root.find("<dialog "); at != std::string::npos; at = root.find("<dialog ", at + 1)) {
+    const std::string one = root.substr(at, root.find("</dialog>", at) - at);
+    const std::string event = between(one, "<state event=\"", "\"");
+    ((line += comma) += between(one, " id=\"", "\"")) += ":" + between(one.substr(one.find("<state")), ">", "<");
+    if (!event.empty()) line += ":" + event;
+    comma = ",";
+  }
+  return line + "}";
+}
+
+struct lamp : scenario {
+  explicit lamp(event_package p) {
+    engine = std::make_unique<presence::engine>(given.settings, host_hooks{}, nullptr, random.get());
+    name = p.name;
+    REQUIRE(engine->add_event(std::move(p), at));
+  }
+  std::string shortened(std::string line) const {
+    for (auto begin = line.find("[<?xml"); begin != std::string::npos; begin = line.find("[<?xml", begin)) {
+      const auto end = line.find("</dialog-info>]", begin) + 15;
+      line.replace(begin, end - begin, short_of(line.substr(begin, end - begin)));
+    }
+    return line;
+  }
+  std::string tell(const std::string& document, const std::string& tag = {}, expires_value expires = {}, const std::string& sender = {}) {
+    return shortened(publish("alice", {.raw = document, .type = media_type, .if_match = tag, .expires = expires, .event = name, .sender = sender}));
+  }
+  std::string watch(const std::string& dialog, const std::string& by = "alice", seconds expires = 3600s, const std::string& contact = {}) {
+    return shortened(subscribe(dialog, {.by = by, .expires = expires, .event = name, .contact = contact}));
+  }
+  std::string moment(seconds when) { return shortened(wait_until(when)); }
+  std::string last(const std::string& dialog) { return dialogs[dialog].notifies.back().body_bytes(); }
+  std::string name;
+};
+
+}  // namespace
+
+TEST_CASE("TV-31: dialogs of several phones in one document (V09, DLG-3.5-1, DLG-3.6-1, DLG-3.7.2-1, DLG-4.1-1, DLG-AGG-1, DLG-AGG-3, DLG-AGG-5, SEC-PKG-1, TRAP-11)") {
+  lamp s{dialog_package()};
+  CHECK(s.tell(info(dialog_of("a", "early", {}, " direction=\"recipient\"")), {}, 60s) == "200 e1 Expires=60");
+  s.wait_until(1s);
+  CHECK(s.tell(info(dialog_of("b", "confirmed")), {}, 600s) == "200 e2 Expires=600");
+  s.wait_until(2s);
+  CHECK(s.watch("d1") == "200 Expires=3600 | N d1#1 active;expires=3600 v0 full{a:early,b:confirmed}");
+  CHECK(s.last("d1").find("entity=\"sip:alice@example.com\"") != std::string::npos);
+  s.wait_until(3s);
+  CHECK(s.tell(info(dialog_of("a", "confirmed")), "e1", 60s) ==
+        "200 e3 Expires=60 | N d1#2 active;expires=3599 v1 full{a:confirmed,b:confirmed}");
+  s.wait_until(4s);
+  CHECK(s.watch("d2", "carol") == "200 Expires=3600 | N d2#1 active;expires=3600 v0 full{virtual:confirmed}");
+  CHECK(s.moment(63s) == "N d1#3 active;expires=3539 v2 full{a:terminated:timeout,b:confirmed}");
+  s.wait_until(64s);
+  CHECK(s.tell(info("<dialog id=\"b\"><state event=\"remote-bye\">terminated</state></dialog>"), "e2", 600s) ==
+        "200 e4 Expires=600 | N d1#4 active;expires=3538 v3 full{b:terminated:remote-bye} | N d2#2 active;expires=3540 v1 full{virtual:terminated}");
+  s.wait_until(65s);
+  CHECK(s.watch("d1") == "200 Expires=3600 | N d1#5 active;expires=3600 v4 full{}");
+}
+
+TEST_CASE("of one dialog that two phones report the newest word counts, and an end is final (V11, DLG-AGG-1)") {
+  const std::string same = " call-id=\"c\" local-tag=\"l\" remote-tag=\"r\"";
+  lamp s{dialog_package()};
+  s.watch("d1");
+  s.tell(info(dialog_of("a", "early", {}, same)));
+  s.wait(1s);
+  CHECK(s.tell(info(dialog_of("x", "confirmed", {}, same))).find("full{x:confirmed}") != std::string::npos);
+  CHECK(s.tell(info(dialog_of("a", "terminated", {}, same)), "e1").find("full{a:terminated}") != std::string::npos);
+  s.wait(1s);
+  s.tell(info(dialog_of("x", "confirmed", {}, same)), "e2");
+  CHECK(s.watch("d1").find("full{}") != std::string::npos);
+  // dialogs that do not tell which they are stay apart
+  lamp apart{dialog_package()};
+  apart.tell(info(dialog_of("a", "early")));
+  apart.tell(info(dialog_of("b", "early", {}, " call-id=\"c\"")));
+  CHECK(apart.watch("d1").find("full{a:early,b:early}") != std::string::npos);
+}
+
+TEST_CASE("equal ids of two publications are told apart, and stay what they were (DLG-AGG-1, DLG-4.1-2)") {
+  lamp s{dialog_package()};
+  s.tell(info(dialog_of("1", "early")));
+  s.tell(info(dialog_of("1", "confirmed")));
+  const std::string both = s.watch("d1");
+  const auto at = both.find("full{1:early,d");
+  REQUIRE(at != std::string::npos);
+  const std::string fresh = both.substr(at + 13, 13);
+  CHECK(s.tell(info(dialog_of("1", "early")), "e2").find("full{1:early," + fresh + ":early}") != std::string::npos);
+  CHECK(s.tell("", "e1", 0s).find("full{1:terminated:timeout," + fresh + ":early}") != std::string::npos);
+  CHECK(s.watch("d1").find("full{" + fresh + ":early}") != std::string::npos);
+}
+
+TEST_CASE("a partial publication changes only what it names (DLG-AGG-2)") {
+  lamp s{dialog_package()};
+  s.tell(info(dialog_of("a", "early") + dialog_of("b", "early")));
+  s.tell(info(dialog_of("b", "confirmed"), "partial"), "e1");
+  CHECK(s.watch("d1").find("full{a:early,b:confirmed}") != std::string::npos);
+}
+
+TEST_CASE("one lamp shows the most interesting dialog (V10, DLG-AGG-4)") {
+  lamp s{dialog_package({.single_dialog = true})};
+  s.watch("d1");
+  CHECK(s.tell(info(dialog_of("a", "trying"))).find("full{a:trying}") != std::string::npos);
+  CHECK(s.tell(info(dialog_of("b", "confirmed"))).find("full{b:confirmed}") != std::string::npos);
+  CHECK(s.tell(info(dialog_of("c", "early"))).find("full{c:early}") != std::string::npos);
+  CHECK(s.tell(info(dialog_of("c", "proceeding")), "e3").find("full{b:confirmed}") != std::string::npos);
+}
+
+TEST_CASE("partial documents tell what changed, a full one begins (N27, DLG-3.3-3, DLG-4.3-1)") {
+  lamp s{dialog_package({.partial = true})};
+  s.tell(info(dialog_of("a", "early") + dialog_of("b", "early")));
+  CHECK(s.watch("d1").find("v0 full{a:early,b:early}") != std::string::npos);
+  CHECK(s.tell(info(dialog_of("a", "early") + dialog_of("b", "confirmed")), "e1") ==
+        "200 e2 Expires=3600 | N d1#2 active;expires=3600 v1 partial{b:confirmed}");
+  CHECK(s.tell(info(dialog_of("b", "confirmed")), "e2") == "200 e3 Expires=3600 | N d1#3 active;expires=3600 v2 partial{a:terminated}");
+  CHECK(s.tell(info(dialog_of("b", "confirmed")), "e3") == "200 e4 Expires=3600");
+  CHECK(s.watch("d1").find("v3 full{b:confirmed}") != std::string::npos);
+}
+
+TEST_CASE("dialogs that are over do not begin again (P37)") {
+  lamp s{dialog_package()};
+  s.tell(info(dialog_of("a", "confirmed")));
+  s.watch("d1");
+  s.tell(info(dialog_of("a", "terminated")), "e1");
+  CHECK(s.tell(info(dialog_of("a", "early")), "e2") == "200 e3 Expires=3600");
+  CHECK(s.tell(info(dialog_of("b", "early")), "e3").find("full{b:early}") != std::string::npos);
+}
+
+TEST_CASE("a stranger sees no more than a call, or nothing, as the package says (DLG-3.6-1, SEC-PKG-1)") {
+  const std::string secret = dialog_of("a", "confirmed", "<remote><identity>sip:bob@example.com</identity></remote>", " call-id=\"c1\" local-tag=\"l\" remote-tag=\"r\"");
+  lamp s{dialog_package()};
+  s.tell(info(secret));
+  s.watch("d1", "eve");
+  for (const char* part : {"sip:bob", "c1", "tag"}) CHECK(s.last("d1").find(part) == std::string::npos);
+  CHECK(s.tell(info(dialog_of("a", "confirmed", "<duration>5</duration>")), "e1") == "200 e2 Expires=3600");
+  lamp open{dialog_package({.strangers = dialog_options::shown::everything})};
+  open.tell(info(secret));
+  open.watch("d1", "eve");
+  CHECK(open.last("d1").find("sip:bob") != std::string::npos);
+  lamp none{dialog_package({.strangers = dialog_options::shown::nothing})};
+  CHECK(none.watch("d1", "eve") == "403");
+}
+
+TEST_CASE("session descriptions go only where they are wanted (DLG-4.1-4)") {
+  const std::string with = info(dialog_of("a", "early", "<local><session-description type=\"application/sdp\">v=0</session-description><cseq>1</cseq></local>"));
+  lamp s{dialog_package()};
+  s.tell(with);
+  s.watch("d1");
+  CHECK(s.last("d1").find("v=0") == std::string::npos);
+  CHECK(s.last("d1").find("<local><cseq>1</cseq></local>") != std::string::npos);
+  lamp keeps{dialog_package({.session_descriptions = true})};
+  keeps.tell(with);
+  keeps.watch("d1");
+  CHECK(keeps.last("d1").find("v=0") != std::string::npos);
+}
+
+TEST_CASE("what is no dialog-info is refused (DLG-3.7.1-1, DLG-4.1-1, DLG-4.1-2, DLG-4.1-3, SEC-XML-1, SEC-XML-3, D2-13)") {
+  const char* bad[] = {
+      "", "<dialog-info/>", "no xml",
+      "<dialog-info xmlns=\"urn:ietf:params:xml:ns:dialog-info\" version=\"1\" state=\"full\"/>",
+      "<dialog-info xmlns=\"urn:ietf:params:xml:ns:dialog-info\" version=\"x\" state=\"full\" entity=\"sip:a@b\"/>",
+      "<dialog-info xmlns=\"urn:ietf:params:xml:ns:dialog-info\" version=\"1\" state=\"half\" entity=\"sip:a@b\"/>",
+      "<!DOCTYPE a><dialog-info xmlns=\"urn:ietf:params:xml:ns:dialog-info\" version=\"1\" state=\"full\" entity=\"sip:a@b\"/>"};
+  for (const char* text : bad) {
+    CAPTURE(text);
+    lamp s{dialog_package()};
+    CHECK(s.tell(text) == "400");
+  }
+  const std::string dialogs[] = {
+      "<dialog><state>early</state></dialog>", "<dialog id=\"a\"/>", "<dialog id=\"a\"></dialog>", dialog_of("a", "ringing"),
+      dialog_of("a", "early") + dialog_of("a", "early"), dialog_of("a", "early", "<state>early</state>"),
+      dialog_of("a", "early", {}, " direction=\"up\""), "<dialog id=\"a\"><state event=\"bored\">terminated</state></dialog>",
+      "<dialog id=\"a\"><state code=\"700\">terminated</state></dialog>", "<dialog id=\"a\"><state code=\"99\">terminated</state></dialog>"};
+  for (const std::string& text : dialogs) {
+    CAPTURE(text);
+    lamp s{dialog_package()};
+    CHECK(s.tell(info(text)) == "400");
+  }
+  lamp s{dialog_package()};
+  CHECK(s.publish("alice", {.raw = info({}), .type = "text/xml", .event = "dialog"}).starts_with("415"));
+  CHECK(s.tell(info(dialog_of("a", "early", "<local><identity display=\"A\">sip:a@b</identity><target uri=\"sip:a@b\"><param pname=\"x-line-id\" pvalue=\"1\"/></target></local>"))).starts_with("200"));
+}
+
+TEST_CASE("prefixes and order are put right, foreign elements kept (DLG-4.1-2, BLA-5, PIDF-SER-1)") {
+  lamp s{dialog_package()};
+  s.tell("<q:dialog-info xmlns:q=\"urn:ietf:params:xml:ns:dialog-info\" xmlns:sa=\"urn:ietf:params:xml:ns:sa-dialog-info\" version=\"0\" state=\"full\" "
+         "entity=\"sip:alice@example.com\"><q:dialog id=\"a&quot;b\"><sa:appearance>2</sa:appearance><q:state>early</q:state></q:dialog></q:dialog-info>");
+  s.tell(info(dialog_of("z", "early")));
+  s.watch("d1");
+  const std::string seen = s.last("d1");
+  CHECK(seen.find("id=\"a&quot;b\"") != std::string::npos);
+  CHECK(seen.find("<q:state>early</q:state><sa:appearance>2</sa:appearance>") != std::string::npos);
+  const event_package package = dialog_package();
+  const body again{media_type, seen};
+  CHECK(package.check_publish({"sip:alice@example.com", again, {}, limits{}}).has_value());
+}
+
+TEST_CASE("TV-32: a bridged line: the phone that spoke does not hear itself (V12, BLA-1 to -5, P03, TRAP-13)") {
+  lamp s{dialog_sla_package()};
+  const std::string cx = "sip:alice@192.0.2.1", cy = "sip:alice@192.0.2.2";
+  CHECK(s.watch("dX", "alice", 3600s, cx) == "200 Expires=3600 | N dX#1 active;expires=3600 v0 full{}");
+  CHECK(s.watch("dY", "alice", 3600s, cy) == "200 Expires=3600 | N dY#1 active;expires=3600 v0 full{}");
+  CHECK(s.tell(info(dialog_of("a", "trying")), {}, {}, cx) == "200 e1 Expires=3600 | N dY#2 active;expires=3600 v1 full{a:trying}");
+  CHECK(s.tell(info(dialog_of("a", "confirmed")), "e1", {}, cx) == "200 e1 Expires=3600 | N dY#3 active;expires=3600 v2 full{a:confirmed}");
+  CHECK(s.watch("dX", "alice", 600s, cx) == "200 Expires=600 | N dX#2 active;expires=600 v1 full{}");
+  CHECK(s.tell(info(dialog_of("b", "confirmed")), "e1", {}, cy) == "200 e1 Expires=3600 | N dX#3 active;expires=600 v2 full{b:confirmed}");
+  CHECK(s.dialogs["dX"].notifies[0].dialog.event() == "dialog;sla");
+}
+
+TEST_CASE("a phone with nothing to say does not hang up another's call (P40)") {
+  lamp s{dialog_sla_package()};
+  const std::string cx = "sip:alice@192.0.2.1", cy = "sip:alice@192.0.2.2";
+  s.tell(info(dialog_of("a", "confirmed")), {}, {}, cx);
+  CHECK(s.tell(info({}), "e1", {}, cy) == "200 e1 Expires=3600");
+  CHECK(s.tell(info({}), {}, {}, cy).starts_with("200"));
+  CHECK(s.watch("d1").find("full{a:confirmed}") != std::string::npos);
+  CHECK(s.tell(info({}), "e1", {}, cx).find("full{}") != std::string::npos);
+}
