@@ -3,6 +3,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <presence/options.hpp>
 #include <string>
 #include <string_view>
@@ -12,6 +13,7 @@ struct command_line {
   std::vector<std::string> listen = {};   ///< as `sip:127.0.0.1:5060;transport=udp`
   std::vector<std::string> domains = {};  ///< empty: every domain is ours
   presence::options settings = {};
+  std::string rules_dir = {};             ///< presence rules, one document per user; empty: everybody may watch
   bool trust_from = false;
   unsigned timer_f = 32000;  ///< milliseconds until a NOTIFY counts as unanswered
   bool verbose = false;
@@ -28,6 +30,10 @@ It prints "ready" when it listens; SIGTERM and SIGINT end it.
                            without it everything is in memory and gone at the end
   --set NAME=VALUE         an engine option, e.g. max_expires=7200; see below
   --domain HOST            serve resources of this host only (404 for others); may be repeated
+  --rules-dir DIR          presence rules (RFC 5025): DIR/user@host.xml says who may watch that user's
+                           presence and what he sees; who has no file is asked first (pending).
+                           SIGHUP has them read again. Without this option everybody may watch
+  --force-active           let every watcher in, whatever rules say (the option force_active)
   --trust-from             believe the From header: its URI counts as proven. There is no digest in
                            this example. For closed networks and tests only
   --timer-f MS             give a NOTIFY up after this time without an answer (default 32000)
@@ -69,6 +75,11 @@ inline command_line parse_command_line(int argc, char** argv) {
       line.domains.push_back(argument());  // host names have no case; the engine's are in lower case
       for (char& c : line.domains.back())
         if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    } else if (option == "--rules-dir") {
+      line.rules_dir = argument();
+      if (!std::filesystem::is_directory(line.rules_dir)) fail("--rules-dir: no directory " + line.rules_dir);
+    } else if (option == "--force-active") {
+      set("force_active", "1");
     } else if (option == "--trust-from") {
       line.trust_from = true;
     } else if (option == "--timer-f") {

@@ -27,9 +27,13 @@
 #include <cstdarg>
 #include <cstdio>
 #include <deque>
+#include <fstream>
+#include <iterator>
 #include <list>
 #include <memory>
+#include <optional>
 #include <presence/presence.hpp>
+#include <set>
 #include <stdexcept>
 #include <string>
 
@@ -70,6 +74,7 @@ class presence_server {
   int on_outcome(sent_notify& sent, const sip_t* sip);
   void on_deadline();
   static int on_signal(su_root_magic_t*, su_wait_t*, su_wakeup_arg_t* self);
+  void reload_rules();
 
   void send(const presence::effects& effects);
   bool transmit(const presence::notify& n);
@@ -107,6 +112,15 @@ std::string gist(std::string_view bytes) {
   }
   while (!out.empty() && out.back() == ' ') out.pop_back();
   return out.empty() ? out : " [" + out + "]";
+}
+
+/// The rules document of `sip:user@host`: the file user@host.xml. Names that could lead elsewhere have none.
+std::optional<std::string> rules_of(const std::string& directory, std::string_view resource) {
+  resource.remove_prefix(std::min(resource.size(), resource.find(':') + 1));
+  if (resource.empty() || resource.front() == '.' || resource.find('/') != std::string_view::npos) return std::nullopt;
+  std::ifstream file{directory + "/" + std::string{resource} + ".xml", std::ios::binary};
+  if (!file) return std::nullopt;
+  return std::string{std::istreambuf_iterator<char>{file}, {}};
 }
 
 void stack_log(void*, const char* format, va_list arguments) { std::vfprintf(stderr, format, arguments); }
@@ -160,9 +174,16 @@ presence_server::presence_server(const command_line& line)
     : line_{line},
       storage_{open_storage(line.settings)},
       engine_{line.settings, hooks(line), storage_.get()} {
+  presence::event_package presence = presence::presence_package();
+  presence.winfo = true;  // presence.winfo as well, for the owner
+  if (!line.rules_dir.empty()) {
+    presence::authorize_by_rules(presence, [directory = line.rules_dir](std::string_view resource) {
+      return rules_of(directory, resource);
+    });
+  }
   // One line per event package. What a database still holds for it is taken over here.
-  for (auto package : {presence::presence_package(), presence::opaque_package("message-summary"),
-                       presence::opaque_package("dialog")}) {
+  for (auto package : {std::move(presence), presence::message_summary_package(), presence::dialog_package(),
+                       presence::dialog_sla_package()}) {
     if (auto added = engine_.add_event(std::move(package), clock_.now()); !added) {
       throw std::runtime_error{added.error()};
     }
@@ -175,11 +196,12 @@ void presence_server::listen() {
   root_ = su_root_create(nullptr);
   deadline_ = su_timer_create(su_root_task(root_), 0);
 
-  // SIGTERM and SIGINT come as readable events of the main loop, never in the middle of something.
+  // Signals come as readable events of the main loop, never in the middle of something.
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, SIGTERM);
   sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGHUP);
   sigprocmask(SIG_BLOCK, &set, nullptr);
   signal_fd_ = signalfd(-1, &set, SFD_CLOEXEC);
   su_wait_create(&signals_, signal_fd_, SU_WAIT_IN);
@@ -229,9 +251,30 @@ presence_server::~presence_server() {
   su_deinit();
 }
 
-int presence_server::on_signal(su_root_magic_t*, su_wait_t*, su_wakeup_arg_t* self) {
-  su_root_break(reinterpret_cast<presence_server*>(self)->root_);
+int presence_server::on_signal(su_root_magic_t*, su_wait_t*, su_wakeup_arg_t* magic) {
+  auto* self = reinterpret_cast<presence_server*>(magic);
+  signalfd_siginfo what{};
+  if (read(self->signal_fd_, &what, sizeof what) != sizeof what) return 0;
+  if (what.ssi_signo == SIGHUP) {
+    self->reload_rules();
+  } else {
+    su_root_break(self->root_);
+  }
   return 0;
+}
+
+/// Rules are read from their files whenever somebody is decided about; here everybody who watches is.
+void presence_server::reload_rules() {
+  std::set<std::string> watched;
+  std::uint64_t next = 0;
+  do {
+    auto page = engine_.subscriptions({.event = "presence"}, next, 1000);
+    for (const auto& row : page.records) watched.insert(row.resource);
+    next = page.next;
+  } while (next != 0);
+  for (const std::string& resource : watched) {
+    send(engine_.refresh_watchers(resource, "presence", presence::refresh_type::authorization, clock_.now()));
+  }
 }
 
 // --- 2: requests ----------------------------------------------------------------------------------

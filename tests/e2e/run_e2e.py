@@ -297,6 +297,141 @@ def publication_expires(run):
     server.stop()
 
 
+# --- event packages and rules -----------------------------------------------------------------------
+
+RULES = ('<ruleset xmlns="urn:ietf:params:xml:ns:common-policy" xmlns:pr="urn:ietf:params:xml:ns:pres-rules"><rule id="r">'
+         '<conditions><identity><one id="sip:bob@example.com"/></identity></conditions>'
+         '<actions><pr:sub-handling>{}</pr:sub-handling></actions><transformations>{}</transformations></rule></ruleset>')
+ALL_SERVICES = '<pr:provide-services><pr:all-services/></pr:provide-services>'
+BOB = '<sip:bob@example.com>;tag=bob'
+LAMP = ('<dialog-info xmlns="urn:ietf:params:xml:ns:dialog-info" version="0" state="full" entity="sip:alice@example.com">'
+        '<dialog id="d1" call-id="secret"><state>{}</state></dialog></dialog-info>')
+
+
+def state_of(notify):
+    """Subscription-State without what is left of it, and the body."""
+    need(first_line(notify).startswith('NOTIFY '), f'no NOTIFY but {notify}')
+    return header(notify, 'Subscription-State').split(';')[0], notify.split('\r\n\r\n', 1)[1]
+
+
+def told(phone):
+    """The next NOTIFY, answered."""
+    notify = phone.receive()
+    need(notify is not None, 'no NOTIFY came')
+    phone.answer(notify)
+    return state_of(notify)
+
+
+@test
+def rules_change(run):
+    """Rules let a watcher in, show him something, block him: each SIGHUP tells him and the owner."""
+    rules = os.path.join(run.scratch, 'rules')
+    os.mkdir(rules)
+    def write(handling, shown=''):
+        with open(os.path.join(rules, 'alice@example.com.xml'), 'w') as file:
+            file.write(RULES.format(handling, shown))
+        server.process.send_signal(signal.SIGHUP)
+    server = run.server('--rules-dir', rules, '--trust-from')
+    run.sipp('publish_once').passes()
+    owner, watcher = run.phone(), run.phone()
+    owner.send(message('SUBSCRIBE', Event='presence.winfo', Contact='<sip:alice@127.0.0.1:@PORT@>'))
+    need(first_line(owner.receive()) == 'SIP/2.0 200 OK', 'winfo')
+    need('state="full"' in told(owner)[1], 'the first watcher information is full')
+    watcher.send(message('SUBSCRIBE', From=BOB))
+    need(first_line(watcher.receive()) == 'SIP/2.0 200 OK', 'SUBSCRIBE')
+    need(told(watcher) == ('pending', ''), 'pending, without a body')
+    need('status="pending" event="subscribe"' in told(owner)[1], 'the owner learns who asks')
+    write('allow')
+    state, body = told(watcher)
+    need(state == 'active' and '<presence' in body and '<tuple' not in body, f'allowed, nothing shown: {body}')
+    need('status="active" event="approved"' in told(owner)[1], 'approved')
+    write('allow', ALL_SERVICES)
+    need('<basic>open' in told(watcher)[1], 'services are shown')
+    write('block')
+    need(told(watcher) == ('terminated', ''), 'blocked')
+    need('status="terminated" event="rejected"' in told(owner)[1], 'rejected')
+    watcher.send(message('SUBSCRIBE', From=BOB))
+    need(first_line(watcher.receive()) == 'SIP/2.0 403 Forbidden', 'refused')
+    need(watcher.receive(0.5) is None, 'something more came')
+    server.stop()
+
+
+@test
+def force_active(run):
+    """With --force-active nobody is asked."""
+    server = run.server('--rules-dir', run.scratch, '--force-active')
+    phone = run.phone()
+    phone.subscribe()
+    server.stop()
+
+
+@test
+def winfo_is_the_owners(run):
+    """Somebody else, and somebody not proven, gets no watcher information."""
+    server = run.server('--trust-from')
+    phone = run.phone()
+    phone.send(message('SUBSCRIBE', Event='presence.winfo', From=BOB))
+    need(first_line(phone.receive()) == 'SIP/2.0 403 Forbidden', 'bob')
+    server.stop()
+
+
+@test
+def message_summary(run):
+    """The lamp goes on, with the bytes of RFC 3842."""
+    server = run.server()
+    phone = run.phone()
+    phone.send(message('SUBSCRIBE', Event='message-summary'))
+    need(first_line(phone.receive()) == 'SIP/2.0 200 OK', 'SUBSCRIBE')
+    need(told(phone) == ('active', 'Messages-Waiting: no\r\n'), 'off')
+    voicemail = run.phone()
+    voicemail.send(message(body='messages-waiting:YES\nVoice-Message: 2/8 (0/2)\n', Event='message-summary',
+                           Content_Type='application/simple-message-summary'))
+    need(first_line(voicemail.receive()) == 'SIP/2.0 200 OK', 'PUBLISH')
+    need(told(phone)[1] == 'Messages-Waiting: yes\r\nVoice-Message: 2/8 (0/2)\r\n', 'on')
+    server.stop()
+
+
+@test
+def dialog(run):
+    """Two lamps: the line's own phone sees its call, a stranger only that there is one; numbers count up."""
+    server = run.server('--trust-from')
+    own, stranger, phone = run.phone(), run.phone(), run.phone()
+    for lamp, who in ((own, '<sip:alice@example.com>;tag=own'), (stranger, BOB)):
+        lamp.send(message('SUBSCRIBE', Event='dialog', From=who))
+        need(first_line(lamp.receive()) == 'SIP/2.0 200 OK', 'SUBSCRIBE')
+        need('version="0" state="full"' in told(lamp)[1], 'the first number')
+    for number, state in ((1, 'early'), (2, 'confirmed')):
+        more = {} if number == 1 else {'SIP-If-Match': etag}
+        phone.send(message(body=LAMP.format(state), Event='dialog', Content_Type='application/dialog-info+xml', **more))
+        reply = phone.receive()
+        need(first_line(reply) == 'SIP/2.0 200 OK', first_line(reply))
+        etag = header(reply, 'SIP-ETag')
+        body = told(own)[1]
+        need(f'version="{number}"' in body and f'<state>{state}</state>' in body and 'secret' in body, body)
+        if number == 1:
+            body = told(stranger)[1]
+            need('version="1"' in body and '<state>confirmed</state>' in body and 'secret' not in body, body)
+    need(stranger.receive(0.3) is None, 'a stranger was told what he may not see')
+    server.stop()
+
+
+@test
+def dialog_sla(run):
+    """A bridged line: the subscription is for the Contact's user, the document is the newest one."""
+    server = run.server('--trust-from')
+    lamp, phone = run.phone(), run.phone()
+    lamp.send(message('SUBSCRIBE', Event='dialog;sla', Contact='<sip:line@127.0.0.1:@PORT@>'))
+    need(first_line(lamp.receive()) == 'SIP/2.0 200 OK', 'SUBSCRIBE')
+    need('<dialog ' not in told(lamp)[1], 'no call')
+    phone.send(message(uri='sip:line@example.com', body=LAMP.format('trying'), Event='dialog;sla', To='<sip:line@example.com>',
+                       From='<sip:line@example.com>;tag=l', Content_Type='application/dialog-info+xml'))
+    need(first_line(phone.receive()) == 'SIP/2.0 200 OK', 'PUBLISH')
+    notify = lamp.receive()
+    lamp.answer(notify)
+    need(header(notify, 'Event') == 'dialog;sla' and '<state>trying</state>' in notify, notify)
+    server.stop()
+
+
 # --- NOTIFYs that fail ------------------------------------------------------------------------------
 
 def failing_watcher(run, scenario, *options):
