@@ -2,8 +2,7 @@
 // (features E5, N23, N24, N27; conformance 6.2, TV-21 to TV-23); and how a package bends PUBLISH.
 #include "scenario.hpp"
 
-#include <functional>
-#include <set>
+#include <stdexcept>
 
 #include <presence/memory_storage.hpp>
 
@@ -183,6 +182,27 @@ TEST_CASE("somebody who waits for a decision is let in when the time comes (Z11,
   s.tell("abcd");
   CHECK(s.watch("d1", "bob") == "200 Expires=600 | N d1#1 pending;expires=600");
   CHECK(s.wait_until(100s) == "N d1#2 active;expires=500 [abcd]");
+}
+
+TEST_CASE("rules that cannot be asked do not stop the clock for others (L11, RL2)") {
+  guarded s;
+  bool broken = false;
+  s.given.packages[0].authorize = [&](const authorization_query& q) -> authorization {
+    if (broken && q.resource == address("alice")) throw std::runtime_error{"no rules today"};
+    authorization a{allow};
+    if (q.now < start + 100s) a.until = start + 100s;
+    if (q.now >= start + 100s && q.resource == address("zoe")) a = block;
+    return a;
+  };
+  s.restart();
+  s.watch("d1", "bob", 3600s);
+  s.subscribe("d2", {.to = "zoe", .expires = 3600s, .event = "guarded"});
+  broken = true;
+  CHECK(s.wait_until(100s) == "N d2#2 terminated;reason=rejected");
+  s.audit();
+  broken = false;
+  CHECK(s.wait_until(200s).empty());
+  CHECK(s.engine->count_subscriptions({}) == 1);
 }
 
 TEST_CASE("after a storage fault standing and view are what they were (L11, RL2)") {

@@ -163,7 +163,15 @@ struct engine::impl {
   void plan_turn(subscription& s, standing stands, std::shared_ptr<const view> what);
   void plan_end_turn(subscription& s, end_reason reason, effects& out);
   void commit_turns(instant now) noexcept;
-  void roll_back_turns() noexcept;
+  void roll_back_turns(std::size_t to = 0) noexcept;
+  /// How much of a call is planned; what was planned since can be dropped again, so that a package that
+  /// throws for one state does not stop the clock for others.
+  struct plan_mark {
+    std::size_t notifies, owing, turned, told, missed, ended_publications, ended_subscriptions, changed_subscriptions,
+        reservations, ended_watchers, watchers;
+  };
+  plan_mark mark(const effects& out) const noexcept;
+  void drop_since(const plan_mark& m, effects& out) noexcept;
   /// Writes down what a changed state means for its watchers but `except`: NOTIFYs, and new decisions
   /// where the sphere changed. `after` is what they see from now on.
   void plan_told(event_state& state, const picture& before, picture& after, const edit* what,

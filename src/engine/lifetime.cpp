@@ -61,8 +61,7 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
       timer_wheel<publication>::remove(*other);
       taken.publications.push_back(other.get());
     }
-    const std::size_t planned = out.notifies.size(), owed = owing.size();
-    const std::size_t rows_ended = pending.ended_publications.size(), rows_reserved = pending.reservations.size();
+    const plan_mark before = mark(out);
     try {
       lapse due = plan_lapse(state, now);
       plan_lapse_told(state, due, nullptr, now, out);
@@ -71,10 +70,7 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
       throw;
     } catch (...) {  // a package that cannot compose does not stop the clock for others
       log(log_level::error, "a package cannot compose what is left of a state");
-      out.notifies.resize(planned);
-      owing.resize(owed);
-      pending.ended_publications.resize(rows_ended);
-      pending.reservations.resize(rows_reserved);
+      drop_since(before, out);
       while (!taken.publications.empty() && taken.publications.back()->state == &state) {
         table.publication_timers().insert(*taken.publications.back(), now + settings.retry_after);
         taken.publications.pop_back();
@@ -101,13 +97,25 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
   while (taken.publications.empty() && taken.undecideds.empty() && !spent()) {
     ruled* r = table.rules_timers().take_due(now, looks);
     if (r == nullptr) break;
-    taken.rules.push_back(r);
     event_state& state = *r->state;
-    const auto sphere = sphere_of(state.resource(), now);
-    lapse due;
-    due.after = plan_decisions(state, present(state), nullptr, sphere, {}, nullptr, now, out);
-    plan_decided_waiting(state, sphere, now, decided);
-    taken.states.push_back({&state, std::move(due)});
+    const plan_mark before = mark(out);
+    const std::size_t decided_before = decided.size();
+    try {
+      const auto sphere = sphere_of(state.resource(), now);
+      lapse due;
+      due.after = plan_decisions(state, present(state), nullptr, sphere, {}, nullptr, now, out);
+      plan_decided_waiting(state, sphere, now, decided);
+      taken.rules.push_back(r);
+      taken.states.push_back({&state, std::move(due)});
+    } catch (const std::bad_alloc&) {
+      throw;
+    } catch (...) {  // rules that cannot be asked now are asked later, and do not stop the clock for others
+      log(log_level::error, "a package cannot decide about the watchers of a state");
+      drop_since(before, out);
+      decided.resize(decided_before);
+      if (timer_wheel<ruled>::contains(*r)) timer_wheel<ruled>::remove(*r);
+      table.rules_timers().insert(*r, now + settings.retry_after);
+    }
   }
   std::vector<event_state*> touched;
   touched.reserve(taken.states.size() + taken.subscriptions.size() + taken.undecideds.size());

@@ -157,8 +157,8 @@ void engine::impl::commit_turns(instant now) noexcept {
   turned.clear();
 }
 
-void engine::impl::roll_back_turns() noexcept {
-  while (!turned.empty()) {
+void engine::impl::roll_back_turns(std::size_t to) noexcept {
+  while (turned.size() > to) {
     const turn& t = turned.back();
     if (t.ends == end_reason::none) {
       table.drop_view(*t.s->state, t.s->view);
@@ -167,6 +167,35 @@ void engine::impl::roll_back_turns() noexcept {
     }
     turned.pop_back();
   }
+}
+
+engine::impl::plan_mark engine::impl::mark(const effects& out) const noexcept {
+  return {out.notifies.size(),
+          owing.size(),
+          turned.size(),
+          watcher_changes.size(),
+          missed_now.size(),
+          pending.ended_publications.size(),
+          pending.ended_subscriptions.size(),
+          pending.changed_subscriptions.size(),
+          pending.reservations.size(),
+          pending.ended_watchers.size(),
+          pending.watchers.size()};
+}
+
+void engine::impl::drop_since(const plan_mark& m, effects& out) noexcept {
+  const auto shorten = [](auto& list, std::size_t size) { list.erase(list.begin() + static_cast<std::ptrdiff_t>(size), list.end()); };
+  roll_back_turns(m.turned);
+  shorten(out.notifies, m.notifies);
+  shorten(owing, m.owing);
+  shorten(watcher_changes, m.told);
+  shorten(missed_now, m.missed);
+  shorten(pending.ended_publications, m.ended_publications);
+  shorten(pending.ended_subscriptions, m.ended_subscriptions);
+  shorten(pending.changed_subscriptions, m.changed_subscriptions);
+  shorten(pending.reservations, m.reservations);
+  shorten(pending.ended_watchers, m.ended_watchers);
+  shorten(pending.watchers, m.watchers);
 }
 
 // --- telling ------------------------------------------------------------------------------------------
