@@ -21,7 +21,7 @@ void engine::impl::terminate(const termination& what, instant now, effects& out)
       if (what.reason == end_reason::giveup && s.stands != standing::pending) continue;
       body last;
       if (what.reason == end_reason::invariant) last = content_for(s, state, present(state), true);
-      tell_end(s, what.reason, now);
+      tell_end(s, what.reason);
       notify& n = plan_end(s, what.reason, std::move(last), out);
       if (may_retry) n.retry_after = static_cast<std::uint32_t>(std::max<std::int64_t>(what.retry_after.count(), 0));
       if (s.stands == standing::pending) plan_decided(state, *s.watcher);
@@ -32,7 +32,7 @@ void engine::impl::terminate(const termination& what, instant now, effects& out)
     if (state.undecideds)
       for (const auto& [account, u] : *state.undecideds) {
         plan_decided(state, *u.watcher);
-        if (u.pending == 0) tell_waiting(u, watcher_event::noresource, now);
+        if (u.pending == 0) tell_waiting(u, watcher_event::noresource);
       }
   }
   if (!store(out, now)) return;
@@ -85,7 +85,7 @@ void engine::impl::plan_decided_waiting(event_state& state, const std::optional<
     const sub_handling handling = ask(*state.package, state.resource(), who, now, sphere).handling;
     if (handling == sub_handling::confirm) continue;
     plan_decided(state, *u.watcher);
-    tell_waiting(u, handling == sub_handling::block ? watcher_event::rejected : watcher_event::approved, now);
+    tell_waiting(u, handling == sub_handling::block ? watcher_event::rejected : watcher_event::approved);
     decided.push_back(&u);
   }
 }

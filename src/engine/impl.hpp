@@ -188,13 +188,13 @@ struct engine::impl {
   watcher_record record_of(const subscription& s) const;
   /// Something happened to a watcher; whoever subscribed to that is told with this call.
   void tell(const event_state& watched, watcher_record record);
-  void tell(const subscription& s, watcher_event event, instant now);
-  void tell_end(const subscription& s, end_reason reason, instant now);
+  void tell(const subscription& s, watcher_event event);
+  void tell_end(const subscription& s, end_reason reason);
   /// A SUBSCRIBE was accepted; `waited`: what was known of him before.
-  void tell_begin(const subscription& s, const undecided* waited, bool fetch, instant now);
+  void tell_begin(const subscription& s, const undecided* waited, bool fetch);
   /// A SUBSCRIBE was refused: the resource's owner learns of it.
   void tell_rejected(const subscribe_request& request, const event_package& package, instant now, effects& out);
-  void tell_waiting(const undecided& u, watcher_event event, instant now);
+  void tell_waiting(const undecided& u, watcher_event event);
   /// The full document; `reader`, if any, also learns what he missed.
   body watcher_information(const event_state& state, const subscription* reader, instant now);
   void plan_watcher_information(instant now, effects& out);

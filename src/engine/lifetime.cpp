@@ -82,7 +82,7 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
     if (s == nullptr) break;
     taken.subscriptions.push_back(s);
     plan_unanswered(*s, now);
-    tell_end(*s, end_reason::timeout, now);
+    tell_end(*s, end_reason::timeout);
     plan_end(*s, end_reason::timeout, {}, out);  // no body: nothing is owed to who let it lapse (N07)
   }
   while (!spent()) {
@@ -90,7 +90,7 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
     if (u == nullptr) break;
     taken.undecideds.push_back(u);
     plan_decided(*u->state, *u->watcher);
-    tell_waiting(*u, watcher_event::giveup, now);
+    tell_waiting(*u, watcher_event::giveup);
   }
   std::vector<undecided*> decided;
   // rules that change with time, in a slice without anything else that changes states

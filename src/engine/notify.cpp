@@ -214,7 +214,7 @@ void engine::impl::report(const notify_report& outcome, instant now, effects& ou
   if (meaning == notify_outcome::ended) {
     if (durable()) pending.ended_subscriptions.push_back(key_of(*s));
     plan_unanswered(*s, now);
-    tell_end(*s, end_reason::timeout, now);
+    tell_end(*s, end_reason::timeout);
     if (!store(out, now)) return;  // the next NOTIFY will be answered likewise
     ++counters.failed_notifies;
     commit_notifies(out);

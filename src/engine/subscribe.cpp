@@ -331,7 +331,7 @@ void engine::impl::begin(const subscribe_request& request, const event_package& 
     pending.new_subscriptions.push_back(row_of(s, state, event_id));
   }
   if (waits_no_more) plan_decided(state, *account);
-  tell_begin(s, waited, lifetime == seconds{0}, now);
+  tell_begin(s, waited, lifetime == seconds{0});
   plan_lapse_told(state, due, &s, now, out);
   if (sibling != nullptr) {
     each_usage(*sibling, [&](subscription& u) {
@@ -386,7 +386,7 @@ void engine::impl::refresh(subscription& s, const subscribe_request& request, au
   out.answer.dialog = s.dialog;
   if (approved) {
     plan_approved(state, *s.watcher);
-    tell(s, watcher_event::approved, now);
+    tell(s, watcher_event::approved);
   }
   if (durable()) {
     if (s.shared != nullptr) plan_reservation(s, n.cseq);
@@ -419,7 +419,7 @@ void engine::impl::unsubscribe(subscription& s, const subscribe_request& request
   lapse due = plan_lapse(state, now);
   body last;
   if (shown) last = content_for(s, state, due.after, true);
-  tell_end(s, end_reason::timeout, now);
+  tell_end(s, end_reason::timeout);
   out.answer.dialog = s.dialog;
   plan_unanswered(s, now);
   plan_end(s, end_reason::timeout, std::move(last), out);
@@ -444,7 +444,7 @@ void engine::impl::unsubscribe(subscription& s, const subscribe_request& request
 void engine::impl::end_decided(subscription& s, end_reason reason, instant now, effects& out) {
   event_state& state = *s.state;
   if (s.stands == standing::pending) plan_approved(state, *s.watcher);
-  tell_end(s, reason, now);
+  tell_end(s, reason);
   plan_end(s, reason, {}, out);
   if (!store(out, now)) return;
   commit_notifies(out);

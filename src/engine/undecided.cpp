@@ -14,7 +14,7 @@ undecided& engine::impl::plan_undecided(event_state& state, watcher_account& wat
     }
     if (crowded_out != nullptr) {
       plan_decided(state, *crowded_out->watcher);
-      tell_waiting(*crowded_out, watcher_event::giveup, now);
+      tell_waiting(*crowded_out, watcher_event::giveup);
     }
   }
   undecided& u = table.obtain_undecided(state, watcher, now);

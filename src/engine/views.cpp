@@ -136,7 +136,7 @@ void engine::impl::plan_turn(subscription& s, standing stands, std::shared_ptr<c
 void engine::impl::plan_end_turn(subscription& s, end_reason reason, effects& out) {
   turned.push_back({&s, s.stands, s.view, reason});
   if (s.stands == standing::pending) plan_decided(*s.state, *s.watcher);
-  tell_end(s, reason, clock);
+  tell_end(s, reason);
   plan_end(s, reason, {}, out);
 }
 
@@ -253,7 +253,7 @@ engine::impl::picture engine::impl::plan_decisions(event_state& state, const pic
     const bool turns = t->before != s.stands;
     if (turns && t->before == standing::pending) {
       plan_decided(state, *s.watcher);
-      tell(s, watcher_event::approved, now);
+      tell(s, watcher_event::approved);
     }
     if (!turns) {
       if (s.stands != standing::active || same_meaning(d.seen, after.of(s))) continue;

@@ -92,14 +92,14 @@ void engine::impl::tell(const event_state& watched, watcher_record record) {
   if (event_state* state = winfo_state(watched.resource(), *watched.package)) watcher_changes.push_back({state, std::move(record)});
 }
 
-void engine::impl::tell(const subscription& s, watcher_event event, instant) {
+void engine::impl::tell(const subscription& s, watcher_event event) {
   if (!s.state->package->winfo) return;
   watcher_record record = record_of(s);
   record.event = event;
   tell(*s.state, std::move(record));
 }
 
-void engine::impl::tell_end(const subscription& s, end_reason reason, instant) {
+void engine::impl::tell_end(const subscription& s, end_reason reason) {
   if (!s.state->package->winfo) return;
   watcher_record record = record_of(s);
   switch (reason) {
@@ -127,7 +127,7 @@ void engine::impl::tell_end(const subscription& s, end_reason reason, instant) {
   tell(*s.state, std::move(record));
 }
 
-void engine::impl::tell_begin(const subscription& s, const undecided* waited, bool fetch, instant now) {
+void engine::impl::tell_begin(const subscription& s, const undecided* waited, bool fetch) {
   if (!s.state->package->winfo) return;
   const bool waits = waited != nullptr && waited->pending == 0;
   if (fetch && s.stands == standing::pending) {
@@ -138,9 +138,9 @@ void engine::impl::tell_begin(const subscription& s, const undecided* waited, bo
     return tell(*s.state, std::move(record));
   }
   // a new machine begins, and the one that waited ends (WIN-FSM-3)
-  if (waits) tell_waiting(*waited, s.stands == standing::pending ? watcher_event::giveup : watcher_event::approved, now);
+  if (waits) tell_waiting(*waited, s.stands == standing::pending ? watcher_event::giveup : watcher_event::approved);
   if (fetch) {
-    tell_end(s, end_reason::timeout, now);
+    tell_end(s, end_reason::timeout);
   } else {
     tell(*s.state, record_of(s));
   }
@@ -155,7 +155,7 @@ void engine::impl::tell_rejected(const subscribe_request& request, const event_p
   if (store(out, now)) commit_notifies(out);
 }
 
-void engine::impl::tell_waiting(const undecided& u, watcher_event event, instant) {
+void engine::impl::tell_waiting(const undecided& u, watcher_event event) {
   tell(*u.state, {u.id, std::string{u.watcher->uri()}, step(watcher_state::waiting, event), event, {}, u.since});
 }
 

@@ -52,9 +52,6 @@ std::string domain_of(std::string_view text) {
   return out;
 }
 
-/// The host of a canonical address; the phone-context does not make a tel URI one of a domain.
-std::string_view domain_of_address(std::string_view canonical) { return host_of(canonical); }
-
 }  // namespace
 
 bool permissions::shows_unknown(std::string_view ns, std::string_view name) const noexcept {
@@ -135,10 +132,9 @@ class reader {
   }
 
  private:
-  std::string text(const xml::node& n) {
+  std::string text(const xml::node& n) const {
     std::string room;
-    const std::string_view all = xml::trimmed(tree_.text_of(n, room));
-    return std::string{all};
+    return std::string{xml::trimmed(tree_.text_of(n, room))};
   }
   std::string_view attribute(const xml::node& n, std::string_view name) const {
     const xml::attribute* a = tree_.find(n, {}, name);
@@ -282,13 +278,13 @@ std::vector<std::string> addresses_of(const identity& who) {
 bool matches(const rule::identities& who, const std::vector<std::string>& addresses) {
   using kind = rule::identities::kind;
   const auto is = [&](const std::string& a) {
-    return who.is == kind::everybody || (who.is == kind::one ? a == who.what : lower(domain_of_address(a)) == who.what);
+    return who.is == kind::everybody || (who.is == kind::one ? a == who.what : lower(host_of(a)) == who.what);
   };
   if (std::none_of(addresses.begin(), addresses.end(), is)) return false;
   return std::none_of(who.but.begin(), who.but.end(), [&](const rule::exception& but) {
     if (but.what.empty()) return true;
     return std::any_of(addresses.begin(), addresses.end(), [&](const std::string& a) {
-      return but.domain ? lower(domain_of_address(a)) == but.what : a == but.what;
+      return but.domain ? lower(host_of(a)) == but.what : a == but.what;
     });
   });
 }
