@@ -15,6 +15,7 @@
 
 #include <presence/presence.hpp>
 
+#include "common.hpp"
 #include "xml.hpp"
 
 // --- allocations are counted ------------------------------------------------------------------------
@@ -44,33 +45,9 @@ void operator delete(void* p, std::size_t, std::align_val_t) noexcept { std::fre
 namespace {
 
 using namespace presence;
+using namespace presence::bench;
 using namespace std::chrono_literals;
 using steady = std::chrono::steady_clock;
-
-const instant start{seconds{1'700'000'000}};
-
-std::size_t scaled(std::size_t n) {
-  static const std::size_t divisor = [] {
-    const char* text = std::getenv("PRESENCE_BENCH_SCALE");
-    const auto value = text == nullptr ? 1 : std::strtoul(text, nullptr, 10);
-    return value == 0 ? 1 : value;
-  }();
-  return std::max<std::size_t>(n / divisor, 1);
-}
-
-std::string presentity(std::size_t i) { return "sip:user" + std::to_string(i) + "@example.com"; }
-
-/// A document of about 500 bytes, as phones publish it.
-std::string document(const std::string& entity, unsigned version) {
-  return "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
-         "<presence xmlns=\"urn:ietf:params:xml:ns:pidf\" xmlns:dm=\"urn:ietf:params:xml:ns:pidf:data-model\""
-         " xmlns:rpid=\"urn:ietf:params:xml:ns:pidf:rpid\" entity=\"" + entity + "\">\n"
-         "  <tuple id=\"t4c2e7a\">\n    <status><basic>" + (version % 2 == 0 ? "open" : "closed") +
-         "</basic></status>\n    <contact priority=\"0.8\">" + entity + "</contact>\n"
-         "    <timestamp>2026-11-23T10:00:00Z</timestamp>\n  </tuple>\n"
-         "  <dm:person id=\"p1\"><rpid:activities><rpid:on-the-phone/></rpid:activities>"
-         "<dm:note>call " + std::to_string(version) + "</dm:note></dm:person>\n</presence>\n";
-}
 
 struct world {
   explicit world(std::size_t subscriptions_hint) : random{7}, host{settings(subscriptions_hint), {}, nullptr, &random} {
@@ -122,7 +99,7 @@ void PF1_fan_out(benchmark::State& state) {
   unsigned version = 0;
   const auto publish = [&] {
     const std::string to = presentity(r);
-    body = document(to, ++version);
+    body = pidf_of(to, ++version);
     const publish_request request{.resource = to, .event = "presence", .expires = 3600s, .sip_if_match = tags[r],
                                   .content = {.type = "application/pidf+xml", .bytes = body}};
     const auto before = allocations;
@@ -194,7 +171,7 @@ struct publishers {
   }
   double modify(std::size_t i) {
     to = presentity(i);
-    body = document(to, ++version);
+    body = pidf_of(to, ++version);
     tag = tags[i];  // a host has just parsed it
     return timed({.resource = to, .event = "presence", .expires = 3600s, .sip_if_match = tag,
                   .content = {.type = "application/pidf+xml", .bytes = body}}, i);
@@ -239,7 +216,7 @@ void PF2_floor_checked_parse(benchmark::State& state) {
   const limits bounds;
   xml::parser parser;
   std::vector<std::string> documents;
-  for (std::size_t i = 0; i < scaled(100'000); ++i) documents.push_back(document(presentity(i), static_cast<unsigned>(i)));
+  for (std::size_t i = 0; i < scaled(100'000); ++i) documents.push_back(pidf_of(presentity(i), static_cast<unsigned>(i)));
   std::mt19937_64 dice{3};
   for (auto _ : state) {
     const std::string text = documents[dice() % documents.size()];  // just received: warm

@@ -14,10 +14,23 @@ namespace presence {
 /// the newest document is the state, nothing is looked into (V20).
 event_package opaque_package(std::string name, std::vector<std::string> content_types = {});
 
+struct presence_options {
+  /// What several publications make: one document of all their components (CMP-2 to -8); the document
+  /// that arrived last alone (CMP-9); or the most available one: with an open tuple before without, then
+  /// the newest (V04).
+  enum class composing { merge, newest, most_available };
+  composing several = composing::merge;
+  /// What is removed or lapses is told once more, its tuples closed (V03); off: it is gone at once.
+  bool closes_leaving = false;
+  /// Nothing published: a document without tuples, or one closed or open tuple for the presentity (V05).
+  enum class unpublished { no_tuples, closed, open };
+  unpublished nothing = unpublished::no_tuples;
+};
+
 /// `presence` (RFC 3856) with application/pidf+xml (RFC 3863): documents are checked when they are
 /// published (400 for what is malformed or hostile), several publications are merged into one
 /// document, and nothing published means a document without tuples.
-event_package presence_package();
+event_package presence_package(presence_options how = {});
 
 struct dialog_options {
   /// What somebody sees who is not the resource himself (DLG-3.6-1): that there is a call and nothing

@@ -86,6 +86,7 @@ class checked_document final : public parsed_document {
 
   body published;                ///< keeps the bytes that fragments point into
   mutable bool settled = false;  ///< every fragment goes under its own id
+  bool open = false;             ///< some tuple is open
 
  private:
   friend class checker;
@@ -104,6 +105,9 @@ class checked_document final : public parsed_document {
 constexpr int place_of(component kind) noexcept {
   return kind == component::tuple ? 0 : kind == component::note ? 1 : 2;
 }
+
+/// The id a component has in the document composed last (CMP-3).
+std::string shown_id(std::uint64_t publication, const checked_document& in, const fragment& f);
 
 /// Checks the document and cuts it up; refuses with 400 what is malformed (413: too long, 415: not
 /// in UTF-8).

@@ -194,6 +194,7 @@ class checker {
       if (seen) return "A status with two basic elements";
       seen = true;
       const std::string_view value = tree_.text_of(child, room_);
+      out_.open = out_.open || value == "open";
       if (has_elements(child) || (value != "open" && value != "closed")) {
         return "A basic status that is neither open nor closed";
       }

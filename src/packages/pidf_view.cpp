@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -44,14 +45,13 @@ class renderer {
   renderer(const xml::tree& tree, const permissions& shown, const keyed_hash& secret)
       : tree_{tree}, shown_{shown}, secret_{secret}, means_{tree} {}
 
-  /// `published_ids`: of the components, as their publishers called them, in document order.
-  body run(const std::vector<std::string_view>& published_ids) {
+  /// `published_ids`: what their publishers called the components, by their ids here.
+  body run(const std::map<std::string, std::string_view, std::less<>>& published_ids) {
     const xml::node& root = tree_.root();
     const bool closed = root.content_end == root.end;  // <presence/>
     out_ = tree_.source.substr(0, root.content);
     if (closed) out_.replace(out_.rfind("/>"), 2, ">");
     means_.add_start(meaning_, root, 0);
-    std::size_t component = 0;
     for (const xml::node& n : tree_.children(root)) {
       if (n.text) continue;
       const kind is = kind_of(n);
@@ -60,9 +60,9 @@ class renderer {
       } else if (is == kind::other) {
         if (shown_.shows_unknown(n.uri, n.label)) copy(n);
       } else {
-        const std::string_view id = component < published_ids.size() ? published_ids[component] : std::string_view{};
-        ++component;
-        if (passes(n, is, id)) write(n, is);
+        const xml::attribute* id = tree_.find(n, {}, "id");
+        const auto own = id != nullptr ? published_ids.find(id->value) : published_ids.end();
+        if (passes(n, is, own != published_ids.end() ? own->second : std::string_view{})) write(n, is);
       }
     }
     out_ += closed ? "</presence>" : std::string{tree_.source.substr(root.content_end)};
@@ -233,16 +233,14 @@ class renderer {
   std::string out_;
 };
 
-/// Ids as published, in the order in which the composed document has its components (CMP-2).
-std::vector<std::string_view> published_ids(std::span<const published> all) {
-  std::vector<std::string_view> ids;
-  for (int place = 0; place < 3; ++place) {
-    for (const published& p : all) {
-      const auto* d = dynamic_cast<const checked_document*>(p.parsed);
-      if (p.leaving || d == nullptr) continue;
-      for (const fragment& f : d->fragments())
-        if (f.id_size != 0 && place_of(f.kind) == place) ids.push_back(d->id_of(f));
-    }
+/// Ids of components as published, by the ids they are shown under.
+std::map<std::string, std::string_view, std::less<>> published_ids(std::span<const published> all) {
+  std::map<std::string, std::string_view, std::less<>> ids;
+  for (const published& p : all) {
+    const auto* d = dynamic_cast<const checked_document*>(p.parsed);
+    if (d == nullptr) continue;
+    for (const fragment& f : d->fragments())
+      if (f.id_size != 0) ids.emplace(shown_id(p.id, *d, f), d->id_of(f));
   }
   return ids;
 }

@@ -34,10 +34,30 @@ constexpr std::string_view closing = "</presence>";
 struct contribution {
   std::uint64_t publication;
   const checked_document* document;
+  bool leaving = false;  ///< only its tuples are told, closed
 };
 
 const checked_document* checked(const published& p) noexcept {
   return p.leaving ? nullptr : dynamic_cast<const checked_document*>(p.parsed);
+}
+
+constexpr std::string_view closed_status = "<status><basic>closed</basic></status>";
+constexpr std::string_view open_status = "<status><basic>open</basic></status>";
+
+/// The one publication that counts where only one does; null: none.
+const published* chosen(std::span<const published> all, presence_options::composing by) noexcept {
+  const published* best = nullptr;
+  bool best_open = false;
+  for (const published& p : all) {
+    const checked_document* d = checked(p);
+    if (d == nullptr) continue;
+    const bool open = by == presence_options::composing::most_available && d->open;
+    if (best == nullptr || std::pair{open, p.arrival} >= std::pair{best_open, best->arrival}) {
+      best = &p;
+      best_open = open;
+    }
+  }
+  return best;
 }
 
 // --- ids ---------------------------------------------------------------------------------------
@@ -96,6 +116,16 @@ void settle_ids(std::span<const contribution> all) {
 
 // --- composition -------------------------------------------------------------------------------
 
+/// A tuple of a document that goes: its id, closed.
+void write_closed(std::string& out, digest& meaning, const contribution& c, const fragment& f) {
+  if (f.kind != component::tuple) return;
+  const std::string shown = pidf::shown_id(c.publication, *c.document, f);
+  ((out += "<tuple id=\"") += shown) += "\">";
+  (out += closed_status) += "</tuple>";
+  meaning.add(shown);
+  meaning.add(closed_status);
+}
+
 std::size_t size_of(const fragment& f) noexcept {
   const std::size_t own = f.end - f.begin + f.inherited_size;
   return f.standing <= 1 ? own : own - f.id_size + fresh_size;
@@ -128,6 +158,7 @@ std::vector<const fragment*> repeated(std::span<const contribution> all) {
   if (all.size() < 2) return found;
   std::set<std::uint64_t> seen;
   for (const contribution& c : all) {
+    if (c.leaving) continue;
     for (const fragment& f : c.document->fragments()) {
       if (f.id_size == 0 && !seen.insert(f.meaning).second) found.push_back(&f);
     }
@@ -138,10 +169,15 @@ std::vector<const fragment*> repeated(std::span<const contribution> all) {
 
 /// One document made of the components of all publications (CMP-2, CMP-6, CMP-8).
 /// `out` is scratch: its memory is used again.
-body compose(std::string_view resource, std::span<const published> publications, std::string& out) {
+body compose(std::string_view resource, std::span<const published> publications, const presence_options& how,
+             std::string& out) {
   boost::container::small_vector<contribution, 4> all;
+  const bool merges = how.several == presence_options::composing::merge;
+  const published* const only = merges ? nullptr : chosen(publications, how.several);
   for (const published& p : publications) {
-    if (const checked_document* d = checked(p)) all.push_back({p.id, d});
+    const auto* d = dynamic_cast<const checked_document*>(p.parsed);
+    if (d == nullptr || (p.leaving ? !how.closes_leaving : !merges && &p != only)) continue;
+    all.push_back({p.id, d, p.leaving});
   }
   settle_ids({all.data(), all.size()});
   const std::vector<const fragment*> skipped = repeated({all.data(), all.size()});
@@ -162,10 +198,19 @@ body compose(std::string_view resource, std::span<const published> publications,
     for (const contribution& c : all) {
       for (const fragment& f : c.document->fragments()) {
         if (pidf::place_of(f.kind) != place) continue;
+        if (c.leaving) {
+          write_closed(out, meaning, c, f);
+          continue;
+        }
         if (!skipped.empty() && std::binary_search(skipped.begin(), skipped.end(), &f, std::less<>{})) continue;
         write(out, meaning, c, f);
       }
     }
+  }
+  if (all.empty() && how.nothing != presence_options::unpublished::no_tuples) {
+    const std::string_view status = how.nothing == presence_options::unpublished::open ? open_status : closed_status;
+    ((out += "<tuple id=\"presentity\">") += status) += "</tuple>";
+    meaning.add(status);
   }
   out += closing;
   return body{media_type, out, meaning.value()};
@@ -189,17 +234,27 @@ std::optional<std::string> sphere_of(std::span<const published> publications, in
 
 }  // namespace
 
-event_package presence_package() {
+std::string pidf::shown_id(std::uint64_t publication, const checked_document& in, const fragment& f) {
+  const std::string_view original = in.id_of(f);
+  if (f.standing <= 1) return std::string{original};
+  const fresh_id id = fresh(publication, original, f.standing);
+  return {id.data(), id.size()};
+}
+
+event_package presence_package(presence_options how) {
   event_package package;
   package.name = "presence";
   package.content_types = {std::string{media_type}};
   package.default_expires = seconds{3600};
   package.check_publish = pidf::check;
   // each copy of the package has scratch memory of its own
-  package.aggregate = [room = std::string{}](std::string_view resource, std::span<const published> all) mutable {
-    return compose(resource, all, room);
+  package.aggregate = [how, room = std::string{}](std::string_view resource, std::span<const published> all) mutable {
+    return compose(resource, all, how, room);
   };
-  package.neutral = [room = std::string{}](std::string_view resource) mutable { return compose(resource, {}, room); };
+  package.neutral = [how, room = std::string{}](std::string_view resource) mutable {
+    return compose(resource, {}, how, room);
+  };
+  package.tells_leaving = how.closes_leaving;
   package.sphere = sphere_of;
   return package;
 }

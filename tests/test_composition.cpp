@@ -1,0 +1,54 @@
+// How several publications of presence make one document: the policies (features V03-V05).
+#include "scenario.hpp"
+
+#include <presence/packages.hpp>
+
+using namespace presence;
+using namespace presence::test;
+
+TEST_CASE("of several publications the newest, or the most available one, may count alone (V04, CMP-9)") {
+  const auto with = [](presence_options how) {
+    auto s = std::make_unique<scenario>();
+    s->engine = std::make_unique<presence::engine>(s->given.settings, host_hooks{}, nullptr, s->random.get());
+    REQUIRE(s->engine->add_event(presence_package(how), s->at));
+    return s;
+  };
+  auto newest = with({.several = presence_options::composing::newest});
+  newest->subscribe("d1", {.expires = 600s});
+  newest->publish("alice", {.body = "t1:open"});
+  CHECK(newest->publish("alice", {.body = "t2:closed"}) == "200 e2 Expires=3600 | N d1#3 active;expires=600 P(t2:closed)");
+  CHECK(newest->publish("alice", {.if_match = "e2", .expires = 0s}) == "200 e3 Expires=0 | N d1#4 active;expires=600 P(t1:open)");
+
+  auto available = with({.several = presence_options::composing::most_available});
+  available->subscribe("d1", {.expires = 600s});
+  available->publish("alice", {.body = "t1:open"});
+  CHECK(available->publish("alice", {.body = "t2:closed"}) == "200 e2 Expires=3600");
+  CHECK(available->publish("alice", {.body = "t3:closed,t4:open"}) == "200 e3 Expires=3600 | N d1#3 active;expires=600 P(t3:closed,t4:open)");
+  CHECK(available->publish("alice", {.body = "t4:closed", .if_match = "e3"}) == "200 e4 Expires=3600 | N d1#4 active;expires=600 P(t1:open)");
+}
+
+TEST_CASE("what leaves may be told once more, closed (V03, D2-18)") {
+  scenario s;
+  s.engine = std::make_unique<presence::engine>(s.given.settings, host_hooks{}, nullptr, s.random.get());
+  REQUIRE(s.engine->add_event(presence_package({.closes_leaving = true}), s.at));
+  s.publish("alice", {.body = "t1:open,t2:open"});
+  s.publish("alice", {.body = "t3:open", .expires = 60s});
+  s.subscribe("d1", {.expires = 600s});
+  CHECK(s.publish("alice", {.if_match = "e1", .expires = 0s}) ==
+        "200 e3 Expires=0 | N d1#2 active;expires=600 P(t1:closed,t2:closed,t3:open)");
+  CHECK(s.wait(60s) == "N d1#3 active;expires=540 P(t3:closed)");
+  CHECK(s.subscribe("d1", {.expires = 600s}) == "200 Expires=600 | N d1#4 active;expires=600 P()");
+}
+
+TEST_CASE("nothing published may be told as a closed or an open tuple (V05)") {
+  using nothing = presence_options::unpublished;
+  for (const nothing how : {nothing::closed, nothing::open}) {
+    scenario s;
+    s.engine = std::make_unique<presence::engine>(s.given.settings, host_hooks{}, nullptr, s.random.get());
+    REQUIRE(s.engine->add_event(presence_package({.nothing = how}), s.at));
+    const std::string state = how == nothing::open ? "open" : "closed";
+    CHECK(s.subscribe("d1", {.expires = 600s}) == "200 Expires=600 | N d1#1 active;expires=600 P(presentity:" + state + ")");
+    s.publish("alice", {.body = "t1:open"});
+    CHECK(s.publish("alice", {.if_match = "e1", .expires = 0s}) == "200 e2 Expires=0 | N d1#3 active;expires=600 P(presentity:" + state + ")");
+  }
+}
