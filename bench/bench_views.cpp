@@ -23,11 +23,11 @@ using namespace presence::bench;
 
 /// `n` checked publications of one presentity.
 struct publications {
-  explicit publications(std::size_t n) {
+  explicit publications(std::size_t n, bool through_views = false) {
     const limits bounds;
     for (std::size_t i = 0; i < n; ++i) {
       contents.push_back(body{"application/pidf+xml", pidf_of(resource, static_cast<unsigned>(i))});
-      auto checked = package.check_publish({resource, contents.back(), {}, bounds});
+      auto checked = package.check_publish({resource, contents.back(), {}, bounds, nullptr, through_views});
       if (!checked) std::abort();
       parsed.push_back(*checked);
     }
@@ -59,6 +59,22 @@ void PF7_floor_checked_parse(benchmark::State& state) {
   }
 }
 BENCHMARK(PF7_floor_checked_parse)->Arg(1)->Arg(2)->Arg(4)->Arg(8);
+
+/// The body of one view on n publications, of which nothing is parsed.
+void PF7_one_view(benchmark::State& state) {
+  publications p{static_cast<std::size_t>(state.range(0)), true};
+  const std::string rules =
+      "<ruleset xmlns='urn:ietf:params:xml:ns:common-policy' xmlns:p='urn:ietf:params:xml:ns:pres-rules'><rule id='r'><actions>"
+      "<p:sub-handling>allow</p:sub-handling></actions><transformations><p:provide-services><p:all-services/></p:provide-services>"
+      "<p:provide-persons><p:all-persons/></p:provide-persons><p:provide-activities>true</p:provide-activities></transformations></rule></ruleset>";
+  authorize_by_rules(p.package, [&](std::string_view) { return rules; });
+  const identity watcher{.uri = "sip:bob@example.com"};
+  const authorization answer = p.package.authorize({.resource = p.resource, .event = "presence", .watcher = watcher, .rules = &rules, .now = start});
+  if (!answer.view) std::abort();
+  const body whole = p.package.aggregate(p.resource, p.all);
+  for (auto _ : state) benchmark::DoNotOptimize(p.package.authorize_body(whole, p.resource, p.all, *answer.view));
+}
+BENCHMARK(PF7_one_view)->Arg(1)->Arg(8);
 
 /// One PUBLISH to 1 000 watchers who look through K views: what it costs more than with one body is what
 /// K bodies cost; the watchers do not count.

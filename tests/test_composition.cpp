@@ -27,6 +27,28 @@ TEST_CASE("of several publications the newest, or the most available one, may co
   CHECK(available->publish("alice", {.body = "t4:closed", .if_match = "e3"}) == "200 e4 Expires=3600 | N d1#4 active;expires=600 P(t1:open)");
 }
 
+TEST_CASE("of several publications the one with the most important word may count alone (V04)") {
+  scenario s;
+  s.engine = std::make_unique<presence::engine>(s.given.settings, host_hooks{}, nullptr, s.random.get());
+  REQUIRE(s.engine->add_event(
+      presence_package({.several = presence_options::composing::by_word, .words = {"On the phone", "busy", "Available"}}), s.at));
+  const auto saying = [](const char* id, const std::string& inside) {
+    return "<presence xmlns='urn:ietf:params:xml:ns:pidf' xmlns:d='urn:ietf:params:xml:ns:pidf:data-model' "
+           "xmlns:r='urn:ietf:params:xml:ns:pidf:rpid' entity='sip:alice@example.com'><tuple id=\"" + std::string{id} +
+           "\"><status><basic>open</basic></status></tuple>" + inside + "</presence>";
+  };
+  s.subscribe("d1", {.expires = 600s});
+  CHECK(s.publish("alice", {.body = "t1:open"}) == "200 e1 Expires=3600 | N d1#2 active;expires=600 P(t1:open)");  // no word
+  CHECK(s.publish("alice", {.raw = saying("t2", "<note> available </note>")}) == "200 e2 Expires=3600 | N d1#3 active;expires=600 P(t2:open)");
+  CHECK(s.publish("alice", {.raw = saying("t3", "<d:person id='p'><r:activities><r:note>x</r:note><r:busy/></r:activities></d:person>")}) ==
+        "200 e3 Expires=3600 | N d1#4 active;expires=600 P(t3:open)");
+  CHECK(s.publish("alice", {.raw = saying("t4", "<note>Available</note>")}) == "200 e4 Expires=3600");
+  CHECK(s.publish("alice", {.raw = saying("t5", "<note>Available</note><note>ON THE PHONE</note>")}) ==
+        "200 e5 Expires=3600 | N d1#5 active;expires=600 P(t5:open)");
+  CHECK(s.publish("alice", {.if_match = "e5", .expires = 0s}) == "200 e6 Expires=0 | N d1#6 active;expires=600 P(t3:open)");
+  CHECK(s.publish("alice", {.if_match = "e3", .expires = 0s}) == "200 e7 Expires=0 | N d1#7 active;expires=600 P(t4:open)");  // the newer of two
+}
+
 TEST_CASE("what leaves may be told once more, closed (V03, D2-18)") {
   scenario s;
   s.engine = std::make_unique<presence::engine>(s.given.settings, host_hooks{}, nullptr, s.random.get());

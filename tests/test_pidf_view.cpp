@@ -209,3 +209,51 @@ TEST_CASE("TV-21: only what is shown is told (PRS-6.7-2, POL-CHG-3, SEC-LEAK-9, 
   CHECK(has(s.last(), "r:sad"));
   CHECK(renew().empty());
 }
+
+TEST_CASE("what is not shown leaves no trace: no declaration of its prefix, no comment beside it (SEC-LEAK-9, POL-TR-21)") {
+  shown s{persons + "<provide-activities>true</provide-activities>"};
+  s.publish("alice", {.raw = "<presence xmlns='urn:ietf:params:xml:ns:pidf' xmlns:d='urn:ietf:params:xml:ns:pidf:data-model' "
+                             "xmlns:r='urn:ietf:params:xml:ns:pidf:rpid' xmlns:secret='urn:example:secret' xmlns:s2='urn:s2' entity='sip:alice@example.com'>"
+                             "<d:person id='p'><!-- about her mood --><r:activities><r:busy/></r:activities><secret:plan s2:level='9'>holiday</secret:plan>"
+                             "<r:mood><r:sad/></r:mood></d:person></presence>"});
+  s.subscribe("d1");
+  const std::string seen = s.last();
+  CHECK(has(seen, "<r:busy/>"));
+  for (const char* part : {"secret", "s2", "plan", "mood"}) CHECK_FALSE(has(seen, part));
+  s.text = rules(persons + "<provide-unknown-attribute ns='urn:example:secret' name='plan'>true</provide-unknown-attribute>");
+  s.subscribe("d1");
+  const std::string now = s.last();
+  CHECK(has(now, "<secret:plan s2:level='9'>holiday</secret:plan>"));
+  CHECK(has(now, "xmlns:s2='urn:s2'"));
+  CHECK_FALSE(has(now, "xmlns:r="));
+}
+
+TEST_CASE("a document with its children out of order is shown in parts, in order (PIDF-4.1.2-1, POL-TR-21)") {
+  shown s{services + devices + "<provide-note>true</provide-note>"};
+  s.publish("alice", {.raw = "<presence xmlns='urn:ietf:params:xml:ns:pidf' xmlns:d='urn:ietf:params:xml:ns:pidf:data-model' xmlns:x='urn:example:x' "
+                             "entity='sip:alice@example.com'><d:device id=' v '><d:note>n1</d:note><d:deviceID>mac:1</d:deviceID><x:a/></d:device>"
+                             "<tuple id='t1'><timestamp>2026-01-01T00:00:00Z</timestamp><note>n2</note><contact>sip:a@b.example</contact><x:b/>"
+                             "<status><x:c/><basic>open</basic></status></tuple></presence>"});
+  s.subscribe("d1");
+  const std::string seen = s.last();
+  CHECK(has(seen, "<tuple id='t1'><status><basic>open</basic></status><contact>sip:a@b.example</contact><note>n2</note>"
+                  "<timestamp>2026-01-01T00:00:00Z</timestamp></tuple>"));
+  CHECK(has(seen, "id='v'><d:deviceID>urn:uuid:"));
+  CHECK(has(seen, "</d:deviceID><d:note>n1</d:note></d:device>"));
+  CHECK_FALSE(has(seen, "x:"));
+}
+
+TEST_CASE("a view shows what leaves and who published nothing as the whole does (V03, V05, SEC-LEAK-2)") {
+  shown s{services};
+  s.engine = std::make_unique<presence::engine>(s.given.settings, host_hooks{}, nullptr, s.random.get());
+  event_package p = presence_package({.closes_leaving = true, .nothing = presence_options::unpublished::closed});
+  authorize_by_rules(p, [&](std::string_view) { return std::optional{s.text}; });
+  REQUIRE(s.engine->add_event(p, s.at));
+  CHECK(s.subscribe("d1", {.expires = 600s}) == "200 Expires=600 | N d1#1 active;expires=600 P(presentity:closed)");
+  s.publish("alice", {.body = "t1:open"});
+  CHECK(s.publish("alice", {.if_match = "e1", .expires = 0s}) == "200 e2 Expires=0 | N d1#3 active;expires=600 P(t1:closed)");
+  CHECK(s.subscribe("d1", {.expires = 600s}) == "200 Expires=600 | N d1#4 active;expires=600 P(presentity:closed)");
+  s.text = rules(persons);  // sees none of the tuples: the same as of somebody who published nothing
+  s.publish("alice", {.body = "t1:open"});
+  CHECK(s.subscribe("d2", {.by = "carol", .expires = 600s}) == "200 Expires=600 | N d2#1 active;expires=600 P(presentity:closed)");
+}

@@ -49,6 +49,7 @@ struct offered_document {
   std::string_view sender;
   const presence::limits& bounds;
   const parsed_document* previous = nullptr;  ///< of the document it replaces; null: there is none
+  bool through_views = false;  ///< authorize_body may be asked to show it: keep what that needs with it
 };
 
 /// A SUBSCRIBE after the general checks, for `check_subscribe`.
@@ -185,6 +186,9 @@ struct event_package {
   std::function<std::optional<body>(const body& state, const watcher_view&)> tailor = {};
   /// The presentity's sphere, if the publications tell one (get_sphere; L09).
   std::function<std::optional<std::string>(std::span<const published>, instant now)> sphere = {};
+
+  /// Whether a watcher may see less than the whole.
+  bool has_views() const noexcept { return req_auth && authorize && authorize_body; }
 };
 
 }  // namespace presence

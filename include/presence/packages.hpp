@@ -16,10 +16,13 @@ event_package opaque_package(std::string name, std::vector<std::string> content_
 
 struct presence_options {
   /// What several publications make: one document of all their components (CMP-2 to -8); the document
-  /// that arrived last alone (CMP-9); or the most available one: with an open tuple before without, then
-  /// the newest (V04).
-  enum class composing { merge, newest, most_available };
+  /// that arrived last alone (CMP-9); the most available one: with an open tuple before without; or the one
+  /// that says the most important of `words`. Of equal ones the newest counts (V04).
+  enum class composing { merge, newest, most_available, by_word };
   composing several = composing::merge;
+  /// For by_word, most important first, e.g. "On the phone", "busy": the text of a note or the name of an
+  /// RPID activity, without regard to case. Kamailio: force_presence_single_body.
+  std::vector<std::string> words = {};
   /// What is removed or lapses is told once more, its tuples closed (V03); off: it is gone at once.
   bool closes_leaving = false;
   /// Nothing published: a document without tuples, or one closed or open tuple for the presentity (V05).

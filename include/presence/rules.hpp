@@ -113,8 +113,8 @@ struct rules_options {
 /// The text of a presentity's rules document, if it has one.
 using rules_source = std::function<std::optional<std::string>(std::string_view resource)>;
 
-/// Lets rules documents decide about the watchers of a package: sets req_auth, rules_document,
-/// authorize and, for `presence`, authorize_body. A document is read again only when its text changed;
+/// Lets rules documents decide about the watchers of a package: sets req_auth, rules_document and
+/// authorize, whose views the `presence` package shows. A document is read again only when its text changed;
 /// one that cannot be read leaves the last good one in force. After a document changed call
 /// engine::refresh_watchers(resource, package, refresh_type::authorization).
 void authorize_by_rules(event_package& package, rules_source source, rules_options how = {});

@@ -136,7 +136,8 @@ void engine::impl::publish(const publish_request& request, instant now, bool tru
     if (facts.brings_body) incoming.content = body{request.content.type, request.content.bytes};
     if (package.check_publish && incoming.content) {
       auto checked = package.check_publish({resource_text, incoming.content, request.sender, settings.limits,
-                                            what.target != nullptr ? what.target->parsed.get() : nullptr});
+                                            what.target != nullptr ? what.target->parsed.get() : nullptr,
+                                            package.has_views()});
       if (!checked) return refuse(out, checked.error());
       incoming.parsed = std::move(checked).value();
     }

@@ -1,5 +1,5 @@
 /// A published PIDF document (RFC 3863, 4479) after its check: cut into components that can be
-/// put into another document as they are. Part of presence.cpp.
+/// put into another document as they are.
 ///
 /// A fragment is mostly a place in the published bytes. It knows which declarations of the root it
 /// needs and takes them along, so that fragments of documents with clashing prefixes go together
@@ -11,6 +11,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <presence/body.hpp>
@@ -61,12 +62,56 @@ struct sphere_claim {
   std::string value;
 };
 
+/// What of a document presence rules can choose by and let pass, found at its check, so that a view
+/// reads no XML (PF7).
+struct outline {
+  /// What a part needs to be shown: bit n for shown_attribute n, then these. All of them are needed.
+  static constexpr std::uint32_t input_bare = 1U << 16, input_thresholds = 1U << 17, input_full = 1U << 18;
+  static constexpr std::uint32_t unknown = 1U << 19;     ///< the permission for `name`
+  static constexpr std::uint32_t substitute = 1U << 20;  ///< never left out, but replaced: a device's deviceID
+
+  /// A range of a fragment's text, and what it says. What is in no part is shown to nobody through a view.
+  struct part {
+    std::uint64_t meaning = 0;    ///< 0: belongs to a part beside it
+    std::uint64_t inherited = 0;  ///< as fragment::inherited
+    std::uint32_t begin = 0, end = 0;
+    std::uint32_t needs = 0;
+    std::uint32_t name = 0;  ///< of `names`, if `needs` has `unknown`
+  };
+  /// A value that components are chosen by, as it reads.
+  struct fact {
+    enum class of : std::uint8_t { class_, contact, device_id } what = of::class_;
+    std::string value;
+  };
+  /// The outline of one fragment. A component is its start tag, parts and end tag; anything else is one part.
+  struct entry {
+    std::uint64_t meaning = 0;  ///< of the start tag
+    std::uint64_t inherited = 0;
+    std::uint32_t content = 0, content_end = 0;  ///< behind the start tag, before the end tag
+    std::uint32_t parts = 0, parts_end = 0;
+    std::uint32_t facts = 0, facts_end = 0;
+  };
+
+  std::vector<part> parts;
+  std::vector<fact> facts;
+  std::vector<entry> entries;  ///< one for each fragment
+  std::vector<std::pair<std::string, std::string>> names;  ///< namespaces and local names
+
+  std::span<const part> parts_of(const entry& e) const noexcept {
+    return std::span{parts}.subspan(e.parts, e.parts_end - e.parts);
+  }
+  std::span<const fact> facts_of(const entry& e) const noexcept {
+    return std::span{facts}.subspan(e.facts, e.facts_end - e.facts);
+  }
+};
+
 class checked_document final : public parsed_document {
  public:
   /// What most documents do not have.
   struct rare {
     std::string rewritten;  ///< fragments whose children were out of order
     std::vector<sphere_claim> spheres;
+    std::unique_ptr<const outline> outlined;
   };
 
   /// A declaration of the root as text; an empty range stands for xmlns="".
@@ -83,10 +128,13 @@ class checked_document final : public parsed_document {
   std::span<const sphere_claim> spheres() const noexcept {
     return rare_ ? std::span<const sphere_claim>{rare_->spheres} : std::span<const sphere_claim>{};
   }
+  /// Null unless offered_document::through_views was set at the check.
+  const outline* outlined() const noexcept { return rare_ ? rare_->outlined.get() : nullptr; }
 
   body published;                ///< keeps the bytes that fragments point into
   mutable bool settled = false;  ///< every fragment goes under its own id
   bool open = false;             ///< some tuple is open
+  std::uint32_t rank = 0;        ///< of the most important word it says; 0: none
 
  private:
   friend class checker;
@@ -106,11 +154,8 @@ constexpr int place_of(component kind) noexcept {
   return kind == component::tuple ? 0 : kind == component::note ? 1 : 2;
 }
 
-/// The id a component has in the document composed last (CMP-3).
-std::string shown_id(std::uint64_t publication, const checked_document& in, const fragment& f);
-
 /// Checks the document and cuts it up; refuses with 400 what is malformed (413: too long, 415: not
-/// in UTF-8).
-result<document, refusal> check(const offered_document& offer);
+/// in UTF-8). `words`: presence_options::words.
+result<document, refusal> check(const offered_document& offer, std::span<const std::string> words);
 
 }  // namespace presence::pidf

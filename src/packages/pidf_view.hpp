@@ -1,11 +1,17 @@
-/// A presence document as rules let somebody see it (RFC 5025 section 3.3; POL-TR rows).
+/// What presence rules let somebody see of a component (RFC 5025 section 3.3; POL-TR rows).
 #pragma once
 
 #include <memory>
+#include <string>
+#include <string_view>
 #include <utility>
 
 #include <presence/event_package.hpp>
+#include <presence/keyed_hash.hpp>
 #include <presence/rules.hpp>
+
+#include "digest.hpp"
+#include "pidf.hpp"
 
 namespace presence::pidf {
 
@@ -18,9 +24,33 @@ struct rules_view final : view {
   permissions shown;
 };
 
-/// An `authorize_body` hook for presence whose views are `rules_view`s. Components are chosen first,
-/// then what is in them; what passes is copied as it is. A device keeps a deviceID, as the schema
-/// wants: one that tells nothing of the true one, unless provide-deviceID is granted.
-decltype(event_package::authorize_body) make_view_renderer();
+/// One view on the documents of one resource. Components are chosen first, then what is in them; what
+/// passes is copied as it is. A device keeps a deviceID, as the schema wants: one that tells nothing of the
+/// true one, unless provide-deviceID is granted. Borrows all it is made of.
+class lens {
+ public:
+  lens(const permissions& shown, std::string_view resource, const keyed_hash& secret) noexcept;
+
+  /// Whether the fragment is chosen (POL-TR-1 to -3, -16, -17, -22, -23). A document that was checked without
+  /// offered_document::through_views shows nothing.
+  bool shows(const checked_document& in, const fragment& f) const;
+  /// Appends the content of a component that is chosen, between its tags, and what that says.
+  void append_content(const checked_document& in, const fragment& f, std::string& out, digest& meaning) const;
+  /// The declarations that the component needs as it is shown: bits as of fragment::inherited.
+  std::uint64_t inherited(const checked_document& in, const fragment& f) const;
+
+ private:
+  bool shows(const outline& o, const outline::part& p) const;
+  const component_filter& filter_of(component kind) const noexcept;
+  void append_substitute(std::string_view device_id, std::string& out, digest& meaning) const;
+
+  const permissions& shown_;
+  std::string_view resource_;
+  const keyed_hash& secret_;
+  std::uint32_t granted_ = 0;  // bits of outline::part::needs
+};
+
+/// The entry of a fragment's outline; null: none was made.
+const outline::entry* outline_of(const checked_document& in, const fragment& f) noexcept;
 
 }  // namespace presence::pidf

@@ -1,226 +1,25 @@
-#include <algorithm>
-#include <array>
-#include <boost/container/small_vector.hpp>
-#include <bit>
-#include <cstring>
-#include <functional>
-#include <memory_resource>
 #include <optional>
-#include <set>
 #include <span>
 #include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 #include <presence/packages.hpp>
+#include <presence/random.hpp>
 
-#include "pidf_check.hpp"
+#include "pidf_compose.hpp"
 
 namespace presence {
 
 namespace {
 
-using pidf::checked_document;
-using pidf::component;
-using pidf::fragment;
-
-constexpr std::string_view media_type = "application/pidf+xml";
-constexpr std::string_view opening =
-    "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<presence xmlns=\"urn:ietf:params:xml:ns:pidf\"";
-constexpr std::string_view closing = "</presence>";
-
-/// A publication that takes part.
-struct contribution {
-  std::uint64_t publication;
-  const checked_document* document;
-  bool leaving = false;  ///< only its tuples are told, closed
-};
-
-const checked_document* checked(const published& p) noexcept {
-  return p.leaving ? nullptr : dynamic_cast<const checked_document*>(p.parsed);
-}
-
-constexpr std::string_view closed_status = "<status><basic>closed</basic></status>";
-constexpr std::string_view open_status = "<status><basic>open</basic></status>";
-
-/// The one publication that counts where only one does; null: none.
-const published* chosen(std::span<const published> all, presence_options::composing by) noexcept {
-  const published* best = nullptr;
-  bool best_open = false;
-  for (const published& p : all) {
-    const checked_document* d = checked(p);
-    if (d == nullptr) continue;
-    const bool open = by == presence_options::composing::most_available && d->open;
-    if (best == nullptr || std::pair{open, p.arrival} >= std::pair{best_open, best->arrival}) {
-      best = &p;
-      best_open = open;
-    }
-  }
-  return best;
-}
-
-// --- ids ---------------------------------------------------------------------------------------
-// Ids are scoped by publication (RFC 3903), those of the composed document are not. The first
-// publication to show an id has it; the same id of another one is replaced by a fresh one (CMP-3).
-
-constexpr std::size_t fresh_size = 13;
-using fresh_id = std::array<char, fresh_size>;
-
-/// The fresh id number `standing` of a component: the same as long as the publication lives, and
-/// it does not tell the original, which may identify a device (SEC-PKG-8).
-fresh_id fresh(std::uint64_t publication, std::string_view original, std::uint32_t standing) noexcept {
-  digest d;
-  d.add(publication);
-  d.add(std::uint64_t{standing});
-  d.add(original);
-  std::uint64_t bits = d.value();
-  fresh_id id;
-  id[0] = 'p';
-  for (std::size_t i = 1; i < id.size(); ++i, bits >>= 5) id[i] = "abcdefghijklmnopqrstuvwxyz234567"[bits & 31];
-  return id;
-}
-
-/// Gives every component its id, so that no two are equal and none changes that was shown before.
-void settle_ids(std::span<const contribution> all) {
-  if (all.size() == 1 && all.front().document->settled) return;
-  std::array<std::byte, 4096> room;
-  std::pmr::monotonic_buffer_resource memory{room.data(), room.size()};
-  std::pmr::set<std::string_view> taken{&memory};
-  const auto take = [&](const contribution& c, const fragment& f) {
-    const std::string_view original = c.document->id_of(f);
-    if (f.standing <= 1 && taken.insert(original).second) {
-      f.standing = 1;
-      return;
-    }
-    c.document->settled = false;
-    for (std::uint32_t n = f.standing <= 1 ? 2 : f.standing;; ++n) {
-      const fresh_id id = fresh(c.publication, original, n);
-      if (taken.contains(std::string_view{id.data(), id.size()})) continue;
-      char* kept = static_cast<char*>(memory.allocate(id.size(), 1));
-      std::memcpy(kept, id.data(), id.size());
-      taken.emplace(kept, id.size());
-      f.standing = n;
-      return;
-    }
-  };
-  for (const contribution& c : all) c.document->settled = true;
-  for (const bool shown : {true, false}) {
-    for (const contribution& c : all) {
-      for (const fragment& f : c.document->fragments()) {
-        if (f.id_size != 0 && (f.standing != 0) == shown) take(c, f);
-      }
-    }
-  }
-}
-
-// --- composition -------------------------------------------------------------------------------
-
-/// A tuple of a document that goes: its id, closed.
-void write_closed(std::string& out, digest& meaning, const contribution& c, const fragment& f) {
-  if (f.kind != component::tuple) return;
-  const std::string shown = pidf::shown_id(c.publication, *c.document, f);
-  ((out += "<tuple id=\"") += shown) += "\">";
-  (out += closed_status) += "</tuple>";
-  meaning.add(shown);
-  meaning.add(closed_status);
-}
-
-std::size_t size_of(const fragment& f) noexcept {
-  const std::size_t own = f.end - f.begin + f.inherited_size;
-  return f.standing <= 1 ? own : own - f.id_size + fresh_size;
-}
-
-/// Writes one fragment and adds what it says to `meaning`.
-void write(std::string& out, digest& meaning, const contribution& c, const fragment& f) {
-  const std::string_view text = c.document->text_of(f);
-  out += text.substr(f.begin, f.head - f.begin);
-  for (std::uint64_t left = f.inherited; left != 0; left &= left - 1) {
-    out += ' ';
-    out += c.document->heritage(static_cast<std::size_t>(std::countr_zero(left)));
-  }
-  meaning.add(f.meaning);
-  if (f.standing <= 1) {
-    out += text.substr(f.head, f.end - f.head);
-    return;
-  }
-  const fresh_id id = fresh(c.publication, text.substr(f.id, f.id_size), f.standing);
-  const std::uint32_t id_end = f.id + f.id_size;
-  out += text.substr(f.head, f.id - f.head);
-  out.append(id.data(), id.size());
-  out += text.substr(id_end, f.end - id_end);
-  meaning.add(std::string_view{id.data(), id.size()});
-}
-
-/// Notes and foreign elements that an earlier publication has too, in order of address (CMP-8).
-std::vector<const fragment*> repeated(std::span<const contribution> all) {
-  std::vector<const fragment*> found;
-  if (all.size() < 2) return found;
-  std::set<std::uint64_t> seen;
-  for (const contribution& c : all) {
-    if (c.leaving) continue;
-    for (const fragment& f : c.document->fragments()) {
-      if (f.id_size == 0 && !seen.insert(f.meaning).second) found.push_back(&f);
-    }
-  }
-  std::sort(found.begin(), found.end(), std::less<>{});
-  return found;
-}
-
-/// One document made of the components of all publications (CMP-2, CMP-6, CMP-8).
-/// `out` is scratch: its memory is used again.
-body compose(std::string_view resource, std::span<const published> publications, const presence_options& how,
-             std::string& out) {
-  boost::container::small_vector<contribution, 4> all;
-  const bool merges = how.several == presence_options::composing::merge;
-  const published* const only = merges ? nullptr : chosen(publications, how.several);
-  for (const published& p : publications) {
-    const auto* d = dynamic_cast<const checked_document*>(p.parsed);
-    if (d == nullptr || (p.leaving ? !how.closes_leaving : !merges && &p != only)) continue;
-    all.push_back({p.id, d, p.leaving});
-  }
-  settle_ids({all.data(), all.size()});
-  const std::vector<const fragment*> skipped = repeated({all.data(), all.size()});
-
-  constexpr std::string_view entity = "entity";
-  std::size_t bytes = opening.size() + entity.size() + resource.size() + 4 + 1 + closing.size();
-  for (const contribution& c : all) {
-    for (const fragment& f : c.document->fragments()) bytes += size_of(f);
-  }
-  out.clear();
-  out.reserve(bytes);
-  digest meaning;
-  out += opening;
-  xml::append_attribute(out, entity, resource);
-  out += '>';
-  meaning.add(resource);
-  for (int place = 0; place < 3; ++place) {
-    for (const contribution& c : all) {
-      for (const fragment& f : c.document->fragments()) {
-        if (pidf::place_of(f.kind) != place) continue;
-        if (c.leaving) {
-          write_closed(out, meaning, c, f);
-          continue;
-        }
-        if (!skipped.empty() && std::binary_search(skipped.begin(), skipped.end(), &f, std::less<>{})) continue;
-        write(out, meaning, c, f);
-      }
-    }
-  }
-  if (all.empty() && how.nothing != presence_options::unpublished::no_tuples) {
-    const std::string_view status = how.nothing == presence_options::unpublished::open ? open_status : closed_status;
-    ((out += "<tuple id=\"presentity\">") += status) += "</tuple>";
-    meaning.add(status);
-  }
-  out += closing;
-  return body{media_type, out, meaning.value()};
-}
+using pidf::compose;
 
 /// The sphere all person elements agree on, of those that tell one now (POL-5025-sphere-1).
 std::optional<std::string> sphere_of(std::span<const published> publications, instant now) {
   std::optional<std::string_view> agreed;
   for (const published& p : publications) {
-    const checked_document* d = checked(p);
+    const auto* d = p.leaving ? nullptr : dynamic_cast<const pidf::checked_document*>(p.parsed);
     if (d == nullptr) continue;
     for (const pidf::sphere_claim& claim : d->spheres()) {
       if (now < claim.from || now >= claim.until) continue;
@@ -234,25 +33,26 @@ std::optional<std::string> sphere_of(std::span<const published> publications, in
 
 }  // namespace
 
-std::string pidf::shown_id(std::uint64_t publication, const checked_document& in, const fragment& f) {
-  const std::string_view original = in.id_of(f);
-  if (f.standing <= 1) return std::string{original};
-  const fresh_id id = fresh(publication, original, f.standing);
-  return {id.data(), id.size()};
-}
-
 event_package presence_package(presence_options how) {
   event_package package;
   package.name = "presence";
-  package.content_types = {std::string{media_type}};
+  package.content_types = {std::string{pidf::media_type}};
   package.default_expires = seconds{3600};
-  package.check_publish = pidf::check;
-  // each copy of the package has scratch memory of its own
+  package.check_publish = [words = how.words](const offered_document& offer) { return pidf::check(offer, words); };
+  // each copy of a hook has scratch memory of its own
   package.aggregate = [how, room = std::string{}](std::string_view resource, std::span<const published> all) mutable {
-    return compose(resource, all, how, room);
+    return compose(resource, all, how, nullptr, room);
+  };
+  system_random random;
+  package.authorize_body = [how, secret = keyed_hash{random}, room = std::string{}](
+                               const body&, std::string_view resource, std::span<const published> all, const view& through) mutable {
+    static const permissions none;
+    const auto* rules = dynamic_cast<const pidf::rules_view*>(&through);
+    const pidf::lens lens{rules != nullptr ? rules->shown : none, resource, secret};
+    return compose(resource, all, how, &lens, room);
   };
   package.neutral = [how, room = std::string{}](std::string_view resource) mutable {
-    return compose(resource, {}, how, room);
+    return compose(resource, {}, how, nullptr, room);
   };
   package.tells_leaving = how.closes_leaving;
   package.sphere = sphere_of;

@@ -56,7 +56,6 @@ void authorize_by_rules(event_package& package, rules_source source, rules_optio
       answer.view = std::make_shared<pidf::rules_view>(std::move(granted.allowed));
     return answer;
   };
-  if (has_views) package.authorize_body = pidf::make_view_renderer();
 }
 
 }  // namespace presence

@@ -1,26 +1,33 @@
-/// The check of a PIDF document and its division into fragments. Part of presence.cpp.
-#pragma once
-
+// The check of a PIDF document and its division into fragments.
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <boost/container/small_vector.hpp>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include <presence/grammar.hpp>
+
 #include "pidf.hpp"
 #include "pidf_meaning.hpp"
+#include "pidf_outline.hpp"
 
 namespace presence::pidf {
 
 /// One check. Everything it says "no" to is a static sentence.
 class checker {
  public:
-  checker(const xml::tree& tree, const limits& bounds, checked_document& out)
-      : tree_{tree}, bounds_{bounds}, out_{out}, means_{tree} {}
+  checker(const xml::tree& tree, const offered_document& offer, std::span<const std::string> words, checked_document& out)
+      : tree_{tree}, bounds_{offer.bounds}, words_{words}, out_{out}, means_{tree} {
+    if (!offer.through_views) return;
+    outlined_ = std::make_unique<outline>();
+    outliner_.emplace(tree_, means_, *outlined_);
+  }
 
   /// Empty when the document is sound.
   std::string_view run() {
@@ -30,22 +37,20 @@ class checker {
     if (entity == nullptr || xml::trimmed(entity->value).empty()) return "A presence element without an entity";
     if (!survey(root)) return "Too many namespace declarations";
 
-    std::size_t most = 0;
-    for (const xml::node& child : tree_.children(root)) most += child.text ? 0 : 1;
-    out_.fragments_ = std::make_unique<fragment[]>(most);
     std::size_t inherited = 0;
     for (const xml::node& child : tree_.children(root)) {
       if (child.text) return "Text directly inside a presence element";
-      fragment& f = out_.fragments_[out_.count_++];
+      found& f = found_.emplace_back();
       if (const std::string_view reason = add(child, f); !reason.empty()) return reason;
-      inherited += f.inherited_size;
+      inherited += f.cut.inherited_size;
       if (inherited > bounds_.body_bytes) return "Namespace declarations that would repeat too often";
     }
     if (has_equal_ids()) return "An id that occurs twice";
-    const auto by_place = [](const fragment& a, const fragment& b) { return place_of(a.kind) < place_of(b.kind); };
-    if (!std::is_sorted(begin(), end(), by_place)) std::stable_sort(begin(), end(), by_place);
+    const auto by_place = [](const found& a, const found& b) { return place_of(a.cut.kind) < place_of(b.cut.kind); };
+    if (!std::is_sorted(found_.begin(), found_.end(), by_place)) std::stable_sort(found_.begin(), found_.end(), by_place);
     drop_repeated();
-    keep_heritage();
+    if (!words_.empty()) rank();
+    keep();
     return {};
   }
 
@@ -111,7 +116,14 @@ class checker {
     return true;
   }
 
-  std::string_view add(const xml::node& child, fragment& f) {
+  /// A child of the root.
+  struct found {
+    fragment cut;
+    outline::entry outlined;
+  };
+
+  std::string_view add(const xml::node& child, found& to) {
+    fragment& f = to.cut;
     std::uint64_t meaning = 0;
     const xml::attribute* id = nullptr;
     bool ordered = true;
@@ -139,8 +151,19 @@ class checker {
     digest whole = handed_down_;
     whole.add(meaning);
     f.meaning = whole.value();
-    inherit(child, f);
-    cut(child, id, ordered, f);
+    const std::uint64_t optional = inherit(child, f);
+    if (outliner_ && id != nullptr) outliner_->begin(child, handed_down_);
+    const auto [content, content_end] = cut(child, id, ordered, f);
+    if (!outliner_) return {};
+    outline::entry& o = to.outlined = id != nullptr ? outliner_->end() : outliner_->whole(child, f.meaning);
+    o.content = content;
+    o.content_end = content_end;
+    // each part takes along what it needs alone: a declaration would tell of parts that are not shown
+    const std::string_view text = out_.text_of(f);
+    const std::uint64_t all = f.inherited & ~optional;
+    o.inherited = all | prefixes_in(text.substr(f.begin, content - f.begin), optional);
+    for (outline::part& p : std::span{outlined_->parts}.subspan(o.parts, o.parts_end - o.parts))
+      p.inherited = all | prefixes_in(text.substr(p.begin, p.end - p.begin), optional);
     return {};
   }
 
@@ -248,23 +271,23 @@ class checker {
 
   /// Of the prefixes in `wanted`, those that occur before a colon, be it in a name or in content.
   std::uint64_t prefixes_in(std::string_view text, std::uint64_t wanted) const noexcept {
-    std::uint64_t found = 0;
+    std::uint64_t used = 0;
     for (std::size_t at = text.find(':'); at != text.npos && wanted != 0; at = text.find(':', at + 1)) {
       for (std::uint64_t left = wanted; left != 0; left &= left - 1) {
         const int i = std::countr_zero(left);
         const std::string_view prefix = handed_[static_cast<std::size_t>(i)].from->local;
-        if (at <= prefix.size() || text[at - 1] != prefix.back()) continue;
+        if (at < prefix.size() || text[at - 1] != prefix.back()) continue;
         const std::size_t from = at - prefix.size();
-        if (text.substr(from, prefix.size()) != prefix || is_name_byte(text[from - 1])) continue;
-        found |= std::uint64_t{1} << i;
-        wanted &= ~found;
+        if (text.substr(from, prefix.size()) != prefix || (from != 0 && is_name_byte(text[from - 1]))) continue;
+        used |= std::uint64_t{1} << i;
+        wanted &= ~used;
       }
     }
-    return found;
+    return used;
   }
 
-  /// Finds out what the component needs of the root.
-  void inherit(const xml::node& of, fragment& f) const noexcept {
+  /// Finds out what the component needs of the root. Returns what may be needed by parts of it alone.
+  std::uint64_t inherit(const xml::node& of, fragment& f) const noexcept {
     std::uint64_t optional = 0;
     for (std::size_t i = 0; i < handed_count_; ++i) {
       const handed& h = handed_[i];
@@ -278,18 +301,29 @@ class checker {
       const handed& h = handed_[static_cast<std::size_t>(std::countr_zero(left))];
       f.inherited_size += 1 + (h.from != nullptr ? h.text.size : 8);
     }
+    return optional;
   }
 
-  void cut(const xml::node& of, const xml::attribute* id, bool ordered, fragment& f) {
+  struct inside {
+    std::uint32_t begin, end;
+  };
+  /// Returns where the content is in the fragment's text.
+  inside cut(const xml::node& of, const xml::attribute* id, bool ordered, fragment& f) {
     f.begin = of.begin;
     f.head = of.name_end;
     f.end = of.end;
-    if (id == nullptr) return;
+    if (id == nullptr) return {of.content, of.content_end};
     const std::string_view value = xml::trimmed(id->value);
     const std::uint32_t id_end = tree_.value_end(*id);
     f.id = id->value_begin;
     f.id_size = static_cast<std::uint32_t>(value.size());
-    if (ordered && tree_.source.substr(f.id, id_end - f.id) == value) return;
+    const auto outline_child = [&](const xml::node& child, std::uint32_t at) {
+      if (outliner_ && !child.text) outliner_->child(child, f.kind, at - child.begin);
+    };
+    if (ordered && tree_.source.substr(f.id, id_end - f.id) == value) {
+      for (const xml::node& child : tree_.children(of)) outline_child(child, child.begin);
+      return {of.content, of.content_end};
+    }
 
     // The text is written anew: the id as it reads, the children by rank.
     std::string& to = out_.more().rewritten;
@@ -302,34 +336,38 @@ class checker {
     copy(of.name_end, id->value_begin);
     f.id = here();
     to += value;
+    copy(id_end, of.content);
+    const std::uint32_t content = here();
     if (ordered) {
-      copy(id_end, of.end);
+      copy(of.content, of.content_end);
+      for (const xml::node& child : tree_.children(of)) outline_child(child, content + (child.begin - of.content));
     } else {
-      copy(id_end, of.content);
-      by_rank(of, f.kind, [&](const xml::node& child) { copy(child.begin, child.end); });
-      copy(of.content_end, of.end);
+      by_rank(of, f.kind, [&](const xml::node& child) {
+        outline_child(child, here());
+        copy(child.begin, child.end);
+      });
     }
+    const std::uint32_t content_end = here();
+    copy(of.content_end, of.end);
     f.end = here();
+    return {content, content_end};
   }
 
   // --- the document as a whole -----------------------------------------------------------------
 
-  fragment* begin() noexcept { return out_.fragments_.get(); }
-  fragment* end() noexcept { return begin() + out_.count_; }
-
-  bool has_equal_ids() {
-    if (out_.count_ <= 8) {
-      for (const fragment* a = begin(); a != end(); ++a) {
-        for (const fragment* b = begin(); b != a; ++b) {
-          if (a->id_size != 0 && b->id_size != 0 && out_.id_of(*a) == out_.id_of(*b)) return true;
+  bool has_equal_ids() const {
+    if (found_.size() <= 8) {
+      for (auto a = found_.begin(); a != found_.end(); ++a) {
+        for (auto b = found_.begin(); b != a; ++b) {
+          if (a->cut.id_size != 0 && b->cut.id_size != 0 && out_.id_of(a->cut) == out_.id_of(b->cut)) return true;
         }
       }
       return false;
     }
     std::vector<std::string_view> ids;
-    ids.reserve(out_.count_);
-    for (const fragment& f : out_.fragments()) {
-      if (f.id_size != 0) ids.push_back(out_.id_of(f));
+    ids.reserve(found_.size());
+    for (const found& f : found_) {
+      if (f.cut.id_size != 0) ids.push_back(out_.id_of(f.cut));
     }
     std::sort(ids.begin(), ids.end());
     return std::adjacent_find(ids.begin(), ids.end()) != ids.end();
@@ -337,23 +375,53 @@ class checker {
 
   /// A presence-level note or foreign element that says the same as one before goes (CMP-8).
   void drop_repeated() {
-    const auto can_repeat = [](const fragment& f) { return f.id_size == 0; };
-    if (std::count_if(begin(), end(), can_repeat) < 2) return;
+    const auto can_repeat = [](const found& f) { return f.cut.id_size == 0; };
+    if (std::count_if(found_.begin(), found_.end(), can_repeat) < 2) return;
     std::set<std::uint64_t> seen;
-    const auto repeats = [&](const fragment& f) { return can_repeat(f) && !seen.insert(f.meaning).second; };
-    out_.count_ = static_cast<std::uint32_t>(std::remove_if(begin(), end(), repeats) - begin());
+    const auto repeats = [&](const found& f) { return can_repeat(f) && !seen.insert(f.cut.meaning).second; };
+    found_.erase(std::remove_if(found_.begin(), found_.end(), repeats), found_.end());
   }
 
-  void keep_heritage() {
-    if (std::none_of(begin(), end(), [](const fragment& f) { return f.inherited != 0; })) return;
-    out_.heritage_ = std::make_unique<range[]>(handed_count_);
-    for (std::size_t i = 0; i < handed_count_; ++i) out_.heritage_[i] = handed_[i].text;
+  /// Finds the most important word that a note or an activity says (V04).
+  void rank() {
+    const auto says = [&](std::string_view text) {
+      for (std::size_t i = 0; i < words_.size() - out_.rank; ++i)
+        if (iequals(text, words_[i])) out_.rank = static_cast<std::uint32_t>(words_.size() - i);
+    };
+    for (const xml::node& n : tree_.nodes) {
+      if (n.is(pidf_uri, "note") || n.is(model_uri, "note") || n.is(rpid_uri, "note"))
+        says(xml::trimmed(tree_.text_of(n, room_)));
+      if (!n.is(rpid_uri, "activities")) continue;
+      for (const xml::node& activity : tree_.children(n))
+        if (!activity.text) says(activity.label);
+    }
+  }
+
+  /// Moves what was found into arrays of exact size.
+  void keep() {
+    out_.count_ = static_cast<std::uint32_t>(found_.size());
+    out_.fragments_ = std::make_unique<fragment[]>(found_.size());
+    std::transform(found_.begin(), found_.end(), out_.fragments_.get(), [](const found& f) { return f.cut; });
+    if (std::any_of(found_.begin(), found_.end(), [](const found& f) { return f.cut.inherited != 0; })) {
+      out_.heritage_ = std::make_unique<range[]>(handed_count_);
+      for (std::size_t i = 0; i < handed_count_; ++i) out_.heritage_[i] = handed_[i].text;
+    }
+    if (!outlined_) return;
+    outlined_->entries.reserve(found_.size());
+    for (const found& f : found_) outlined_->entries.push_back(f.outlined);
+    outlined_->parts.shrink_to_fit();
+    outlined_->facts.shrink_to_fit();
+    out_.more().outlined = std::move(outlined_);
   }
 
   const xml::tree& tree_;
   const limits& bounds_;
+  const std::span<const std::string> words_;
   checked_document& out_;
   meaning_of_elements means_;
+  boost::container::small_vector<found, 6> found_;
+  std::unique_ptr<outline> outlined_;  // only if it is wanted
+  std::optional<outliner> outliner_;
   std::array<handed, most_handed> handed_;
   std::size_t handed_count_ = 0;
   std::string room_;
@@ -361,8 +429,10 @@ class checker {
   bool keep_all_ = false;  // prefixes that are not seen may be used all the same
 };
 
+namespace {
+
 /// Whether the media type names a character set that UTF-8 does not include.
-inline bool other_charset(std::string_view type) noexcept {
+bool other_charset(std::string_view type) noexcept {
   const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; };
   const auto equal = [&](char a, char b) { return lower(a) == b; };
   constexpr std::string_view name = "charset=";
@@ -379,7 +449,7 @@ inline bool other_charset(std::string_view type) noexcept {
 }
 
 /// A component that went under a fresh id goes on under it when its publication is modified (CMP-3).
-inline void keep_fresh_ids(const checked_document& from, const checked_document& to) {
+void keep_fresh_ids(const checked_document& from, const checked_document& to) {
   std::map<std::string_view, std::uint32_t> standing;
   for (const fragment& f : from.fragments()) {
     if (f.standing > 1) standing.emplace(from.id_of(f), f.standing);
@@ -391,7 +461,9 @@ inline void keep_fresh_ids(const checked_document& from, const checked_document&
   }
 }
 
-inline result<document, refusal> check(const offered_document& offer) {
+}  // namespace
+
+result<document, refusal> check(const offered_document& offer, std::span<const std::string> words) {
   if (offer.content.bytes().size() > offer.bounds.body_bytes) {
     return unexpected{refusal{413, "Request Entity Too Large"}};
   }
@@ -407,7 +479,7 @@ inline result<document, refusal> check(const offered_document& offer) {
 
   auto out = std::make_shared<checked_document>();
   out->published = offer.content;
-  checker check{*tree.value(), offer.bounds, *out};
+  checker check{*tree.value(), offer, words, *out};
   if (const std::string_view reason = check.run(); !reason.empty()) return unexpected{refusal{400, reason}};
   if (const auto* previous = dynamic_cast<const checked_document*>(offer.previous)) keep_fresh_ids(*previous, *out);
   return document{std::move(out)};

@@ -1,0 +1,226 @@
+#include "pidf_compose.hpp"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <boost/container/small_vector.hpp>
+#include <cstring>
+#include <functional>
+#include <memory_resource>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "../xml.hpp"
+#include "digest.hpp"
+
+namespace presence::pidf {
+
+namespace {
+
+constexpr std::string_view opening =
+    "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<presence xmlns=\"urn:ietf:params:xml:ns:pidf\"";
+constexpr std::string_view closing = "</presence>";
+constexpr std::string_view closed_status = "<status><basic>closed</basic></status>";
+constexpr std::string_view open_status = "<status><basic>open</basic></status>";
+
+/// A publication that takes part.
+struct contribution {
+  std::uint64_t publication;
+  const checked_document* document;
+  bool leaving = false;  ///< only its tuples are told, closed
+};
+
+/// The one publication that counts where only one does; null: none.
+const published* chosen(std::span<const published> all, presence_options::composing by) noexcept {
+  const published* best = nullptr;
+  std::pair<std::uint32_t, std::uint64_t> best_place;
+  for (const published& p : all) {
+    const auto* d = p.leaving ? nullptr : dynamic_cast<const checked_document*>(p.parsed);
+    if (d == nullptr) continue;
+    std::uint32_t rank = 0;
+    if (by == presence_options::composing::most_available) rank = d->open ? 1 : 0;
+    if (by == presence_options::composing::by_word) rank = d->rank;
+    const std::pair place{rank, p.arrival};
+    if (best != nullptr && place < best_place) continue;
+    best = &p;
+    best_place = place;
+  }
+  return best;
+}
+
+// --- ids ---------------------------------------------------------------------------------------
+// Ids are scoped by publication (RFC 3903), those of the composed document are not. The first
+// publication to show an id has it; the same id of another one is replaced by a fresh one (CMP-3).
+
+constexpr std::size_t fresh_size = 13;
+using fresh_id = std::array<char, fresh_size>;
+
+/// The fresh id number `standing` of a component: the same as long as the publication lives, and
+/// it does not tell the original, which may identify a device (SEC-PKG-8).
+fresh_id fresh(std::uint64_t publication, std::string_view original, std::uint32_t standing) noexcept {
+  digest d;
+  d.add(publication);
+  d.add(std::uint64_t{standing});
+  d.add(original);
+  std::uint64_t bits = d.value();
+  fresh_id id;
+  id[0] = 'p';
+  for (std::size_t i = 1; i < id.size(); ++i, bits >>= 5) id[i] = "abcdefghijklmnopqrstuvwxyz234567"[bits & 31];
+  return id;
+}
+
+/// Gives every component its id, so that no two are equal and none changes that was shown before.
+void settle_ids(std::span<const contribution> all) {
+  if (all.size() == 1 && all.front().document->settled) return;
+  std::array<std::byte, 4096> room;
+  std::pmr::monotonic_buffer_resource memory{room.data(), room.size()};
+  std::pmr::set<std::string_view> taken{&memory};
+  const auto take = [&](const contribution& c, const fragment& f) {
+    const std::string_view original = c.document->id_of(f);
+    if (f.standing <= 1 && taken.insert(original).second) {
+      f.standing = 1;
+      return;
+    }
+    c.document->settled = false;
+    for (std::uint32_t n = f.standing <= 1 ? 2 : f.standing;; ++n) {
+      const fresh_id id = fresh(c.publication, original, n);
+      if (taken.contains(std::string_view{id.data(), id.size()})) continue;
+      char* kept = static_cast<char*>(memory.allocate(id.size(), 1));
+      std::memcpy(kept, id.data(), id.size());
+      taken.emplace(kept, id.size());
+      f.standing = n;
+      return;
+    }
+  };
+  for (const contribution& c : all) c.document->settled = true;
+  for (const bool shown : {true, false}) {
+    for (const contribution& c : all) {
+      for (const fragment& f : c.document->fragments()) {
+        if (f.id_size != 0 && (f.standing != 0) == shown) take(c, f);
+      }
+    }
+  }
+}
+
+// --- composition -------------------------------------------------------------------------------
+
+std::string shown_id(const contribution& c, const fragment& f) {
+  const std::string_view original = c.document->id_of(f);
+  if (f.standing <= 1) return std::string{original};
+  const fresh_id id = fresh(c.publication, original, f.standing);
+  return {id.data(), id.size()};
+}
+
+/// A tuple of a document that goes: its id, closed.
+void write_closed(std::string& out, digest& meaning, const contribution& c, const fragment& f) {
+  if (f.kind != component::tuple) return;
+  const std::string shown = shown_id(c, f);
+  ((out += "<tuple id=\"") += shown) += "\">";
+  (out += closed_status) += "</tuple>";
+  meaning.add(shown);
+  meaning.add(closed_status);
+}
+
+std::size_t size_of(const fragment& f) noexcept {
+  const std::size_t own = f.end - f.begin + f.inherited_size;
+  return f.standing <= 1 ? own : own - f.id_size + fresh_size;
+}
+
+/// Writes one fragment, as far as `through` shows it, and adds what it says to `meaning`.
+void write(std::string& out, digest& meaning, const contribution& c, const fragment& f, const lens* through) {
+  const checked_document& d = *c.document;
+  const std::string_view text = d.text_of(f);
+  const auto copy = [&](std::uint32_t from, std::uint32_t end) { out += text.substr(from, end - from); };
+  const bool in_parts = through != nullptr && f.id_size != 0;
+  const outline::entry* e = in_parts ? outline_of(d, f) : nullptr;
+  const std::uint32_t start_end = in_parts ? e->content : f.end;
+
+  copy(f.begin, f.head);
+  for (std::uint64_t left = in_parts ? through->inherited(d, f) : f.inherited; left != 0; left &= left - 1) {
+    out += ' ';
+    out += d.heritage(static_cast<std::size_t>(std::countr_zero(left)));
+  }
+  meaning.add(in_parts ? e->meaning : f.meaning);
+  if (f.standing <= 1) {
+    copy(f.head, start_end);
+  } else {
+    const fresh_id id = fresh(c.publication, d.id_of(f), f.standing);
+    copy(f.head, f.id);
+    out.append(id.data(), id.size());
+    copy(f.id + f.id_size, start_end);
+    meaning.add(std::string_view{id.data(), id.size()});
+  }
+  if (!in_parts) return;
+  through->append_content(d, f, out, meaning);
+  copy(e->content_end, f.end);
+}
+
+/// Notes and foreign elements that an earlier publication has too, in order of address (CMP-8).
+std::vector<const fragment*> repeated(std::span<const contribution> all) {
+  std::vector<const fragment*> found;
+  if (all.size() < 2) return found;
+  std::set<std::uint64_t> seen;
+  for (const contribution& c : all) {
+    if (c.leaving) continue;
+    for (const fragment& f : c.document->fragments()) {
+      if (f.id_size == 0 && !seen.insert(f.meaning).second) found.push_back(&f);
+    }
+  }
+  std::sort(found.begin(), found.end(), std::less<>{});
+  return found;
+}
+
+}  // namespace
+
+body compose(std::string_view resource, std::span<const published> publications, const presence_options& how,
+             const lens* through, std::string& out) {
+  boost::container::small_vector<contribution, 4> all;
+  const bool merges = how.several == presence_options::composing::merge;
+  const published* const only = merges ? nullptr : chosen(publications, how.several);
+  for (const published& p : publications) {
+    const auto* d = dynamic_cast<const checked_document*>(p.parsed);
+    if (d == nullptr || (p.leaving ? !how.closes_leaving : !merges && &p != only)) continue;
+    all.push_back({p.id, d, p.leaving});
+  }
+  settle_ids({all.data(), all.size()});
+  const std::vector<const fragment*> skipped = repeated({all.data(), all.size()});
+
+  constexpr std::string_view entity = "entity";
+  std::size_t bytes = opening.size() + entity.size() + resource.size() + 4 + 1 + closing.size();
+  for (const contribution& c : all) {
+    for (const fragment& f : c.document->fragments()) bytes += size_of(f);
+  }
+  out.clear();
+  out.reserve(bytes);
+  digest meaning;
+  out += opening;
+  xml::append_attribute(out, entity, resource);
+  out += '>';
+  meaning.add(resource);
+  const std::size_t head = out.size();
+  for (int place = 0; place < 3; ++place) {
+    for (const contribution& c : all) {
+      for (const fragment& f : c.document->fragments()) {
+        if (place_of(f.kind) != place || (through != nullptr && !through->shows(*c.document, f))) continue;
+        if (c.leaving) {
+          write_closed(out, meaning, c, f);
+          continue;
+        }
+        if (!skipped.empty() && std::binary_search(skipped.begin(), skipped.end(), &f, std::less<>{})) continue;
+        write(out, meaning, c, f, through);
+      }
+    }
+  }
+  // who sees nothing of it is told what everybody is told of somebody who published nothing
+  const bool nothing = through != nullptr ? out.size() == head : all.empty();
+  if (nothing && how.nothing != presence_options::unpublished::no_tuples) {
+    const std::string_view status = how.nothing == presence_options::unpublished::open ? open_status : closed_status;
+    ((out += "<tuple id=\"presentity\">") += status) += "</tuple>";
+    meaning.add(status);
+  }
+  out += closing;
+  return body{media_type, out, meaning.value()};
+}
+
+}  // namespace presence::pidf
