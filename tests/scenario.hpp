@@ -61,6 +61,8 @@ struct subscribe_step {
   std::string cookie = {};
   std::string user_agent = {};
   bool secure = false;
+  std::string display_name = {};
+  bool anonymous = false;                 ///< asks for privacy
 };
 
 struct scenario {

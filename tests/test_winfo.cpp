@@ -204,3 +204,56 @@ TEST_CASE("the numbers of documents go on after a restart, beginning with a full
   s.subscribe("d2", {.by = "carol", .expires = 600s});
   CHECK(s.wait(0s) == "N d9#3 active;expires=3600 W2 full(w2:active:subscribe:bob:600:0,w3:active:subscribe:carol:600:0)");
 }
+
+TEST_CASE("the owner sees the display name that the host vouches for, escaped; a later one replaces it (W05, W09, WIN-58-4, WIN-58-9)") {
+  watched s;
+  s.policy["carol"] = confirm;
+  s.owner();
+  const auto told = [&] { return s.dialogs["d9"].notifies.back().body_bytes(); };
+  s.subscribe("d1", {.expires = 600s, .display_name = "Bob <\"the builder\"> & son"});
+  CHECK(told().find(" display-name=\"Bob &lt;&quot;the builder&quot;&gt; &amp; son\"") != std::string::npos);
+  s.subscribe("d2", {.by = "carol", .expires = 60s, .display_name = "Carol"});
+  s.wait(60s);
+  CHECK(told().find("status=\"waiting\"") != std::string::npos);
+  CHECK(told().find(" display-name=\"Carol\"") != std::string::npos);
+  s.subscribe("d1", {.expires = 600s, .display_name = "Robert"});
+  s.subscribe("d1", {.expires = 600s});  // says nothing of it: nothing changes
+  s.owner();
+  CHECK(told().find(" display-name=\"Robert\"") != std::string::npos);
+  CHECK(told().find(" display-name=\"Carol\"") != std::string::npos);
+  s.subscribe("d3", {.by = "dan", .expires = 600s});
+  CHECK(told().find("display-name") == std::string::npos);
+  CHECK(s.subscribe("d4", {.by = "eve", .display_name = "Eve\r\nX: y"}) == "400");
+}
+
+TEST_CASE("who asks for privacy is nobody in particular: shown as anonymous, matched by no identity, now and later (WIN-58-8, PRS-6.6.2-3, POL-4745-id-3)") {
+  watched s;
+  std::vector<std::string> asked;
+  s.engine = std::make_unique<presence::engine>(s.given.settings, host_hooks{}, nullptr, s.random.get());
+  event_package p = presence_package();
+  p.winfo = p.req_auth = true;
+  sub_handling verdict = confirm;
+  p.authorize = [&](const authorization_query& q) {
+    asked.push_back(std::string{q.watcher.uri} + (q.watcher.anonymous ? "?" : ""));
+    return verdict;
+  };
+  REQUIRE(s.engine->add_event(p, s.at));
+  s.owner();
+  s.subscribe("d1", {.expires = 600s, .display_name = "Bob", .anonymous = true});
+  const std::string told = s.dialogs["d9"].notifies.back().body_bytes();
+  CHECK(told.find(">sip:anonymous@anonymous.invalid</watcher>") != std::string::npos);
+  CHECK(told.find("bob") == std::string::npos);
+  CHECK(told.find("Bob") == std::string::npos);
+  // a refresh is as anonymous; the same dialog is not taken over by somebody with a name
+  CHECK(s.subscribe("d1", {.expires = 600s, .anonymous = true}) == "200 Expires=600 | N d1#2 pending;expires=600");
+  CHECK(s.subscribe("d1", {.expires = 600s}) == "403");
+  CHECK(s.subscribe("d2", {.by = "sip:anonymous@anonymous.invalid", .expires = 600s, .contact = "sip:x@192.0.2.7", .unproven = true}) ==
+        "200 Expires=600 | N d2#1 pending;expires=600 | N d9#3 active;expires=3600 W2 partial(w2:pending:subscribe:sip:anonymous@anonymous.invalid:600:0)");
+  verdict = allow;
+  CHECK(s.told(s.engine->refresh_watchers(address("alice"), "presence", refresh_type::authorization, s.at)) ==
+        "N d1#3 active;expires=600 P() | N d2#2 active;expires=600 P() | N d9#4 active;expires=3600 W3 "
+        "partial(w1:active:approved:sip:anonymous@anonymous.invalid:600:0,w2:active:approved:sip:anonymous@anonymous.invalid:600:0)");
+  std::string all;
+  for (const std::string& who : asked) all += who + " ";
+  CHECK(all == "? ? ? ? ? ");
+}

@@ -302,7 +302,7 @@ int presence_server::on_request(nta_incoming_t* request, const sip_t* sip) {
 
   const std::string contact = contact_for(sip);
   sip::surroundings s{.local_contact = contact};
-  if (line_.trust_from) s.who = {.uri = sip::uri(home, sip->sip_from->a_url), .method = "trusted"};
+  if (line_.trust_from) s.who = sip::trusted_sender(home, *sip);
 
   const presence::instant now = clock_.now();
   presence::effects effects;

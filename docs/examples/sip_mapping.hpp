@@ -53,6 +53,16 @@ inline std::string_view uri(su_home_t* home, const url_t* url) {
   return view(url ? url_as_string(home, url) : nullptr);
 }
 
+/// The sender as From names him, where the host has proven that From is true: his address, his display
+/// name, and whether he wants it kept from others (RFC 3323).
+inline presence::identity trusted_sender(su_home_t* home, const sip_t& sip) {
+  presence::identity who{.uri = uri(home, sip.sip_from->a_url), .method = "trusted"};
+  who.display_name = view(msg_unquote_dup(home, sip.sip_from->a_display ? sip.sip_from->a_display : ""));
+  if (const sip_privacy_t* privacy = sip.sip_privacy)
+    who.anonymous = msg_params_find(privacy->priv_values, "id") || msg_params_find(privacy->priv_values, "user");
+  return who;
+}
+
 // --- requests -------------------------------------------------------------------------------------
 
 /// What the message itself cannot tell: who the sender was proven to be, and our address.

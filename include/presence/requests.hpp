@@ -25,9 +25,16 @@ namespace presence {
 struct identity {
   std::string_view uri = {};                ///< the proven address; empty: nothing was proven
   std::string_view method = {};             ///< how: digest, asserted, identity-header, mutual-tls, ...
-  bool anonymous = false;                   ///< the sender asked for privacy and proved nothing
+  /// The sender asked for privacy (RFC 3323). A watcher is then nobody in particular: hooks see no address of
+  /// his, nothing that was proven is kept, and watcher information shows `anonymous_watcher` (WIN-58-8).
+  bool anonymous = false;
   std::vector<std::string_view> also = {};  ///< further addresses proven for the same sender
+  /// His name, from a source the host trusts; the resource's owner sees it in watcher information (WIN-58-9).
+  std::string_view display_name = {};
 };
+
+/// The address of all watchers who want to stay anonymous (RFC 3323 section 4.1.1.3).
+inline constexpr std::string_view anonymous_watcher = "sip:anonymous@anonymous.invalid";
 
 /// An Expires header value: absent, a number of seconds, or text still to be checked (GRM-6).
 class expires_value {

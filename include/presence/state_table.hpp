@@ -108,8 +108,14 @@ struct undecided {
   watcher_account* watcher = nullptr;
   std::uint32_t pending = 0;        ///< live pending subscriptions
   bool proven = false;              ///< the last of them proved the address
+  dialog named = {};                ///< that of the last of them, if it told a display name
   std::uint64_t id = 0;             ///< under which watcher information tells of him
   instant since = {};
+
+  void seen_in(const dialog& last) noexcept {
+    proven = last.proven();
+    named = last.display_name().empty() ? dialog{} : last;
+  }
 };
 
 /// One of the views that rules made of a state, and the state as it shows it.

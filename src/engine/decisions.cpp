@@ -81,7 +81,7 @@ void engine::impl::plan_decided_waiting(event_state& state, const std::optional<
   if (!state.undecideds) return;
   for (auto& [account, u] : *state.undecideds) {
     if (u.pending != 0) continue;
-    const identity who{.uri = u.proven ? u.watcher->uri() : std::string_view{}, .method = "waiting"};
+    const identity who = identity_of(u.watcher->uri(), u.proven);
     const sub_handling handling = ask(*state.package, state.resource(), who, now, sphere).handling;
     if (handling == sub_handling::confirm) continue;
     plan_decided(state, *u.watcher);

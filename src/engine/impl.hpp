@@ -54,7 +54,7 @@ struct registered_package {
 /// A watcher as watcher information tells of him (RFC 3858).
 struct watcher_record {
   std::uint64_t id;
-  std::string uri;
+  std::string uri, display_name;
   watcher_state status;
   watcher_event event;
   instant deadline, since;
@@ -234,6 +234,8 @@ struct engine::impl {
 
   // --- subscriptions (subscribe.cpp) ---
   void subscribe(const subscribe_request& request, instant now, effects& out);
+  /// The same once it is settled as who the sender is treated.
+  void subscribe_as(const subscribe_request& request, instant now, effects& out);
   bool admit_dialog(const subscribe_request& request, effects& out) const;
   /// The resource as bridged lines name it: the Contact's user in the From's domain (S26).
   bool take_resource_from_contact(const subscribe_request& request, effects& out);
@@ -265,7 +267,8 @@ struct engine::impl {
   void end_decided(subscription& s, end_reason reason, instant now, effects& out);
   subscription_row row_of(const subscription& s, const event_state& state, std::string_view event_id) const;
   static subscription_key key_of(const subscription& s);
-  static identity identity_of(const subscription& s);
+  static identity identity_of(std::string_view watcher, bool proven) noexcept;
+  static identity identity_of(const subscription& s) noexcept { return identity_of(s.watcher->uri(), s.dialog.proven()); }
 
   // --- decisions of the host (decisions.cpp) ---
   void refresh_watchers(event_state& state, refresh_type type, instant now, effects& out);

@@ -113,12 +113,14 @@ dialog engine::impl::make_dialog(const subscribe_request& request, const event_s
                  .cookie = request.cookie,
                  .user_agent = request.user_agent,
                  .headers = state.package->notify_headers,
+                 .display_name = request.who.display_name,
                  .secure = request.secure,
                  .proven = !request.who.uri.empty()}};
 }
 
 bool engine::impl::is_same_watcher(const subscribe_request& request, const subscription& s) const {
   const std::string_view watcher = s.dialog.watcher();
+  if (request.who.anonymous) return watcher == anonymous_watcher;
   if (!request.who.uri.empty() && (watcher_text == watcher || is_one_of(request.who, watcher))) return true;
   if (s.dialog.proven()) return false;
   std::string from;
@@ -129,7 +131,8 @@ void engine::impl::retarget(subscription& s, const subscribe_request& request, r
   const dialog_fields fields = s.dialog.fields();
   const std::string_view local_contact =
       settings.server_address.empty() && !request.local_contact.empty() ? request.local_contact : fields.local_contact;
-  if (fields.remote_target == request.contact && fields.local_contact == local_contact &&
+  const std::string_view display_name = request.who.display_name.empty() ? fields.display_name : request.who.display_name;
+  if (fields.remote_target == request.contact && fields.local_contact == local_contact && fields.display_name == display_name &&
       fields.cookie == request.cookie && fields.user_agent == request.user_agent && fields.secure == request.secure)
     return;  // the same as before: the block is shared on
   const auto renew = [&](subscription& u) {
@@ -138,6 +141,7 @@ void engine::impl::retarget(subscription& s, const subscribe_request& request, r
     renewed.local_contact = local_contact;
     renewed.cookie = request.cookie;
     renewed.user_agent = request.user_agent;
+    renewed.display_name = display_name;
     renewed.secure = request.secure;
     trial.before.emplace_back(&u, u.dialog);
     u.dialog = dialog{renewed};
@@ -150,14 +154,23 @@ void engine::impl::retarget(subscription& s, const subscribe_request& request, r
   }
 }
 
-identity engine::impl::identity_of(const subscription& s) {
-  if (!s.dialog.proven()) return {};
-  return {.uri = s.watcher->uri(), .method = "subscription"};
+identity engine::impl::identity_of(std::string_view watcher, bool proven) noexcept {
+  if (proven) return {.uri = watcher, .method = "subscription"};
+  return {.anonymous = watcher == anonymous_watcher};
 }
 
 void engine::impl::subscribe(const subscribe_request& request, instant now, effects& out) {
+  if (!admit_sender(request.who, out)) return;
+  const bool nameless = request.who.anonymous || (request.who.uri.empty() && iequals(request.from_uri, anonymous_watcher));
+  if (!nameless) return subscribe_as(request, now, out);
+  subscribe_request hidden = request;
+  hidden.who = {.method = request.who.method, .anonymous = true};
+  subscribe_as(hidden, now, out);
+}
+
+void engine::impl::subscribe_as(const subscribe_request& request, instant now, effects& out) {
   const auto sought = table.look_up(request.call_id, request.from_tag);
-  if (!admit_sender(request.who, out) || !admit_extensions(request.require, out) ||
+  if (!admit_extensions(request.require, out) ||
       !admit_content(request.content, out) || !admit_expires(request.expires, out))
     return;
   const bool in_dialog = !request.to_tag.empty();
@@ -169,8 +182,10 @@ void engine::impl::subscribe(const subscribe_request& request, instant now, effe
   const event_package& package = registered->package;
   if (package.resource_from_contact && !in_dialog && !take_resource_from_contact(request, out)) return;
   const std::string_view event_id = event.id.value_or("");
-  const std::string_view proven = request.who.uri.empty() ? request.from_uri : request.who.uri;
-  if (!canonical_aor(proven, watcher_text)) return refuse(out, 400, "Bad Identity");
+  const std::string_view watcher = request.who.anonymous      ? anonymous_watcher
+                                   : request.who.uri.empty() ? request.from_uri
+                                                             : request.who.uri;
+  if (!canonical_aor(watcher, watcher_text)) return refuse(out, 400, "Bad Identity");
 
   // the dialog, and the subscription in it
   subscription* sibling = nullptr;  // any usage of the same dialog
@@ -355,7 +370,7 @@ void engine::impl::begin(const subscribe_request& request, const event_package& 
     if (plan.waits != nullptr) pending_began(*plan.waits, s);
   } else if (plan.waits != nullptr && plan.waits->pending == 0) {
     if (waited == nullptr) plan.waits->id = watcher_id(s);
-    plan.waits->proven = s.dialog.proven();
+    plan.waits->seen_in(s.dialog);
     table.set_waiting(*plan.waits, now + settings.waiting_limit);
   }
   if (waits_no_more) table.erase(*waited);

@@ -41,7 +41,7 @@ void engine::impl::plan_unanswered(const subscription& s, instant now) {
 
 void engine::impl::pending_began(undecided& u, const subscription& s) noexcept {
   ++u.pending;
-  u.proven = s.dialog.proven();
+  u.seen_in(s.dialog);
   table.set_pending(u);
 }
 

@@ -21,6 +21,7 @@ void append_watcher(std::string& out, const watcher_record& w, instant now) {
   xml::append_attribute(out, "id", {id.data(), id.size()});
   xml::append_attribute(out, "status", to_string(w.status));
   xml::append_attribute(out, "event", to_string(w.event));
+  if (!w.display_name.empty()) xml::append_attribute(out, "display-name", w.display_name);
   if (w.status == watcher_state::active || w.status == watcher_state::pending)
     xml::append_attribute(out, "expiration", std::to_string(whole_seconds(now, w.deadline).count()));
   xml::append_attribute(out, "duration-subscribed", std::to_string(whole_seconds(w.since, now).count()));
@@ -81,7 +82,7 @@ std::uint64_t engine::impl::watcher_id(const subscription& s) const noexcept {
 
 watcher_record engine::impl::record_of(const subscription& s) const {
   const bool waits = s.stands == standing::pending;
-  return {watcher_id(s), std::string{s.watcher->uri()}, waits ? watcher_state::pending : watcher_state::active,
+  return {watcher_id(s), std::string{s.watcher->uri()}, std::string{s.dialog.display_name()}, waits ? watcher_state::pending : watcher_state::active,
           waits        ? watcher_event::subscribe_pending
           : s.approved ? watcher_event::approved
                        : watcher_event::subscribe_accepted,
@@ -150,13 +151,13 @@ void engine::impl::tell_rejected(const subscribe_request& request, const event_p
                                  effects& out) {
   event_state* to = package.winfo ? winfo_state(resource_text, package) : nullptr;
   if (to == nullptr) return;
-  watcher_changes.push_back({to, {table.secret_of(request.call_id, request.from_tag, package.name), watcher_text,
+  watcher_changes.push_back({to, {table.secret_of(request.call_id, request.from_tag, package.name), watcher_text, std::string{request.who.display_name},
                                   watcher_state::terminated, watcher_event::subscribe_rejected, {}, now}});
   if (store(out, now)) commit_notifies(out);
 }
 
 void engine::impl::tell_waiting(const undecided& u, watcher_event event) {
-  tell(*u.state, {u.id, std::string{u.watcher->uri()}, step(watcher_state::waiting, event), event, {}, u.since});
+  tell(*u.state, {u.id, std::string{u.watcher->uri()}, std::string{u.named.display_name()}, step(watcher_state::waiting, event), event, {}, u.since});
 }
 
 body engine::impl::watcher_information(const event_state& state, const subscription* reader, instant now) {
@@ -174,7 +175,7 @@ body engine::impl::watcher_information(const event_state& state, const subscript
       const std::size_t first = all.size();
       for (const auto& [account, u] : *of->undecideds)
         if (u.pending == 0)
-          all.push_back({u.id, std::string{u.watcher->uri()}, watcher_state::waiting, watcher_event::timeout, {}, u.since});
+          all.push_back({u.id, std::string{u.watcher->uri()}, std::string{u.named.display_name()}, watcher_state::waiting, watcher_event::timeout, {}, u.since});
       std::sort(all.begin() + static_cast<std::ptrdiff_t>(first), all.end(), [](const auto& a, const auto& b) {
         return std::tie(a.since, a.uri) < std::tie(b.since, b.uri);
       });
