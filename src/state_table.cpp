@@ -70,7 +70,7 @@ publication& state_table::insert(event_state& state, std::unique_ptr<publication
   const auto at = std::find_if(all.rbegin(), all.rend(), [&](const auto& q) { return q->id < added.id; });
   all.insert(at.base(), std::move(p));
   added.state = &state;
-  publication_timers_.insert(added);
+  if (!added.hard()) publication_timers_.insert(added);
   ++publication_count_;
   return added;
 }
@@ -84,7 +84,7 @@ void state_table::erase(publication& p) noexcept {
 }
 
 void state_table::set_deadline(publication& p, instant deadline) noexcept {
-  publication_timers_.move(p, deadline);
+  if (!p.hard()) publication_timers_.move(p, deadline);
 }
 
 subscription& state_table::make_subscription() {
@@ -276,7 +276,7 @@ std::optional<std::string> state_table::check() const {
     std::uint64_t last_id = 0;
     for (const auto& p : state.publications) {
       if (p->state != &state) return "a publication belongs to another state: " + std::string{state.resource()};
-      if (!timer_wheel<publication>::contains(*p)) return "a publication has no timer: " + std::string{state.resource()};
+      if (timer_wheel<publication>::contains(*p) == p->hard()) return "a publication and its timer do not agree: " + std::string{state.resource()};
       if (p->id <= last_id) return "publications are out of order: " + std::string{state.resource()};
       last_id = p->id;
     }

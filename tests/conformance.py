@@ -14,7 +14,7 @@ ID = r"(?:[A-Z][A-Z0-9]*(?:-[A-Za-z0-9][A-Za-z0-9.]*)+|[PSNWZTCMGLVQ]\d\d|(?:RL|
 AREAS = [("Publications (features E1)", r"P\d\d"), ("Subscriptions (E2)", r"S\d\d"), ("NOTIFYs (E3)", r"N\d\d"),
          ("Watcher information, authorization (E4, E5)", r"[WZ]\d\d"), ("Storage (E6, E7)", r"[TC]\d\d"),
          ("Time (E8)", r"M\d\d"), ("Insight (E9)", r"G\d\d"), ("The API (E10)", r"L\d\d"),
-         ("Packages, safety (E11, E14)", r"[VQ]\d\d"), ("Defects of other servers (D2)", r"D2-\d+"),
+         ("Packages, safety (E11, E14)", r"[VQ]\d\d"), ("Defects of other servers (D2), traps of the peers", r"(D2|TRAP)-\d+"),
          ("Reliability, performance", r"(RL|PF)\d+"), ("Host contract", r"HOST-.*"), ("Grammar", r"GRM-.*"),
          ("RFC 6665", r"(EVT|DELTA)-.*"), ("RFC 3903", r"PUB-.*"),
          ("Presence documents: RFC 3856, 3863, 4479, 4480; composition", r"(PRS|PIDF|DM|RPID|CMP|EXT|CIP|TIM|CAP|CPP)-.*"),

@@ -41,7 +41,7 @@ TEST_CASE("each decision answers at once: 403, pending, a neutral document, the 
   }
 }
 
-TEST_CASE("each change of a decision about a live watcher is told as the table says (EVT-4.1.3-rejected, -probation, EVT-4.2.1.3-4, POL-CHG-1, N05, G01, SEED-13)") {
+TEST_CASE("each change of a decision about a live watcher is told as the table says (EVT-4.1.3-rejected, -probation, EVT-4.2.1.3-4, POL-CHG-1, N05, G01, SEED-13, TRAP-6)") {
   struct row {
     sub_handling before, after;
     const char* told;

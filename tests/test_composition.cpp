@@ -74,3 +74,47 @@ TEST_CASE("nothing published may be told as a closed or an open tuple (V05)") {
     CHECK(s.publish("alice", {.if_match = "e1", .expires = 0s}) == "200 e2 Expires=0 | N d1#3 active;expires=600 P(presentity:" + state + ")");
   }
 }
+
+TEST_CASE("hard state never lapses, is older than all that is published, and no PUBLISH touches it (P35, Z07, CMP-11, D2-16)") {
+  scenario s;
+  const auto set = [&](const char* name, const std::string& document, const char* event = "presence", const char* type = "application/pidf+xml") {
+    return s.told(s.engine->set_hard_state(address("alice"), event, name, {.type = type, .bytes = document}, s.at));
+  };
+  s.subscribe("d1", {.expires = 86400s});
+  CHECK(set("index", pidf("h1:closed")) == "200 | N d1#2 active;expires=3600 P(h1:closed)");
+  CHECK(s.publish("alice", {.body = "t1:open", .expires = 60s}) == "200 e1 Expires=60 | N d1#3 active;expires=3600 P(h1:closed,t1:open)");
+  CHECK(set("index", pidf("h1:open")) == "200 | N d1#4 active;expires=3600 P(h1:open,t1:open)");
+  CHECK(set("index", pidf("h1:open")) == "200");
+  for (const expires_value expires : {expires_value{}, expires_value{0s}}) {
+    CHECK(s.publish("alice", {.body = "t2:open", .if_match = "index", .expires = expires}) == "412");
+    CHECK(s.publish("alice", {.if_match = "index", .expires = expires}) == "412");
+  }
+  CHECK(s.wait(60s) == "N d1#5 active;expires=3540 P(h1:open)");
+  s.wait(3540s);
+  CHECK_FALSE(s.engine->next_deadline());
+  s.wait(1'000'000s);
+  s.subscribe("d2", {.expires = 60s});
+  CHECK(s.engine->contains_presence(address("alice"), s.at));
+  s.audit();
+  CHECK(set("other", pidf("h2:open")) == "200 | N d2#2 active;expires=60 P(h1:open,h2:open)");
+  CHECK(set("index", "") == "200 | N d2#3 active;expires=60 P(h2:open)");
+  CHECK(set("index", "") == "200");
+  CHECK(set("other", "") == "200 | N d2#4 active;expires=60 P()");
+  s.audit();
+
+  CHECK(set("a,b", pidf("h:open")) == "400");
+  CHECK(set("", pidf("h:open")) == "400");
+  CHECK(set("index", "<presence>") == "400");
+  CHECK(set("index", "x", "presence", "text/plain") == "415 Accept=application/pidf+xml");
+  CHECK(set("index", pidf("h:open"), "nothing") == "489 Allow-Events=presence, message-summary");
+}
+
+TEST_CASE("hard state is the state only while nothing else is, where one document counts (P33, P35, V04)") {
+  scenario s;
+  s.engine = std::make_unique<presence::engine>(s.given.settings, host_hooks{}, nullptr, s.random.get());
+  REQUIRE(s.engine->add_event(presence_package({.several = presence_options::composing::newest}), s.at));
+  s.subscribe("d1", {.expires = 600s});
+  s.publish("alice", {.body = "t1:open", .expires = 60s});
+  CHECK(s.told(s.engine->set_hard_state(address("alice"), "presence", "index", {.type = "application/pidf+xml", .bytes = pidf("h1:closed")}, s.at)) == "200");
+  CHECK(s.wait(60s) == "N d1#3 active;expires=540 P(h1:closed)");
+}

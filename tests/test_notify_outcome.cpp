@@ -19,7 +19,7 @@ TEST_CASE("thirteen statuses end a subscription, and nothing else does (EVT-4.2.
   }
 }
 
-TEST_CASE("other errors leave the subscription (EVT-4.2.2-10, EVT-4.2.2-13)") {
+TEST_CASE("other errors leave the subscription (EVT-4.2.2-10, EVT-4.2.2-13, TRAP-15)") {
   for (const int status :
        {400, 403, 406, 415, 420, 423, 488, 491, 493, 500, 502, 503, 504, 505, 513, 580, 600, 603, 606, 302})
     CHECK(outcome_of(status, true) == notify_outcome::kept);

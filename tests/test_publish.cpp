@@ -163,7 +163,7 @@ TEST_CASE("several documents of one resource live side by side and are told olde
   CHECK(saw({{"A", false}, {"b", true}}));
 }
 
-TEST_CASE("without an aggregator the newest document is the state (P33, SEED-19)") {
+TEST_CASE("without an aggregator the newest document is the state (P33, SEED-19, D2-20)") {
   scenario s{{.packages = {blobs()}}};
   s.subscribe("d1", {.expires = 3600s, .event = "blobs"});
   const auto put = [&](const char* text, std::string tag = {}, expires_value expires = {}) {
@@ -244,7 +244,7 @@ TEST_CASE("a lifetime that is too short is refused with the minimum and changes 
   CHECK(s.publish("alice", {.if_match = "e1", .expires = 60s}) == "200 e2 Expires=60");
 }
 
-TEST_CASE("with min_expires_action 0 a short lifetime is granted as asked, never raised (EVT-4.2.1.1-6)") {
+TEST_CASE("with min_expires_action 0 a short lifetime is granted as asked, never raised (EVT-4.2.1.1-6, TRAP-7)") {
   scenario s{{.settings = {.min_expires_action = 0}}};
   CHECK(s.publish("alice", {.body = "t1:open", .expires = 5s}) == "200 e1 Expires=5");
   CHECK(s.subscribe("d1", {.expires = 3s}) == "200 Expires=3 | N d1#1 active;expires=3 P(t1:open)");
@@ -355,7 +355,7 @@ TEST_CASE("the granted lifetime is the default, or what was asked, or the most t
   CHECK(s.publish("alice", {.raw = "x", .type = "a/b", .event = "own"}) == "200 e5 Expires=30");
 }
 
-TEST_CASE("a publisher is told less than it has, but never nothing (P27, PUB-EXP-2, D2-4)") {
+TEST_CASE("a publisher is told less than it has, but never nothing (P27, PUB-EXP-2, D2-4, TRAP-19)") {
   scenario s{{.settings = {.expires_offset = 10s, .min_expires = 0s}}};
   CHECK(s.publish("alice", {.body = "t1:open", .expires = 600s}) == "200 e1 Expires=590");
   CHECK(s.publish("alice", {.body = "t1:open", .expires = 11s}) == "200 e2 Expires=1");

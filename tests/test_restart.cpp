@@ -89,6 +89,25 @@ TEST_CASE_TEMPLATE("publications answer their tags after a restart, and only the
   CHECK(s.publish("alice", {.if_match = "e4", .expires = 0s}) == "200 e6 Expires=0 | N d1#3 active;expires=600 P(t2:open)");
 }
 
+TEST_CASE_TEMPLATE("hard state is there after a restart, whatever the time, and can be replaced and removed (P35, T12, D2-16)", Place, EVERY_STORAGE) {
+  Place place;
+  scenario s{{.rows = &place.rows()}};
+  const auto set = [&](const std::string& document) {
+    return s.told(s.engine->set_hard_state(address("alice"), "presence", "index", {.type = "application/pidf+xml", .bytes = document}, s.at));
+  };
+  CHECK(set(pidf("h1:open")) == "200");
+  s.publish("alice", {.body = "t1:open", .expires = 60s});
+  s.restart();
+  s.wait(1'000'000s);
+  CHECK(s.subscribe("d1", {.expires = 600s}) == "200 Expires=600 | N d1#1 active;expires=600 P(h1:open)");
+  CHECK(set(pidf("h1:closed")) == "200 | N d1#2 active;expires=600 P(h1:closed)");
+  s.restart();
+  s.audit();
+  CHECK(set("") == "200 | N d1#3 active;expires=600 P()");
+  s.restart();
+  CHECK(s.subscribe("d1", {.expires = 600s}) == "200 Expires=600 | N d1#4 active;expires=600 P()");
+}
+
 TEST_CASE_TEMPLATE("binary documents survive a restart byte by byte (P50, T22)", Place, EVERY_STORAGE) {
   Place place;
   scenario s{{.rows = &place.rows()}};

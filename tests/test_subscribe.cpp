@@ -147,7 +147,7 @@ TEST_CASE("the answer never exceeds the request, nor does an offset for publishe
   CHECK(s.subscribe("d1", {.expires = 100s}) == "200 Expires=100 | N d1#2 active;expires=100 P()");
 }
 
-TEST_CASE("success is 200, or 202 where an old peer needs it (S04, EVT-4.2.1.1-7, DELTA-1)") {
+TEST_CASE("success is 200, or 202 where an old peer needs it (S04, EVT-4.2.1.1-7, DELTA-1, TRAP-8)") {
   scenario s{{.settings = {.subs_respond_200 = false}}};
   CHECK(s.subscribe("d1", {.expires = 100s}) == "202 Expires=100 | N d1#1 active;expires=100 P()");
 }
@@ -200,7 +200,7 @@ TEST_CASE("what is missing or malformed in a SUBSCRIBE is named in a 400 (S17, G
   CHECK(s.engine->subscribe(initial(), s.at).answer.status == 200);
 }
 
-TEST_CASE("an Event nobody serves is answered with those that are (EVT-4.2.1.1-2, -3, GRM-3, EVT-4.2.3-1)") {
+TEST_CASE("an Event nobody serves is answered with those that are (EVT-4.2.1.1-2, -3, GRM-3, EVT-4.2.3-1, TRAP-17)") {
   scenario s;
   const std::string refused = "489 Allow-Events=presence, message-summary";
   CHECK(s.subscribe("d1", {.expires = 5s, .event = "foo"}) == refused);  // before 423
@@ -254,7 +254,7 @@ TEST_CASE("a refused refresh counts for nothing (EVT-4.2.1.4-3)") {
   CHECK(s.subscribe("d1", {.expires = 600s, .cseq = 8}) == "200 Expires=600 | N d1#2 active;expires=600 P()");
 }
 
-TEST_CASE("a watcher who accepts nothing we have is answered 406 (EVT-3.1.3-1, -2, GRM-14, GRM-16)") {
+TEST_CASE("a watcher who accepts nothing we have is answered 406 (EVT-3.1.3-1, -2, GRM-14, GRM-16, TRAP-14)") {
   struct row {
     std::optional<std::string> accept;
     int status;

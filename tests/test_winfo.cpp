@@ -46,7 +46,7 @@ TEST_CASE("TV-18: full and partial documents, one number each (W01, W02, W08, WI
   CHECK(s.subscribe("d8", {.event = "presence.winfo"}) == "403");
 }
 
-TEST_CASE("TV-19: who was never decided about waits, and is given up (W03, W04, WIN-FSM-3 to -6)") {
+TEST_CASE("TV-19: who was never decided about waits, and is given up (W03, W04, WIN-FSM-3 to -6, TRAP-16)") {
   watched s{{.settings = {.waiting_limit = 1000s}}};
   s.policy["bob"] = confirm;
   s.owner();

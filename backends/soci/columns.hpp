@@ -32,9 +32,6 @@ struct nullable {
 using number = long long;
 using text = std::string;
 
-/// Expiry of rows that never lapse: Kamailio writes -1 (hard state), we read the end of the year 9999.
-inline constexpr instant never{milliseconds{253402300799000}};
-
 /// Table presentity.
 struct publication_columns {
   number id = 0;

@@ -122,6 +122,13 @@ class engine {
   /// Privileged: never call it with what came from a peer (SEC-AUTH-7).
   effects update_presentity(const publish_request& request, instant now);
 
+  /// Hard state (RFC 3903 section 3): a document of the host's that never lapses and is composed with what is
+  /// published, as if it had arrived first. `name` is its key and Kamailio's etag column; no PUBLISH can touch
+  /// it. Content without bytes takes it away. Privileged. Answers 200; 400, 404, 413, 415, 489, 503, or what the
+  /// package's check refuses with (P35, CMP-11; Kamailio: refreshWatchers of type 2).
+  effects set_hard_state(std::string_view resource, std::string_view event, std::string_view name, const content_view& content,
+                         instant now);
+
   /// handle_subscribe. Answers 200 (202 by option); 400, 401, 403, 404, 406, 414, 415, 420, 423,
   /// 481, 489; 500 for a stale CSeq and when a hook failed; 503 as publish. Every 2xx comes with
   /// one NOTIFY of the same dialog, first in the list (EVT-4.2.1.2-1).

@@ -67,7 +67,9 @@ struct published {
   std::string_view sender;
   std::uint64_t id;               ///< constant for the life of the publication, whatever its tag
   instant since;                  ///< when its present content arrived
-  std::uint64_t arrival;          ///< orders documents by when they arrived, also within a millisecond
+  /// Orders documents by when they arrived, also within a millisecond. Hard state has 0: whatever was
+  /// published is newer.
+  std::uint64_t arrival;
   bool leaving;                   ///< it is being removed or has lapsed (pres_ev: off_index)
   bool arriving = false;          ///< its content comes with this very change
 };

@@ -46,6 +46,9 @@ struct publication {
   std::uint64_t id = 0;
   std::uint64_t arrival = 0;  ///< orders documents by when they came
   instant since = {};
+
+  /// Hard state never lapses and is in no timer; its `etag` is its name, which no PUBLISH can give.
+  bool hard() const noexcept { return deadline == never; }
 };
 
 /// CSeq numbers of a dialog that carries several subscriptions (EVT-4.4.1-1, PROP-2).

@@ -14,6 +14,9 @@ using std::chrono::seconds;
 /// Calendar time with millisecond resolution; valid far beyond the year 2038 (M12).
 using instant = std::chrono::sys_time<milliseconds>;
 
+/// When hard state lapses: the last second of the year 9999.
+inline constexpr instant never{std::chrono::sys_days{std::chrono::year{9999} / 12 / 31} + seconds{86399}};
+
 /// Whole seconds from `from` until `to`, rounded down; never negative.
 /// A remaining lifetime told to a peer must not exceed the true one (EVT-4.2.2-4).
 constexpr seconds whole_seconds(instant from, instant to) noexcept {

@@ -138,6 +138,13 @@ effects engine::update_presentity(const publish_request& request, instant now) {
   return out;
 }
 
+effects engine::set_hard_state(std::string_view resource, std::string_view event, std::string_view name,
+                               const content_view& content, instant now) {
+  effects out;
+  impl_->guarded(out, true, [&] { impl_->set_hard_state(resource, event, name, content, impl_->tick(now), out); });
+  return out;
+}
+
 void engine::subscribe(const subscribe_request& request, instant now, effects& out) {
   ++impl_->counters.subscribes;
   impl_->guarded(out, true, [&] { impl_->subscribe(request, impl_->tick(now), out); });

@@ -204,7 +204,12 @@ struct engine::impl {
 
   // --- publications (publish.cpp) ---
   void publish(const publish_request& request, instant now, bool trusted, effects& out);
+  void set_hard_state(std::string_view resource, std::string_view event, std::string_view name,
+                      const content_view& content, instant now, effects& out);
   bool admit_type(std::string_view type, const event_package& package, effects& out) const;
+  /// Takes a document in, or refuses it with the package's own status.
+  bool admit_document(const content_view& content, const event_package& package, const publication* target,
+                      publication& incoming, effects& out) const;
   /// Whether a document of `bytes` may join, or replace `target`.
   /// Presence changed: decisions of other packages that look at the sphere are due.
   void recheck_others(const event_state& state, instant now) noexcept;

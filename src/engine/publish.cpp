@@ -94,7 +94,7 @@ void engine::impl::publish(const publish_request& request, instant now, bool tru
   edit what;
   if (state != nullptr && !tag.empty()) {
     for (const auto& p : state->publications) {
-      if (p->etag == tag && p->deadline > now) what.target = p.get();
+      if (p->etag == tag && p->deadline > now && !p->hard()) what.target = p.get();
     }
   }
   if (state != nullptr) {  // a document takes longer to check than these take to arrive
@@ -133,14 +133,7 @@ void engine::impl::publish(const publish_request& request, instant now, bool tru
   if (facts.brings_body && !admit_type(request.content.type, package, out)) return;
   if (facts.brings_body ? out.operation != publish_operation::removed
                         : out.operation == publish_operation::created) {
-    if (facts.brings_body) incoming.content = body{request.content.type, request.content.bytes};
-    if (package.check_publish && incoming.content) {
-      auto checked = package.check_publish({resource_text, incoming.content, request.sender, settings.limits,
-                                            what.target != nullptr ? what.target->parsed.get() : nullptr,
-                                            package.has_views()});
-      if (!checked) return refuse(out, checked.error());
-      incoming.parsed = std::move(checked).value();
-    }
+    if (facts.brings_body && !admit_document(request.content, package, what.target, incoming, out)) return;
     if (package.superseded && incoming.content && state != nullptr && is_superseded(*state, what.target, incoming, now)) {
       incoming.content = {};
       incoming.parsed = {};
@@ -161,6 +154,54 @@ void engine::impl::publish(const publish_request& request, instant now, bool tru
   if (out.operation == publish_operation::none) return;  // it lapsed at once: nothing is stored (PUB-6.5-6)
   incoming.deadline = now + lifetime;
   carry_out(package, what.target, incoming, now, out);
+}
+
+void engine::impl::set_hard_state(std::string_view resource, std::string_view event, std::string_view name,
+                                  const content_view& content, instant now, effects& out) {
+  if (!admit_content(content, out) || !admit_resource(resource, out)) return;
+  if (name.size() > settings.limits.token_bytes || !is_token(name)) return refuse(out, 400, "Bad Name");
+  const registered_package* registered = named(event);
+  if (registered == nullptr) {
+    refuse(out, 489);
+    out.answer.allow_events = event_list;
+    return;
+  }
+  const event_package& package = registered->package;
+  event_state* state = table.find(resource_text, package);
+  publication* target = nullptr;
+  if (state != nullptr) {
+    for (const auto& p : state->publications)
+      if (p->hard() && p->etag == name) target = p.get();
+  }
+  publication incoming;
+  const bool sets = !content.bytes.empty();
+  if (sets && (!admit_type(content.type, package, out) || !admit_document(content, package, target, incoming, out))) return;
+  if (sets && !has_room(state, target, content.bytes.size(), now)) return refuse_later(out, "Too Much State");
+  if (sets && target == nullptr && table.publication_count() >= settings.limits.publications)
+    return refuse_later(out, "Too Many Publications");
+  out.answer.status = 200;
+  out.answer.reason = reason_phrase(200);
+  if (!sets && target == nullptr) return;
+  out.operation = !sets               ? publish_operation::removed
+                  : target != nullptr ? publish_operation::modified
+                                      : publish_operation::created;
+  incoming.etag = name;
+  incoming.deadline = never;
+  carry_out(package, target, incoming, now, out);
+}
+
+bool engine::impl::admit_document(const content_view& content, const event_package& package, const publication* target,
+                                  publication& incoming, effects& out) const {
+  incoming.content = body{content.type, content.bytes};
+  if (!package.check_publish) return true;
+  auto checked = package.check_publish({resource_text, incoming.content, incoming.sender, settings.limits,
+                                        target != nullptr ? target->parsed.get() : nullptr, package.has_views()});
+  if (checked) {
+    incoming.parsed = std::move(checked).value();
+    return true;
+  }
+  refuse(out, checked.error());
+  return false;
 }
 
 bool engine::impl::is_superseded(const event_state& state, const publication* target, const publication& incoming,

@@ -14,7 +14,7 @@ void engine::impl::gather(const event_state& state, const edit* what, instant no
                        .sender = p.sender,
                        .id = p.id,
                        .since = p.since,
-                       .arrival = p.arrival,
+                       .arrival = p.hard() ? 0 : p.arrival,
                        .leaving = leaving,
                        .arriving = arriving});
   };
