@@ -56,6 +56,7 @@ constexpr std::array settings{
     setting{"min_expires_action", &options::min_expires_action, 0, 1},
     setting{"force_active", &options::force_active},
     setting{"subs_respond_200", &options::subs_respond_200},
+    setting{"subs_db_mode", &options::subs_db_mode, 1, 2},  // 0 is an empty db_url; 3, database only, is not there yet
     setting{"timeout_rm_subs", &options::timeout_rm_subs},
     setting{"cseq_offset", &options::cseq_offset, 0, 2147483647},
 

@@ -84,6 +84,7 @@ struct engine_stats {
   std::uint64_t expired_publications = 0, expired_subscriptions = 0;
   std::uint64_t failed_notifies = 0;  ///< outcomes that ended a subscription
   std::uint64_t storage_calls = 0, storage_faults = 0;
+  std::size_t held_back = 0;      ///< row operations that write-back has not written yet
 };
 
 class engine {

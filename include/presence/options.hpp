@@ -42,7 +42,7 @@ struct options {
   std::string active_watchers_table = "active_watchers";
   std::string watchers_table = "watchers";
   seconds clean_period{100};             ///< between sweeps of lapsed database rows; <= 0: never
-  seconds db_update_period{100};         ///< between write-back flushes; <= 0: never. No effect yet
+  seconds db_update_period{100};         ///< between flushes in write-back mode; <= 0: only by flush()
   std::string to_tag_pref = "10";        ///< prefix of every To tag we make (S05)
   seconds expires_offset{0};             ///< a publisher is told this much less than it has (P27)
   seconds max_expires{3600};             ///< longest lifetime granted, both methods (P22)
@@ -57,6 +57,9 @@ struct options {
   int min_expires_action = 1;            ///< 1: answer 423; 0: grant the short time as asked
   bool force_active = false;             ///< every watcher is allowed, rules are not asked (Z08)
   bool subs_respond_200 = true;          ///< 2xx to SUBSCRIBE is 200; false: 202 (S04)
+  /// 1: a change is in the database before it is answered (write-through); 2: it is written every
+  /// db_update_period, many at once, and by flush() (write-back). Publications, too.
+  int subs_db_mode = 1;
   bool timeout_rm_subs = true;           ///< a NOTIFY nobody answers ends the subscription (N13)
   std::uint32_t cseq_offset = 0;         ///< a CSeq this much too low is still accepted (S10)
 

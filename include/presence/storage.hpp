@@ -167,6 +167,11 @@ class storage {
   /// engine will ever end itself (clean_period). Decisions about watchers stay. Returns how many.
   virtual result<std::size_t, storage_error> sweep(instant before,
                                                    const std::vector<std::string>& known) = 0;
+
+  /// Row operations that apply() acknowledged and that are not written yet (write-back); and a call that writes
+  /// at most `most` of them.
+  virtual std::size_t held_back() const noexcept { return 0; }
+  virtual result<void, storage_error> flush([[maybe_unused]] std::size_t most) { return {}; }
 };
 
 }  // namespace presence

@@ -24,11 +24,13 @@ bool is_header_lines(std::string_view text) noexcept {
 engine::impl::impl(options s, host_hooks h, presence::storage* storage, random_source* source)
     : settings{std::move(s)},
       hooks{std::move(h)},
-      rows{storage},
+      held_back{storage != nullptr && settings.subs_db_mode == 2 ? std::make_unique<write_back_storage>(*storage) : nullptr},
+      rows{held_back ? held_back.get() : storage},
       own_random{source == nullptr ? std::make_unique<system_random>() : nullptr},
       random{source == nullptr ? *own_random : *source},
       table{random, settings.subs_htable_size, settings.pres_htable_size} {
-  settings.cseq_block = std::max<std::uint32_t>(settings.cseq_block, 1);
+  // in write-back mode more than can be used between two flushes: a dialog has one NOTIFY open at a time
+  settings.cseq_block = std::max<std::uint32_t>(settings.cseq_block, held_back ? 1U << 20 : 1);
 }
 
 engine::engine(options settings, host_hooks hooks, storage* rows, random_source* random)
@@ -84,6 +86,7 @@ result<void, std::string> engine::add_event(event_package package, instant now) 
       return unexpected{std::string{thrown.what()}};
     }
     if (e.next_sweep == instant{}) e.next_sweep = now + e.settings.clean_period;
+    if (e.next_flush == instant{}) e.next_flush = now + e.settings.db_update_period;
   }
   for (const auto& other : e.packages) {
     if (other->package.watched == made->package.name) made->package.winfo = true;

@@ -22,6 +22,7 @@
 #include <presence/subscription.hpp>
 #include <presence/uri.hpp>
 #include <presence/watcher_state.hpp>
+#include <presence/write_back_storage.hpp>
 
 namespace presence {
 
@@ -66,6 +67,7 @@ struct engine::impl {
   // --- parts ---
   options settings;
   host_hooks hooks;
+  std::unique_ptr<write_back_storage> held_back;  ///< in front of the host's storage, in write-back mode
   presence::storage* rows;
   std::unique_ptr<random_source> own_random;
   random_source& random;
@@ -76,6 +78,7 @@ struct engine::impl {
   instant clock{};                 ///< the latest instant seen
   instant blocked_until{};         ///< after a storage fault: when advance() tries again
   instant next_sweep{};            ///< clean_period
+  instant next_flush{};            ///< db_update_period
   std::uint64_t last_id = 0;       ///< of publications
   std::uint64_t last_arrival = 0;  ///< of documents
   /// Orders documents by time, and by arrival within a millisecond.
@@ -350,6 +353,8 @@ struct engine::impl {
   /// Reads a resource's publications again: somebody changed them behind the engine.
   bool reload(std::string_view resource, const event_package& package, instant now, effects& out);
   void sweep(instant now);
+  /// Writes some of what is held back. False: the storage failed.
+  bool write_back();
   void plan_unpaid(instant now, effects& out);
   result<void, std::string> flush();
 

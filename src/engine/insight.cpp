@@ -163,6 +163,7 @@ engine_stats engine::stats() const {
   now.publications = e.table.publication_count();
   now.subscriptions = e.table.linked_subscriptions();
   now.undecided = e.table.undecided_count();
+  if (e.held_back) now.held_back = e.held_back->held_back();
   return now;
 }
 

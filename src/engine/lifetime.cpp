@@ -13,6 +13,8 @@ std::optional<instant> engine::impl::next_deadline() const noexcept {
   auto soonest = table.next_deadline();
   if (durable() && settings.clean_period > seconds{0} && next_sweep != instant{} && (!soonest || next_sweep < *soonest))
     soonest = next_sweep;
+  if (held_back && held_back->held_back() != 0 && settings.db_update_period > seconds{0} && (!soonest || next_flush < *soonest))
+    soonest = next_flush;
   if (!unpaid.empty() && (!soonest || clock < *soonest)) soonest = clock;
   if (soonest && *soonest < blocked_until) soonest = blocked_until;
   return soonest;
@@ -23,6 +25,11 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
   if (durable() && settings.clean_period > seconds{0} && now >= next_sweep) {
     next_sweep = now + settings.clean_period;
     sweep(now);
+  }
+  if (held_back && held_back->held_back() != 0 && settings.db_update_period > seconds{0} && now >= next_flush) {
+    const bool written = write_back();
+    out.more = written && held_back->held_back() != 0;
+    next_flush = !written ? now + settings.retry_after : out.more ? now : now + settings.db_update_period;
   }
   struct lapsed_state {
     event_state* state;
@@ -146,7 +153,7 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
   touched.erase(std::unique(touched.begin(), touched.end()), touched.end());
   for (event_state* state : touched) table.release_if_idle(*state);
   const auto next = table.next_deadline();
-  out.more = next && *next <= now;
+  out.more = out.more || (next && *next <= now);
 }
 
 void engine::impl::plan_unpaid(instant now, effects& out) {
@@ -178,6 +185,15 @@ void engine::impl::sweep(instant now) {
   if (swept) return;
   ++counters.storage_faults;
   log(log_level::warning, swept.error().text);
+}
+
+bool engine::impl::write_back() {
+  ++counters.storage_calls;
+  const auto written = held_back->flush(page_rows);
+  if (written) return true;
+  ++counters.storage_faults;
+  log(log_level::error, written.error().text);
+  return false;
 }
 
 std::unique_ptr<publication> engine::impl::publication_of(publication_row row, const event_package& package) {
@@ -361,6 +377,8 @@ result<void, std::string> engine::impl::flush() try {
       if (all.live(k)) all[k].cseq_ceiling = used(all[k]);
   }
   pending = {};
+  while (held_back && held_back->held_back() != 0)
+    if (!write_back()) return unexpected{std::string{"the storage failed: see the log"}};
   return {};
 } catch (const std::bad_alloc&) {
   throw;

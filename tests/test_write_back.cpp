@@ -1,0 +1,262 @@
+// Write-back (T05, M02): what is acknowledged at once and written later is in the end what write-through
+// would have written; what a crash takes is what the mode says.
+#include "faulty_storage.hpp"
+#include "scenario.hpp"
+
+#include <random>
+
+#include <presence/memory_storage.hpp>
+#include <presence/write_back_storage.hpp>
+
+using namespace presence;
+using namespace presence::test;
+
+namespace {
+
+/// Everything a storage has, in the order of its keys.
+struct content {
+  std::map<std::string, publication_row> publications;
+  std::map<std::string, subscription_row> subscriptions;
+  std::map<std::string, watcher_row> watchers;
+  friend bool operator==(const content&, const content&) = default;
+};
+
+content all_of(storage& rows) {
+  content all;
+  std::vector<publication_row> p;
+  std::vector<subscription_row> s;
+  std::vector<watcher_row> w;
+  for (cursor at; !at.done;) REQUIRE(rows.publications({}, at, 100, p));
+  for (cursor at; !at.done;) REQUIRE(rows.subscriptions({}, at, 100, s));
+  for (cursor at; !at.done;) REQUIRE(rows.watchers({}, at, 100, w));
+  for (auto& r : p) all.publications.emplace(r.resource + " " + r.event + " " + r.etag, r);
+  for (auto& r : s) all.subscriptions.emplace(std::string{r.dialog.call_id()}, r);
+  for (auto& r : w) all.watchers.emplace(r.resource + " " + r.watcher, r);
+  return all;
+}
+
+std::size_t rows_in(storage& rows) {
+  const content all = all_of(rows);
+  return all.publications.size() + all.subscriptions.size() + all.watchers.size();
+}
+
+publication_row publication(int n, std::string etag, std::string text) {
+  return {.resource = "sip:p" + std::to_string(n) + "@example.com", .event = "presence", .etag = std::move(etag), .id = 1,
+          .content = body{"text/plain", text}, .since = start, .expires = start + 1h};
+}
+
+subscription_row subscription_of(int n, std::uint32_t cseq) {
+  return {.resource = "sip:alice@example.com", .event = "presence",
+          .dialog = dialog{{.call_id = "c" + std::to_string(n), .local_tag = "l", .remote_tag = "r", .remote_uri = "sip:bob@example.com",
+                            .event = "presence", .watcher = "sip:bob@example.com"}},
+          .local_cseq = cseq, .remote_cseq = 1, .since = start, .expires = start + 1h};
+}
+
+scenario::setup write_back_on(storage& rows) {
+  scenario::setup given;
+  given.rows = &rows;
+  given.settings.subs_db_mode = 2;
+  return given;
+}
+
+}  // namespace
+
+TEST_CASE("after a flush the database is what write-through would have made of it, whatever happened between (T05, T09)") {
+  for (unsigned seed = 1; seed <= 200; ++seed) {
+    CAPTURE(seed);
+    std::mt19937 random{seed};
+    const auto below = [&](int n) { return static_cast<int>(random() % static_cast<unsigned>(n)); };
+    memory_storage through, behind;
+    write_back_storage back{behind};
+    int tags = 0;
+    std::map<int, std::string> live;                 // publications: resource -> etag
+    std::map<int, std::uint32_t> dialogs;            // subscriptions: number -> CSeq
+    for (int step = 0; step < 100; ++step) {
+      change c;
+      const int n = below(4);
+      switch (below(8)) {
+        case 0:
+          if (live.contains(n)) break;
+          live[n] = "e" + std::to_string(++tags);
+          c.new_publications.push_back(publication(n, live[n], std::to_string(step)));
+          break;
+        case 1: {
+          if (!live.contains(n)) break;
+          const std::string old = std::exchange(live[n], below(3) == 0 ? live[n] : "e" + std::to_string(++tags));
+          publication_row row = publication(n, live[n], std::to_string(step));
+          const bool changed = below(2) == 0;
+          if (!changed) row.content = all_of(through).publications.at(row.resource + " presence " + old).content;
+          c.changed_publications.push_back({old, changed, row});
+          break;
+        }
+        case 2:
+          if (!live.contains(n)) break;
+          c.ended_publications.push_back({publication(n, {}, {}).resource, "presence", live[n]});
+          if (below(2) == 0) {  // the same key again, as hard state has it
+            c.new_publications.push_back(publication(n, live[n], std::to_string(step)));
+          } else {
+            live.erase(n);
+          }
+          break;
+        case 3:
+          if (dialogs.contains(n)) break;
+          dialogs[n] = 1;
+          c.new_subscriptions.push_back(subscription_of(n, 1));
+          break;
+        case 4:
+          if (!dialogs.contains(n)) break;
+          c.changed_subscriptions.push_back(subscription_of(n, dialogs[n] += 7));
+          break;
+        case 5:
+          if (!dialogs.contains(n)) break;
+          c.reservations.push_back({key_of(subscription_of(n, 0)), dialogs[n] += 64, 3});
+          break;
+        case 6:
+          if (dialogs.erase(n) != 0) c.ended_subscriptions.push_back(key_of(subscription_of(n, 0)));
+          break;
+        case 7: {
+          const watcher_row row{.resource = "sip:alice@example.com", .event = "presence", .watcher = "sip:w" + std::to_string(n) + "@example.com",
+                                .since = start + std::chrono::seconds{step}};
+          if (below(2) == 0) {
+            c.watchers.push_back(row);
+          } else {
+            c.ended_watchers.push_back({row.resource, row.event, row.watcher});
+          }
+        }
+      }
+      REQUIRE(through.apply(c));
+      REQUIRE(back.apply(c));
+      if (below(20) == 0) REQUIRE(back.flush(static_cast<std::size_t>(1 + below(5))));
+      CHECK(back.held_back() <= 4 + 4 + 4 + static_cast<std::size_t>(tags));
+    }
+    CHECK(all_of(back) == all_of(through));
+    CHECK(back.held_back() == 0);
+    CHECK(all_of(behind) == all_of(through));
+  }
+}
+
+TEST_CASE("what came and went is never written, and a hundred refreshes are one row operation (T05, T17)") {
+  memory_storage rows;
+  faulty_storage counted{rows};
+  write_back_storage back{counted};
+  for (int i = 0; i < 100; ++i) {
+    change c;
+    if (i == 0) c.new_publications.push_back(publication(1, "e0", "x"));
+    if (i != 0) c.changed_publications.push_back({"e" + std::to_string(i - 1), false, publication(1, "e" + std::to_string(i), "x")});
+    REQUIRE(back.apply(c));
+  }
+  CHECK(back.held_back() == 1);
+  change gone;
+  gone.new_subscriptions.push_back(subscription_of(1, 1));
+  REQUIRE(back.apply(gone));
+  gone = {};
+  gone.ended_subscriptions.push_back(key_of(subscription_of(1, 1)));
+  REQUIRE(back.apply(gone));
+  CHECK(back.held_back() == 1);
+  REQUIRE(back.flush(10));
+  CHECK(counted.writes() == 1);
+  CHECK(all_of(rows).publications.begin()->second.etag == "e99");
+}
+
+TEST_CASE("in write-back mode nothing is written before db_update_period is over, then everything, then again (M02, T05)") {
+  memory_storage rows;
+  scenario s{write_back_on(rows)};
+  CHECK(s.publish("alice", {.body = "t1:open"}) == "200 e1 Expires=3600");
+  CHECK(s.subscribe("d1", {.expires = 3600s}) == "200 Expires=3600 | N d1#1 active;expires=3600 P(t1:open)");
+  s.wait(99s);
+  CHECK(rows_in(rows) == 0);
+  CHECK(s.engine->stats().held_back == 2);
+  s.wait(1s);
+  CHECK(rows_in(rows) == 2);
+  CHECK(s.engine->stats().held_back == 0);
+  s.publish("alice", {.if_match = "e1", .expires = 0s});
+  s.wait(100s);
+  CHECK(rows_in(rows) == 1);
+  s.audit();
+}
+
+TEST_CASE("with db_update_period 0 only flush() writes, and a clean end loses nothing (M02, T05, T12)") {
+  memory_storage rows;
+  scenario::setup given = write_back_on(rows);
+  given.settings.db_update_period = 0s;
+  given.settings.clean_period = 0s;
+  scenario s{given};
+  s.publish("alice", {.body = "t1:open", .expires = 3600s});
+  s.subscribe("d1", {.expires = 3600s});
+  for (int i = 0; i < 10; ++i) s.publish("alice", {.body = i % 2 == 0 ? "t1:closed" : "t1:open", .if_match = "e" + std::to_string(i + 1)});
+  s.wait(1000s);
+  CHECK(rows_in(rows) == 0);
+  REQUIRE(s.engine->flush(s.at));
+  CHECK(rows_in(rows) == 2);
+  const std::uint32_t used = s.dialogs["d1"].notifies.back().cseq;
+  s.restart();
+  s.publish("alice", {.body = "t1:closed", .if_match = "e11"});
+  CHECK(s.dialogs["d1"].notifies.back().cseq == used + 1);
+}
+
+TEST_CASE("a crash takes what was not written: 412, 481, and a number of a NOTIFY is never used twice (T05, N09)") {
+  memory_storage rows;
+  scenario s{write_back_on(rows)};
+  s.publish("alice", {.body = "t1:open"});
+  s.subscribe("d1", {.expires = 3600s});
+  s.wait(100s);
+  std::uint32_t used = 0;
+  for (int i = 0; i < 500; ++i) s.publish("alice", {.body = i % 2 == 0 ? "t1:closed" : "t1:open", .if_match = "e" + std::to_string(i + 1)});
+  used = s.dialogs["d1"].notifies.back().cseq;
+  CHECK(used > 500);
+  s.subscribe("d2", {.by = "carol", .expires = 3600s});
+  s.restart();
+  CHECK(s.publish("alice", {.body = "t1:open", .if_match = "e501"}) == "412");
+  CHECK(s.publish("alice", {.body = "t2:open", .if_match = "e1"}).starts_with("200"));  // as it was written
+  CHECK(s.subscribe("d2", {.expires = 3600s}) == "481");
+  CHECK(s.dialogs["d1"].notifies.back().cseq > used);
+}
+
+TEST_CASE("a database that is gone stops nobody in write-back mode, and gets everything when it is back (RL2, T05)") {
+  memory_storage rows;
+  faulty_storage faulty{rows};
+  scenario::setup given = write_back_on(faulty);
+  given.settings.clean_period = 0s;
+  scenario s{given};
+  s.publish("alice", {.body = "t1:open"});
+  faulty.fail_all(true);
+  s.wait(102s);
+  CHECK(s.engine->stats().storage_faults == 1);
+  CHECK(s.subscribe("d1", {.expires = 60s}) == "200 Expires=60 | N d1#1 active;expires=60 P(t1:open)");
+  CHECK(s.wait(60s) == "N d1#2 terminated;reason=timeout");
+  CHECK(s.subscribe("d2", {.by = "carol", .expires = 3600s}).starts_with("200"));
+  CHECK_FALSE(s.engine->flush(s.at));
+  faulty.fail_all(false);
+  s.wait(5s);
+  CHECK(rows_in(rows) == 2);
+  CHECK(s.engine->stats().held_back == 0);
+}
+
+TEST_CASE("rows that somebody took away or put there are mended by the flush: what the engine holds counts (T05)") {
+  memory_storage rows;
+  write_back_storage back{rows};
+  change c;
+  c.new_publications.push_back(publication(1, "e1", "x"));
+  c.new_subscriptions.push_back(subscription_of(1, 1));
+  c.new_subscriptions.push_back(subscription_of(2, 1));
+  REQUIRE(back.apply(c));
+  REQUIRE(back.flush(10));
+  change behind;
+  behind.ended_publications.push_back({publication(1, {}, {}).resource, "presence", "e1"});
+  behind.ended_subscriptions = {key_of(subscription_of(1, 1)), key_of(subscription_of(2, 1))};
+  behind.new_subscriptions.push_back(subscription_of(3, 9));
+  REQUIRE(rows.apply(behind));
+  c = {};
+  c.changed_publications.push_back({"e1", false, publication(1, "e2", "x")});
+  c.changed_subscriptions.push_back(subscription_of(1, 5));
+  c.new_subscriptions.push_back(subscription_of(3, 1));
+  c.reservations.push_back({key_of(subscription_of(2, 1)), 64, 0});
+  REQUIRE(back.apply(c));
+  REQUIRE(back.flush(10));
+  CHECK(back.held_back() == 0);
+  const content all = all_of(rows);
+  CHECK(all.publications.begin()->second == publication(1, "e2", "x"));
+  CHECK(all.subscriptions.size() == 2);
+  CHECK(all.subscriptions.at("c1") == subscription_of(1, 5));
+  CHECK(all.subscriptions.at("c3") == subscription_of(3, 1));
+}
