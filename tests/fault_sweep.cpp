@@ -435,12 +435,12 @@ TEST_CASE("what a watcher is owed is not forgotten when it cannot be written dow
 TEST_CASE("a package that cannot compose does not stop the clock, and makes no host spin (L11, M01)") {
   bool throws = false;
   event_package package = opaque_package("thrower");
-  package.aggregate = [&](std::string_view, std::span<const published> all) {
+  const auto composed = [&](const body& state) {
     if (throws) throw std::runtime_error{"made to fail"};
-    for (const auto& p : all)
-      if (!p.leaving) return p.content;
-    return body{"text/plain", "none"};
+    return state;
   };
+  package.aggregate = [&](std::string_view, std::span<const published> all) { return composed(all.front().content); };
+  package.neutral = [&](std::string_view) { return composed({"text/plain", "none"}); };
   scenario s{{.packages = {package}}};
   s.publish("alice", {.raw = "x", .type = "text/plain", .expires = 60s, .event = "thrower"});
   s.subscribe("d1", {.expires = 600s, .event = "thrower"});

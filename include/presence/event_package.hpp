@@ -3,7 +3,10 @@
 /// Kamailio module's `pres_ev` structure; its names are given with each field. There are no free
 /// functions: every document is owned by value.
 ///
-/// Hooks may throw: the request is answered 500 and nothing is changed (L11).
+/// Hooks may throw: the request is answered 500 and nothing is changed (L11). Views given to a hook
+/// live as long as its call.
+///
+/// docs/packages.md makes a package step by step.
 #pragma once
 
 #include <cstdint>
@@ -26,7 +29,7 @@
 namespace presence {
 
 /// A package's own understanding of a published document, made once by `check_publish` and kept
-/// with the publication, so that an unchanged document is never parsed again (PF7).
+/// with the publication, so that an unchanged document is never parsed again (PF7). Derive from it.
 class parsed_document {
  public:
   parsed_document() = default;
@@ -45,8 +48,8 @@ struct refusal {
 /// A document at the door, for `check_publish`.
 struct offered_document {
   std::string_view resource;  ///< canonical address of the presentity
-  const body& content;
-  std::string_view sender;
+  const body& content;        ///< never empty, at most options::limits.body_bytes
+  std::string_view sender;    ///< publish_request::sender
   const presence::limits& bounds;
   const parsed_document* previous = nullptr;  ///< of the document it replaces; null: there is none
   bool through_views = false;  ///< authorize_body may be asked to show it: keep what that needs with it
@@ -62,15 +65,18 @@ struct offered_subscription {
 /// One publication as an aggregator sees it.
 struct published {
   std::string_view etag;
-  const body& content;
-  const parsed_document* parsed;  ///< what check_publish returned; may be null
+  const body& content;            ///< empty only where the package has empty_publish
+  /// What check_publish returned. Null: it returned null, the content is empty, or a stored document is
+  /// refused by now (that of an earlier version of the package); pass such a publication over.
+  const parsed_document* parsed;
   std::string_view sender;
   std::uint64_t id;               ///< constant for the life of the publication, whatever its tag
   instant since;                  ///< when its present content arrived
   /// Orders documents by when they arrived, also within a millisecond. Hard state has 0: whatever was
   /// published is newer.
   std::uint64_t arrival;
-  bool leaving;                   ///< it is being removed or has lapsed (pres_ev: off_index)
+  /// It is being removed or has lapsed (pres_ev: off_index); only with event_package::tells_leaving.
+  bool leaving;
   bool arriving = false;          ///< its content comes with this very change
 };
 
@@ -82,7 +88,8 @@ class view {
   view(const view&) = delete;
   view& operator=(const view&) = delete;
   virtual ~view() = default;
-  /// Whether both show the same of every state. `other` is of the same package.
+  /// Whether both show the same of every state. `other` was made by `authorize` of the same package: a
+  /// package with one class of views may cast it.
   virtual bool equals(const view& other) const noexcept = 0;
 };
 
@@ -111,6 +118,8 @@ struct watcher_view {
 struct authorization_query {
   std::string_view resource;
   std::string_view event;
+  /// As the host proved it with the SUBSCRIBE; asked again later: the one address, canonical, without `also`.
+  /// Compare addresses as canonical_aor (uri.hpp) writes them. An empty `uri`: nothing was proven.
   const identity& watcher;
   const std::string* rules;       ///< the presentity's rules document; null: there is none
   instant now;
@@ -149,28 +158,31 @@ struct event_package {
   std::function<std::optional<std::string>(std::string_view resource)> rules_document = {};
   /// pres_ev get_auth_status: decides about a watcher (Z03). A sub_handling alone will do.
   std::function<authorization(const authorization_query&)> authorize = {};
-  /// pres_ev apply_auth_nbody: the state as a view shows it; `state` is what `aggregate` made of `all`.
-  /// Called once per view and change, never per watcher. Absent: every view shows the whole state.
+  /// pres_ev apply_auth_nbody: the state as a view shows it; `state` is what `aggregate` made of `all`, or
+  /// `neutral` of nothing. Called once per view and change, never per watcher. Absent: every view shows
+  /// the whole state.
   std::function<body(const body& state, std::string_view resource, std::span<const published> all, const view&)>
       authorize_body = {};
 
   /// pres_ev evs_publ_handl: accepts a document, or refuses the PUBLISH with its own status.
-  /// The media type was compared with `content_types` before. Absent: anything goes.
+  /// The media type was compared with `content_types` before. Asked again about each stored document when
+  /// the package is registered. Absent: anything goes.
   std::function<result<document, refusal>(const offered_document&)> check_publish = {};
   /// pres_ev evs_subs_handl: accepts or refuses a SUBSCRIBE, whose body it may read.
   std::function<result<void, refusal>(const offered_subscription&)> check_subscribe = {};
-  /// pres_ev agg_nbody: the state made of all publications, oldest first. Absent: the newest
+  /// pres_ev agg_nbody: the state made of all publications, at least one, oldest first. Absent: the newest
   /// document is the state (P33). Must not depend on anything but its arguments.
   std::function<body(std::string_view resource, std::span<const published>)> aggregate = {};
-  /// `aggregate` shows some things once: a leaving publication (closed, terminated), or what an
-  /// arriving one says has ended.
+  /// `aggregate` shows some things once: a leaving publication (closed, terminated), which it is not given
+  /// otherwise, or what an arriving one says has ended.
   bool tells_leaving = false;
   /// What changed between two documents of one view, as a partial document; nullopt: a full one says
   /// it better. Called once per view and change; a watcher who may have missed a document, and each
-  /// answer to a SUBSCRIBE, gets the full one (N27). Absent: every document is a full one.
+  /// answer to a SUBSCRIBE, gets the full one (N27). Without effect where `tailor` is
+  /// set, which is given the full one. Absent: every document is a full one.
   std::function<std::optional<body>(std::string_view resource, const body& before, const body& after)> difference = {};
-  /// Documents carry a number that counts up in each subscription (body::versioned; `tailor` has it in
-  /// watcher_view): it is kept in the storage, so that it goes on after a restart.
+  /// Set it when documents are made with body::versioned: their number, which counts up in each
+  /// subscription, is kept in the storage and goes on after a restart. Implied by `tailor`.
   bool versioned = false;
   /// A document that comes too late and is ignored, though the PUBLISH is answered 200: `live` are the
   /// resource's publications (P37: a final state stays final; P40: another's live dialog stays).
@@ -181,7 +193,8 @@ struct event_package {
   bool resource_from_contact = false;
   /// The package whose watchers this one tells about; see watcherinfo_package().
   std::string watched = {};
-  /// The body when nothing is published; absent or empty: NOTIFYs carry no body then.
+  /// The body when nothing is published, and for who is politely blocked; absent or empty: NOTIFYs carry
+  /// no body then.
   std::function<body(std::string_view resource)> neutral = {};
   /// pres_ev aux_body_processing: the body for one watcher, when it differs from the shared one;
   /// nullopt: the shared one as it is. Called for each NOTIFY that carries state.

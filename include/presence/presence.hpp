@@ -23,3 +23,4 @@
 #include <presence/rules.hpp>
 #include <presence/storage.hpp>
 #include <presence/time.hpp>
+#include <presence/uri.hpp>

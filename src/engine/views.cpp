@@ -8,6 +8,7 @@ namespace presence {
 void engine::impl::gather(const event_state& state, const edit* what, instant now) {
   offered.clear();
   const auto offer = [&](const publication& p, bool leaving, bool arriving) {
+    if (leaving && !state.package->tells_leaving) return;
     offered.push_back({.etag = p.etag,
                        .content = p.content,
                        .parsed = p.parsed.get(),
