@@ -77,6 +77,10 @@ class Server:
             time.sleep(0.01)
         raise AssertionError(f'the server never logged {pattern}')
 
+    def answered(self, watcher, cseq=1):
+        """Waits until this watcher has answered this NOTIFY."""
+        self.wait_for(rf'<- sip:{watcher}@.* 200 to NOTIFY CSeq={cseq}$')
+
     def count(self, pattern):
         return sum(1 for line in list(self.log) if re.search(pattern, line))
 
@@ -95,16 +99,17 @@ class Server:
 class Sipp:
     """One SIPp with one call."""
 
-    def __init__(self, run, scenario, transport='u1', service='alice', watcher='bob', keys=()):
+    def __init__(self, run, scenario, transport='u1', service='alice', watcher='bob', **keys):
         self.name = scenario
-        self.errors = os.path.join(run.scratch, f'{scenario}-{watcher}-errors.log')
-        self.logs = os.path.join(run.scratch, f'{scenario}-{watcher}.log')
+        files = os.path.join(run.scratch, f'{scenario}-{len(run.processes)}')
+        self.errors, self.logs, self.messages = files + '.errors', files + '.log', files + '.messages'
         arguments = [run.sipp_program, f'127.0.0.1:{run.port}', '-sf', f'{HERE}/scenarios/{scenario}.xml',
                      '-i', '127.0.0.1', '-p', str(free_port()), '-t', transport, '-m', '1', '-s', service,
                      '-key', 'watcher', watcher, '-nostdin', '-timeout', '30s', '-timeout_error',
                      '-recv_timeout', '10000', '-default_behaviors', 'abortunexp',
-                     '-trace_err', '-error_file', self.errors, '-trace_logs', '-log_file', self.logs]
-        for key, value in keys:
+                     '-trace_err', '-error_file', self.errors, '-trace_logs', '-log_file', self.logs,
+                     '-trace_msg', '-message_file', self.messages]
+        for key, value in keys.items():
             arguments += ['-key', key, value]
         self.process = subprocess.Popen(arguments, cwd=run.scratch, stdin=subprocess.DEVNULL,
                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -120,6 +125,19 @@ class Sipp:
         found = re.search(rf'^{name}= *(\S+)', open(self.logs).read(), re.M)
         need(found, f'{self.name} logged no {name}')
         return found.group(1)
+
+    def received(self):
+        """All messages that came, when it has passed."""
+        self.passes()
+        with open(self.messages, encoding='latin1', newline='') as file:
+            trace = file.read()
+        return [trace[m.end():m.end() + int(m.group(1))]
+                for m in re.finditer(r'^\w+ message received \[(\d+)\] bytes :\n\n', trace, re.M)]
+
+    def notified(self):
+        """The NOTIFYs that came: Subscription-State without what is left of it, and the body."""
+        return [(header(m, 'Subscription-State').split(';expires')[0], m.split('\r\n\r\n', 1)[1])
+                for m in self.received() if m.startswith('NOTIFY ')]
 
 
 class Phone:
@@ -180,6 +198,18 @@ class Run:
     def sipp(self, scenario, **options):
         return Sipp(self, scenario, **options)
 
+    def publish(self, document=None, event='presence', service='alice', etag=None):
+        """SIPp publishes a document, instead of the one with this tag; returns the new tag."""
+        replaces = f'\r\nSIP-If-Match: {etag}' if etag else ''
+        publisher = self.sipp('publish_document', service=service, event=event, type=TYPES[event],
+                              document=document or PIDF, more=replaces)
+        publisher.passes()
+        return publisher.logged('etag')
+
+    def watch(self, watcher, event, notifies, contact=None):
+        """SIPp watches until it has got so many NOTIFYs, then unsubscribes, which brings one more."""
+        return self.sipp('watch', watcher=watcher, event=event, notifies=str(notifies), contact=contact or watcher)
+
     def phone(self):
         return Phone(self.port)
 
@@ -198,6 +228,8 @@ class Run:
 
 PIDF = ('<presence xmlns="urn:ietf:params:xml:ns:pidf" entity="sip:alice@example.com">'
         '<tuple id="desk"><status><basic>open</basic></status></tuple></presence>')
+TYPES = {'presence': 'application/pidf+xml', 'message-summary': 'application/simple-message-summary',
+         'dialog': 'application/dialog-info+xml', 'dialog;sla': 'application/dialog-info+xml'}
 serial = 0
 
 
@@ -256,7 +288,7 @@ for name, scenario, options, transport in (
 @test
 def fetch(run):
     server = run.server()
-    run.sipp('publish_once').passes()
+    run.publish()
     run.sipp('fetch').passes()
     server.stop()
 
@@ -266,7 +298,7 @@ def two_watchers(run, transport='u1'):
     server = run.server()
     watchers = [run.sipp('watcher', watcher=name, transport=transport) for name in ('bob', 'carol')]
     for name in ('bob', 'carol'):
-        server.wait_for(rf'<- sip:{name}@.* 200 to NOTIFY CSeq=1$')
+        server.answered(name)
     run.sipp('phone', transport=transport).passes()
     for watcher in watchers:
         watcher.passes()
@@ -299,60 +331,78 @@ def publication_expires(run):
 
 # --- event packages and rules -----------------------------------------------------------------------
 
-RULES = ('<ruleset xmlns="urn:ietf:params:xml:ns:common-policy" xmlns:pr="urn:ietf:params:xml:ns:pres-rules"><rule id="r">'
-         '<conditions><identity><one id="sip:bob@example.com"/></identity></conditions>'
-         '<actions><pr:sub-handling>{}</pr:sub-handling></actions><transformations>{}</transformations></rule></ruleset>')
-ALL_SERVICES = '<pr:provide-services><pr:all-services/></pr:provide-services>'
-BOB = '<sip:bob@example.com>;tag=bob'
+RULE = ('<rule id="{0}"><conditions><identity><one id="sip:{0}@example.com"/></identity></conditions>'
+        '<actions><pr:sub-handling>{1}</pr:sub-handling></actions><transformations>{2}</transformations></rule>')
+RULES = '<ruleset xmlns="urn:ietf:params:xml:ns:common-policy" xmlns:pr="urn:ietf:params:xml:ns:pres-rules">{}</ruleset>'
+SERVICES = '<pr:provide-services><pr:all-services/></pr:provide-services>'
 LAMP = ('<dialog-info xmlns="urn:ietf:params:xml:ns:dialog-info" version="0" state="full" entity="sip:alice@example.com">'
         '<dialog id="d1" call-id="secret"><state>{}</state></dialog></dialog-info>')
 
 
-def state_of(notify):
-    """Subscription-State without what is left of it, and the body."""
-    need(first_line(notify).startswith('NOTIFY '), f'no NOTIFY but {notify}')
-    return header(notify, 'Subscription-State').split(';')[0], notify.split('\r\n\r\n', 1)[1]
+def told(watcher, *expected):
+    """What SIPp was told, as pairs of Subscription-State and a pattern of the body."""
+    got = watcher.notified()
+    need(len(got) == len(expected), f'{len(got)} NOTIFYs and not {len(expected)}: {got}')
+    for (state, body), (wanted, pattern) in zip(got, expected):
+        need(state == wanted and re.search(pattern, body, re.S), f'wanted {wanted} {pattern}, got {state} {body}')
 
 
-def told(phone):
-    """The next NOTIFY, answered."""
-    notify = phone.receive()
-    need(notify is not None, 'no NOTIFY came')
-    phone.answer(notify)
-    return state_of(notify)
+def watcher_list(number, state, *watchers):
+    """The pattern of a watcher information document."""
+    return (f'version="{number}" state="{state}"[^>]*><watcher-list[^>]*>' +
+            ''.join(f'<watcher [^>]*status="{status}" event="{event}"[^>]*>sip:{who}@example.com</watcher>'
+                    for who, status, event in watchers) + '</watcher-list>')
 
 
 @test
 def rules_change(run):
-    """Rules let a watcher in, show him something, block him: each SIGHUP tells him and the owner."""
+    """Rules change while four watch: each SIGHUP tells those whom it concerns, and the owner."""
     rules = os.path.join(run.scratch, 'rules')
     os.mkdir(rules)
-    def write(handling, shown=''):
+
+    def write(**who):
         with open(os.path.join(rules, 'alice@example.com.xml'), 'w') as file:
-            file.write(RULES.format(handling, shown))
+            file.write(RULES.format(''.join(RULE.format(name, *rule) for name, rule in who.items())))
         server.process.send_signal(signal.SIGHUP)
+
+    everything, nothing = ('allow', SERVICES), ('allow', '')
     server = run.server('--rules-dir', rules, '--trust-from')
-    run.sipp('publish_once').passes()
-    owner, watcher = run.phone(), run.phone()
-    owner.send(message('SUBSCRIBE', Event='presence.winfo', Contact='<sip:alice@127.0.0.1:@PORT@>'))
-    need(first_line(owner.receive()) == 'SIP/2.0 200 OK', 'winfo')
-    need('state="full"' in told(owner)[1], 'the first watcher information is full')
-    watcher.send(message('SUBSCRIBE', From=BOB))
-    need(first_line(watcher.receive()) == 'SIP/2.0 200 OK', 'SUBSCRIBE')
-    need(told(watcher) == ('pending', ''), 'pending, without a body')
-    need('status="pending" event="subscribe"' in told(owner)[1], 'the owner learns who asks')
-    write('allow')
-    state, body = told(watcher)
-    need(state == 'active' and '<presence' in body and '<tuple' not in body, f'allowed, nothing shown: {body}')
-    need('status="active" event="approved"' in told(owner)[1], 'approved')
-    write('allow', ALL_SERVICES)
-    need('<basic>open' in told(watcher)[1], 'services are shown')
-    write('block')
-    need(told(watcher) == ('terminated', ''), 'blocked')
-    need('status="terminated" event="rejected"' in told(owner)[1], 'rejected')
-    watcher.send(message('SUBSCRIBE', From=BOB))
-    need(first_line(watcher.receive()) == 'SIP/2.0 403 Forbidden', 'refused')
-    need(watcher.receive(0.5) is None, 'something more came')
+    write(bob=everything, carol=('block', ''), dave=('confirm', ''), erin=('polite-block', ''))
+    etag = run.publish()
+    owner = run.watch('alice', 'presence.winfo', 8)
+    server.answered('alice')
+    bob = run.watch('bob', 'presence', 9)
+    server.answered('alice', 2)
+    refused = run.watch('carol', 'presence', 9)
+    server.answered('alice', 3)
+    dave = run.watch('dave', 'presence', 3)
+    server.answered('alice', 4)
+    erin = run.watch('erin', 'presence', 3)
+    server.answered('alice', 5)
+    write(bob=('block', ''), carol=everything, dave=nothing, erin=everything)
+    server.answered('alice', 6)
+    server.answered('erin', 2)
+    carol = run.watch('carol', 'presence', 2)
+    server.answered('alice', 7)
+    write(bob=('block', ''), carol=everything, dave=everything, erin=everything)
+    server.answered('alice', 9)
+    run.publish(PIDF.replace('open', 'closed'), etag=etag)
+
+    there, gone, no_tuples = '<basic>open', '<basic>closed', '<presence (?!.*<tuple)'
+    told(bob, ('active', there), ('terminated;reason=rejected', '^$'))
+    need([first_line(m) for m in refused.received()] == ['SIP/2.0 403 Forbidden'], f'carol was told {refused.received()}')
+    told(carol, ('active', there), ('active', gone), ('terminated;reason=timeout', gone))
+    told(dave, ('pending', '^$'), ('active', no_tuples), ('active', there), ('terminated;reason=timeout', there))
+    told(erin, ('active', no_tuples), ('active', there), ('active', gone), ('terminated;reason=timeout', gone))
+    told(owner, ('active', watcher_list(0, 'full')),
+         ('active', watcher_list(1, 'partial', ('bob', 'active', 'subscribe'))),
+         ('active', watcher_list(2, 'partial', ('carol', 'terminated', 'rejected'))),
+         ('active', watcher_list(3, 'partial', ('dave', 'pending', 'subscribe'))),
+         ('active', watcher_list(4, 'partial', ('erin', 'active', 'subscribe'))),
+         ('active', watcher_list(5, 'partial', ('bob', 'terminated', 'rejected'), ('dave', 'active', 'approved'))),
+         ('active', watcher_list(6, 'partial', ('carol', 'active', 'subscribe'))),
+         ('active', watcher_list(7, 'partial', ('dave', 'terminated', 'timeout'))),
+         ('terminated;reason=timeout', watcher_list(8, 'full', ('erin', 'active', 'subscribe'), ('carol', 'active', 'subscribe'))))
     server.stop()
 
 
@@ -366,52 +416,59 @@ def force_active(run):
 
 
 @test
-def winfo_is_the_owners(run):
-    """Somebody else, and somebody not proven, gets no watcher information."""
+def winfo(run):
+    """Who watches is told to the owner, in numbered documents, and to nobody else."""
     server = run.server('--trust-from')
-    phone = run.phone()
-    phone.send(message('SUBSCRIBE', Event='presence.winfo', From=BOB))
-    need(first_line(phone.receive()) == 'SIP/2.0 403 Forbidden', 'bob')
+    owner, stranger = run.watch('alice', 'presence.winfo', 3), run.watch('bob', 'presence.winfo', 9)
+    server.answered('alice')
+    watcher = run.watch('carol', 'presence', 2)
+    server.answered('alice', 2)
+    run.publish()
+    told(owner, ('active', watcher_list(0, 'full')),
+         ('active', watcher_list(1, 'partial', ('carol', 'active', 'subscribe'))),
+         ('active', watcher_list(2, 'partial', ('carol', 'terminated', 'timeout'))),
+         ('terminated;reason=timeout', watcher_list(3, 'full')))
+    need([first_line(m) for m in stranger.received()] == ['SIP/2.0 403 Forbidden'], f'bob was told {stranger.received()}')
+    watcher.passes()
     server.stop()
 
 
 @test
 def message_summary(run):
-    """The lamp goes on, with the bytes of RFC 3842."""
+    """The lamp goes on and off, with the bytes of RFC 3842."""
     server = run.server()
-    phone = run.phone()
-    phone.send(message('SUBSCRIBE', Event='message-summary'))
-    need(first_line(phone.receive()) == 'SIP/2.0 200 OK', 'SUBSCRIBE')
-    need(told(phone) == ('active', 'Messages-Waiting: no\r\n'), 'off')
-    voicemail = run.phone()
-    voicemail.send(message(body='messages-waiting:YES\nVoice-Message: 2/8 (0/2)\n', Event='message-summary',
-                           Content_Type='application/simple-message-summary'))
-    need(first_line(voicemail.receive()) == 'SIP/2.0 200 OK', 'PUBLISH')
-    need(told(phone)[1] == 'Messages-Waiting: yes\r\nVoice-Message: 2/8 (0/2)\r\n', 'on')
+    watcher = run.watch('bob', 'message-summary', 3)
+    server.answered('bob')
+    etag = run.publish('messages-waiting:YES\nVoice-Message: 2/8 (0/2)\n', 'message-summary')
+    server.answered('bob', 2)
+    run.publish('Messages-Waiting: no\r\n', 'message-summary', etag=etag)
+    off = r'\AMessages-Waiting: no\r\n\Z'
+    told(watcher, ('active', off), ('active', r'\AMessages-Waiting: yes\r\nVoice-Message: 2/8 \(0/2\)\r\n\Z'), ('active', off),
+         ('terminated;reason=timeout', off))
     server.stop()
+
+
+def lamp(number, dialog='(?!.*<dialog )'):
+    """The pattern of a full dialog-info document: its number, and no dialog or this."""
+    return f'version="{number}" state="full"{dialog}'
 
 
 @test
 def dialog(run):
     """Two lamps: the line's own phone sees its call, a stranger only that there is one; numbers count up."""
     server = run.server('--trust-from')
-    own, stranger, phone = run.phone(), run.phone(), run.phone()
-    for lamp, who in ((own, '<sip:alice@example.com>;tag=own'), (stranger, BOB)):
-        lamp.send(message('SUBSCRIBE', Event='dialog', From=who))
-        need(first_line(lamp.receive()) == 'SIP/2.0 200 OK', 'SUBSCRIBE')
-        need('version="0" state="full"' in told(lamp)[1], 'the first number')
-    for number, state in ((1, 'early'), (2, 'confirmed')):
-        more = {} if number == 1 else {'SIP-If-Match': etag}
-        phone.send(message(body=LAMP.format(state), Event='dialog', Content_Type='application/dialog-info+xml', **more))
-        reply = phone.receive()
-        need(first_line(reply) == 'SIP/2.0 200 OK', first_line(reply))
-        etag = header(reply, 'SIP-ETag')
-        body = told(own)[1]
-        need(f'version="{number}"' in body and f'<state>{state}</state>' in body and 'secret' in body, body)
-        if number == 1:
-            body = told(stranger)[1]
-            need('version="1"' in body and '<state>confirmed</state>' in body and 'secret' not in body, body)
-    need(stranger.receive(0.3) is None, 'a stranger was told what he may not see')
+    own, stranger = run.watch('alice', 'dialog', 4), run.watch('bob', 'dialog', 3)
+    server.answered('alice')
+    server.answered('bob')
+    etag = None
+    for number, state in ((2, 'early'), (3, 'confirmed'), (4, 'terminated')):
+        etag = run.publish(LAMP.format(state), 'dialog', etag=etag)
+        server.answered('alice', number)
+    told(own, ('active', lamp(0)),
+         *(('active', lamp(number, f'.*call-id="secret".*<state>{state}'))
+           for number, state in ((1, 'early'), (2, 'confirmed'), (3, 'terminated'))), ('terminated;reason=timeout', lamp(4)))
+    told(stranger, ('active', lamp(0)), ('active', lamp(1, '(?!.*secret).*<state>confirmed')),
+         ('active', lamp(2, '(?!.*secret).*<state>terminated')), ('terminated;reason=timeout', lamp(3)))
     server.stop()
 
 
@@ -419,16 +476,14 @@ def dialog(run):
 def dialog_sla(run):
     """A bridged line: the subscription is for the Contact's user, the document is the newest one."""
     server = run.server('--trust-from')
-    lamp, phone = run.phone(), run.phone()
-    lamp.send(message('SUBSCRIBE', Event='dialog;sla', Contact='<sip:line@127.0.0.1:@PORT@>'))
-    need(first_line(lamp.receive()) == 'SIP/2.0 200 OK', 'SUBSCRIBE')
-    need('<dialog ' not in told(lamp)[1], 'no call')
-    phone.send(message(uri='sip:line@example.com', body=LAMP.format('trying'), Event='dialog;sla', To='<sip:line@example.com>',
-                       From='<sip:line@example.com>;tag=l', Content_Type='application/dialog-info+xml'))
-    need(first_line(phone.receive()) == 'SIP/2.0 200 OK', 'PUBLISH')
-    notify = lamp.receive()
-    lamp.answer(notify)
-    need(header(notify, 'Event') == 'dialog;sla' and '<state>trying</state>' in notify, notify)
+    watcher = run.watch('bob', 'dialog;sla', 3, contact='line')
+    server.answered('line')
+    run.publish(LAMP.format('trying'), 'dialog;sla', service='line')
+    server.answered('line', 2)
+    run.publish(LAMP.format('confirmed'), 'dialog;sla', service='line')
+    told(watcher, ('active', lamp(0)), ('active', lamp(1, '.*<state>trying')), ('active', lamp(2, '.*<state>confirmed')),
+         ('terminated;reason=timeout', lamp(3, '.*<state>confirmed')))
+    need({header(m, 'Event') for m in watcher.received() if m.startswith('NOTIFY')} == {'dialog;sla'}, 'Event')
     server.stop()
 
 
@@ -437,8 +492,8 @@ def dialog_sla(run):
 def failing_watcher(run, scenario, *options):
     server = run.server(*options)
     watcher = run.sipp(scenario)
-    server.wait_for(r'<- sip:bob@.* 200 to NOTIFY CSeq=1$')
-    run.sipp('publish_once').passes()
+    server.answered('bob')
+    run.publish()
     watcher.passes()
     need(server.count(r'-> sip:bob@.*NOTIFY') == 2, 'the server sent a NOTIFY after the subscription was gone')
     server.stop()
@@ -459,7 +514,7 @@ def notify_401(run):
     need(first_line(reply) == 'SIP/2.0 200 OK' and first_line(notify).startswith('NOTIFY '), f'got {reply} {notify}')
     phone.answer(notify, '401 Unauthorized')
     server.wait_for(r'<- sip:bob@.* 403 to NOTIFY CSeq=1$')
-    run.sipp('publish_once').passes()
+    run.publish()
     changed = phone.receive()
     need(first_line(changed).startswith('NOTIFY ') and '<basic>open' in changed, f'got {changed}')
     phone.answer(changed)
@@ -768,13 +823,12 @@ def restart(run):
     """Killed in mid-dialog: the dialog goes on, CSeq rises, the publication answers its tag."""
     database = run.database()
     server = run.server(*database)
-    once = run.sipp('publish_once')
-    once.passes()
+    etag = run.publish()
     watcher = run.sipp('watcher_restart')
     server.wait_for(r'<- sip:bob@.* 200 to NOTIFY')
     server.kill()
     server = run.server(*database)
-    run.sipp('publish_change', keys=(('etag', once.logged('etag')),)).passes()
+    run.publish(PIDF.replace('open', 'closed'), etag=etag)
     watcher.passes()
     server.stop()
 
