@@ -117,6 +117,15 @@ TEST_CASE("equal ids of two publications are told apart, and stay what they were
   CHECK(s.watch("d1").find("full{" + fresh + ":early}") != std::string::npos);
 }
 
+TEST_CASE("an id stays with a dialog that is not shown at the moment (DLG-4.1-2)") {
+  lamp s{dialog_package()};
+  s.tell(info(dialog_of("1", "confirmed")));
+  s.watch("d1");
+  CHECK(s.tell(info(dialog_of("1", "terminated")), "e1").find("full{1:terminated}") != std::string::npos);
+  CHECK(s.tell(info(dialog_of("1", "early"))).find("full{d") != std::string::npos);
+  CHECK(s.tell(info(dialog_of("1", "early") + dialog_of("2", "early")), "e2").find("full{1:early,2:early,d") != std::string::npos);
+}
+
 TEST_CASE("a partial publication changes only what it names (DLG-AGG-2)") {
   lamp s{dialog_package()};
   s.tell(info(dialog_of("a", "early") + dialog_of("b", "early")));

@@ -80,11 +80,15 @@ int interest(call_state state) noexcept {
   return 0;
 }
 
-/// Gives each dialog an id of its own, the same while its publication lives.
-void settle_ids(const std::vector<shown_dialog>& all) {
+/// Gives each dialog an id of its own, the same while its publication lives, shown at the moment or not.
+void settle_ids(const std::vector<shown_dialog>& all, std::span<const published> publications) {
   std::set<std::string_view> taken;
-  for (const shown_dialog& d : all)
-    if (!d.what->shown_as.empty()) taken.insert(d.what->shown_as);
+  for (const published& p : publications) {
+    const checked_document* document = checked(p);
+    if (document == nullptr) continue;
+    for (const entry& e : document->dialogs)
+      if (!e.shown_as.empty()) taken.insert(e.shown_as);
+  }
   for (const shown_dialog& d : all) {
     if (!d.what->shown_as.empty()) continue;
     std::string id = d.what->id;
@@ -149,7 +153,7 @@ body aggregate(std::string_view resource, std::span<const published> publication
     };
     all = {*std::max_element(all.begin(), all.end(), less)};
   }
-  settle_ids(all);
+  settle_ids(all, publications);
   writer w{resource, true};
   for (const shown_dialog& d : all) w.add(d);
   return w.done();
