@@ -226,7 +226,12 @@ void engine::impl::commit_missed() noexcept {
   for (auto& [s, record] : missed_now) {
     try {
       auto& all = missed[s->self];
-      if (all.size() < most_missed) all.push_back(std::move(record));
+      const auto same = std::find_if(all.begin(), all.end(), [id = record.id](const watcher_record& w) { return w.id == id; });
+      if (same != all.end()) {
+        *same = std::move(record);  // rejected again
+      } else if (all.size() < most_missed) {
+        all.push_back(std::move(record));
+      }
     } catch (...) {  // told less, not wrongly: the next document is a full one
     }
   }
