@@ -205,7 +205,10 @@ TEST_CASE("what is no dialog-info is refused (DLG-3.7.1-1, DLG-4.1-1, DLG-4.1-2,
   const std::string dialogs[] = {
       "<dialog><state>early</state></dialog>", "<dialog id=\"a\"/>", "<dialog id=\"a\"></dialog>", dialog_of("a", "ringing"),
       dialog_of("a", "early") + dialog_of("a", "early"), dialog_of("a", "early", "<state>early</state>"),
-      dialog_of("a", "early", {}, " direction=\"up\""), "<dialog id=\"a\"><state event=\"bored\">terminated</state></dialog>",
+      dialog_of("a", "early", {}, " direction=\"up\""), dialog_of("a", "early", {}, " direction=\" initiator\""), dialog_of("a", "early", {}, " direction=\"\""),
+      dialog_of("a", "early", "<duration>1</duration><duration>2</duration>"), dialog_of("a", "early", "<local><cseq>1</cseq><cseq>1</cseq></local>"),
+      "<dialog id=\"a\"><state event=\"timeout \">terminated</state></dialog>", "<dialog id=\"a\"><state code=\"\">terminated</state></dialog>",
+      "<dialog id=\"a\"><state event=\"bored\">terminated</state></dialog>",
       "<dialog id=\"a\"><state code=\"700\">terminated</state></dialog>", "<dialog id=\"a\"><state code=\"99\">terminated</state></dialog>"};
   for (const std::string& text : dialogs) {
     CAPTURE(text);
@@ -226,6 +229,8 @@ TEST_CASE("prefixes and order are put right, foreign elements kept (DLG-4.1-2, B
   const std::string seen = s.last("d1");
   CHECK(seen.find("id=\"a&quot;b\"") != std::string::npos);
   CHECK(seen.find("<q:state>early</q:state><sa:appearance>2</sa:appearance>") != std::string::npos);
+  s.tell(info("<dialog id=\"o\"><remote><cseq>1</cseq><x xmlns=\"urn:x\"/><target uri=\"sip:b@c\"/><identity>sip:a@b</identity></remote><local/><state>early</state></dialog>"));
+  CHECK(s.last("d1").find("<state>early</state><local/><remote><identity>sip:a@b</identity><target uri=\"sip:b@c\"/><cseq>1</cseq><x xmlns=\"urn:x\"/></remote>") != std::string::npos);
   const event_package package = dialog_package();
   const body again{media_type, seen};
   CHECK(package.check_publish({"sip:alice@example.com", again, {}, limits{}}).has_value());

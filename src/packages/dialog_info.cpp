@@ -12,10 +12,13 @@ namespace presence::dialog_info {
 namespace {
 
 constexpr std::array<std::string_view, 5> states{"trying", "proceeding", "early", "confirmed", "terminated"};
+constexpr std::array<std::string_view, 2> directions{"initiator", "recipient"};
 constexpr std::array<std::string_view, 7> events{"cancelled", "rejected", "replaced", "local-bye",
                                                  "remote-bye", "error", "timeout"};
-constexpr std::array<std::string_view, 8> children_in_order{"state", "duration", "replaces", "referred-by",
-                                                            "route-set", "local", "remote", ""};
+// Children in the order of the schema, each at most once; the last are foreign, any number.
+constexpr std::array<std::string_view, 8> dialog_children{"state", "duration", "replaces", "referred-by",
+                                                          "route-set", "local", "remote", ""};
+constexpr std::array<std::string_view, 5> participant_children{"identity", "target", "session-description", "cseq", ""};
 
 class reader {
  public:
@@ -53,6 +56,12 @@ class reader {
     const xml::attribute* a = tree_.find(n, {}, name);
     return a == nullptr ? std::string_view{} : xml::trimmed(a->value);
   }
+  /// Absent or one of the words, to the letter: it is passed on as it is.
+  template <std::size_t N>
+  bool is_one_of(const xml::node& n, std::string_view name, const std::array<std::string_view, N>& words) const {
+    const xml::attribute* a = tree_.find(n, {}, name);
+    return a == nullptr || std::find(words.begin(), words.end(), a->value) != words.end();
+  }
   std::string_view bytes(std::uint32_t begin, std::uint32_t end) const {
     return tree_.source.substr(begin, end - begin);
   }
@@ -79,7 +88,7 @@ class reader {
     out.local_tag = attribute(n, "local-tag");
     out.remote_tag = attribute(n, "remote-tag");
     out.direction = attribute(n, "direction");
-    if (!out.direction.empty() && out.direction != "initiator" && out.direction != "recipient") return "Bad direction";
+    if (!is_one_of(n, "direction", directions)) return "Bad direction";
 
     // the start tag, with what the root declared
     out.before_id = bytes(n.begin, n.name_end);
@@ -99,26 +108,39 @@ class reader {
                                         std::string_view{out.remote_tag}, std::string_view{out.direction}})
       meaning.add(part);
     bool has_state = false;
-    for (const std::string_view name : children_in_order) {
-      for (const xml::node& c : tree_.children(n)) {
-        if (c.text || name != rank_of(c)) continue;
-        if (name == "state") {
-          if (std::exchange(has_state, true)) return "Two states";
-          if (const auto fault = state(c, out); !fault.empty()) return fault;
-        }
-        write(c, out.behind_id, meaning);
+    std::string_view fault;
+    const bool once = in_order(n, dialog_children, [&](const xml::node& c) {
+      const auto is = [&](std::string_view name) { return c.is(namespace_uri, name); };
+      if (is("state")) {
+        has_state = true;
+        fault = state(c, out);
       }
-    }
+      return is("local") || is("remote") ? participant(c, out.behind_id, meaning) : write(c, out.behind_id, meaning);
+    });
+    if (!fault.empty()) return fault;
+    if (!once) return "An element that occurs twice";
     if (!has_state) return "A dialog without a state";
     out.behind_id += bytes(n.content_end, n.end);
     out.meaning = meaning.value();
     return {};
   }
 
-  static std::string_view rank_of(const xml::node& c) {
-    if (c.uri != namespace_uri) return {};
-    const auto known = std::find(children_in_order.begin(), children_in_order.end(), c.label);
-    return known == children_in_order.end() ? std::string_view{} : *known;
+  /// Visits the elements in an element by their place in the schema, until a visit answers false. False
+  /// too when one occurs twice that may not.
+  template <std::size_t N, class Visit>
+  bool in_order(const xml::node& of, const std::array<std::string_view, N>& names, Visit visit) const {
+    const auto place_of = [&](const xml::node& c) {
+      const auto known = std::find(names.begin(), names.end(), c.label);
+      return c.uri != namespace_uri || known == names.end() ? std::string_view{} : *known;
+    };
+    for (const std::string_view name : names) {
+      bool seen = false;
+      for (const xml::node& c : tree_.children(of)) {
+        if (c.text || place_of(c) != name) continue;
+        if ((!name.empty() && std::exchange(seen, true)) || !visit(c)) return false;
+      }
+    }
+    return true;
   }
 
   std::string_view state(const xml::node& n, entry& out) {
@@ -126,16 +148,26 @@ class reader {
     const auto known = parse_state(xml::trimmed(tree_.text_of(n, room)));
     if (!known) return "An unknown state";
     out.state = *known;
-    const std::string_view event = attribute(n, "event"), code = attribute(n, "code");
-    if (!event.empty() && std::find(events.begin(), events.end(), event) == events.end()) return "An unknown event";
-    if (!code.empty() && (code.size() != 3 || code.find_first_not_of("0123456789") != std::string_view::npos ||
-                          code.front() < '1' || code.front() > '6'))
-      return "Bad code";
+    if (!is_one_of(n, "event", events)) return "An unknown event";
+    const std::string_view code = attribute(n, "code");
+    const bool known_code = code.size() == 3 && code.find_first_not_of("0123456789") == std::string_view::npos &&
+                            code.front() >= '1' && code.front() <= '6';
+    if (tree_.find(n, {}, "code") != nullptr && !known_code) return "Bad code";
     return {};
   }
 
+  /// local or remote: its children put in order.
+  bool participant(const xml::node& n, std::string& out, digest& meaning) {
+    if (n.content_end == n.end) return write(n, out, meaning);
+    add_start(n, meaning);
+    out += bytes(n.begin, n.content);
+    if (!in_order(n, participant_children, [&](const xml::node& c) { return write(c, out, meaning); })) return false;
+    out += bytes(n.content_end, n.end);
+    return true;
+  }
+
   /// An element as it is, without session descriptions unless those are kept (DLG-4.1-4).
-  void write(const xml::node& top, std::string& out, digest& meaning) {
+  bool write(const xml::node& top, std::string& out, digest& meaning) {
     std::uint32_t from = top.begin;
     for (std::uint32_t i = tree_.index(top); i < top.after;) {
       const xml::node& n = tree_.nodes[i];
@@ -145,24 +177,29 @@ class reader {
         i = n.after;
         continue;
       }
-      meaning.add(n.text ? std::string_view{"#"} : n.uri);
-      meaning.add(n.label);
-      std::uint64_t sum = 0;  // attributes have no order
-      if (!n.text) {
-        for (const xml::attribute& a : tree_.attributes_of(n)) {
-          if (a.uri == xml::xmlns_uri) continue;
-          digest one;
-          one.add(a.uri);
-          one.add(a.local);
-          one.add(a.value);
-          sum += one.value();
-        }
-        meaning.add(sum);
-        meaning.add(std::uint64_t{n.after - i});
-      }
+      add_start(n, meaning);
       ++i;
     }
     out += bytes(from, top.end);
+    return true;
+  }
+
+  /// What a start tag or a text says.
+  void add_start(const xml::node& n, digest& meaning) const {
+    meaning.add(n.text ? std::string_view{"#"} : n.uri);
+    meaning.add(n.label);
+    if (n.text) return;
+    std::uint64_t sum = 0;  // attributes have no order
+    for (const xml::attribute& a : tree_.attributes_of(n)) {
+      if (a.uri == xml::xmlns_uri) continue;
+      digest one;
+      one.add(a.uri);
+      one.add(a.local);
+      one.add(a.value);
+      sum += one.value();
+    }
+    meaning.add(sum);
+    meaning.add(std::uint64_t{n.after - tree_.index(n)});
   }
 
   const xml::tree& tree_;
