@@ -25,6 +25,7 @@ class faulty_storage : public storage {
   /// Every call fails from now on, until called with false: the database is gone.
   void fail_all(bool down) { down_ = down; }
 
+  bool armed() const { return left_ != 0; }       ///< a call is to fail
   std::size_t calls() const { return calls_; }    ///< calls so far, failed ones included
   std::size_t writes() const { return writes_; }  ///< of which apply() and sweep()
   std::size_t failed() const { return failed_; }  ///< of which were made to fail

@@ -72,8 +72,7 @@ class body {
   friend bool same_meaning(const body& a, const body& b) noexcept {
     if (a.block_ == b.block_) return true;
     if (!a || !b || a.content_type() != b.content_type()) return false;
-    if (a.digest() != 0 && b.digest() != 0) return a.digest() == b.digest();
-    return a.bytes() == b.bytes();
+    return (a.digest() != 0 && a.digest() == b.digest()) || a.bytes() == b.bytes();
   }
 
   /// Equality is by content: type and bytes.

@@ -100,7 +100,8 @@ class engine {
   // --- event packages (presence_api of the Kamailio module; L04-L06) --------------------------
 
   /// Registers a package. With a storage, publications and subscriptions of this event found there
-  /// are taken over; what lapsed meanwhile is due at once (T12, L05).
+  /// are taken over; what lapsed meanwhile is due at once (T12, L05). Register `presence` first where
+  /// decisions of other packages look at the sphere.
   /// Fails, with a sentence, for a bad or known name, for req_auth without `authorize`, or when the
   /// storage cannot be read; the package is not registered then.
   result<void, std::string> add_event(event_package package, instant now);

@@ -36,6 +36,9 @@ class parsed_document {
   parsed_document(const parsed_document&) = delete;
   parsed_document& operator=(const parsed_document&) = delete;
   virtual ~parsed_document() = default;
+  /// What is kept instead of the published bytes, where those only say what changed in the document they
+  /// replace. No body: the bytes as they are.
+  virtual body stored() const { return {}; }
 };
 using document = std::shared_ptr<const parsed_document>;
 

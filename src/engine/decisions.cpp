@@ -6,6 +6,7 @@ namespace presence {
 
 void engine::impl::terminate(const termination& what, instant now, effects& out) {
   const bool may_retry = what.reason == end_reason::probation || what.reason == end_reason::giveup;
+  const bool decides = what.reason != end_reason::invariant && what.reason != end_reason::timeout;
   std::vector<event_state*> states;
   std::vector<subscription*> ended;
   auto& all = table.states();
@@ -15,16 +16,20 @@ void engine::impl::terminate(const termination& what, instant now, effects& out)
     if (!what.resource.empty() && state.resource() != what.resource) continue;
     if (!what.event.empty() && state.package->name != what.event) continue;
     states.push_back(&state);
+    picture final_state;
+    const edit without_lapsed;
+    if (what.reason == end_reason::invariant) final_state = compose(state, &without_lapsed, now);
     for (const auto index : state.watchers) {
       if (index == slab<subscription>::none) continue;
       subscription& s = table.subscriptions()[index];
       if (what.reason == end_reason::giveup && s.stands != standing::pending) continue;
       body last;
-      if (what.reason == end_reason::invariant) last = content_for(s, state, present(state), true);
+      if (what.reason == end_reason::invariant) last = content_for(s, state, final_state, true);
       tell_end(s, what.reason);
       notify& n = plan_end(s, what.reason, std::move(last), out);
       if (may_retry) n.retry_after = static_cast<std::uint32_t>(std::max<std::int64_t>(what.retry_after.count(), 0));
-      if (s.stands == standing::pending) plan_decided(state, *s.watcher);
+      if (!decides) plan_unanswered(s, now);
+      else if (s.stands == standing::pending) plan_decided(state, *s.watcher);
       ended.push_back(&s);
     }
     if (!what.everything) continue;
@@ -37,7 +42,7 @@ void engine::impl::terminate(const termination& what, instant now, effects& out)
   }
   if (!store(out, now)) return;
   commit_notifies(out);
-  for (subscription* s : ended) commit_end(*s, true, now);
+  for (subscription* s : ended) commit_end(*s, decides, now);
   for (event_state* state : states) {
     if (what.everything) drop_contents(*state);
     if (state->watcher_count() == 0) remember(*state, {});
@@ -82,19 +87,22 @@ void engine::impl::plan_decided_waiting(event_state& state, const std::optional<
   for (auto& [account, u] : *state.undecideds) {
     if (u.pending != 0) continue;
     const identity who = identity_of(u.watcher->uri(), u.proven);
-    const sub_handling handling = ask(*state.package, state.resource(), who, now, sphere).handling;
-    if (handling == sub_handling::confirm) continue;
+    const authorization answer = ask(*state.package, state.resource(), who, now, sphere);
+    note(state, answer);
+    if (answer.handling == sub_handling::confirm) continue;
     plan_decided(state, *u.watcher);
-    tell_waiting(u, handling == sub_handling::block ? watcher_event::rejected : watcher_event::approved);
+    tell_waiting(u, answer.handling == sub_handling::block ? watcher_event::rejected : watcher_event::approved);
     decided.push_back(&u);
   }
 }
 
-void engine::impl::recheck_others(const event_state& state, instant now) noexcept {
+void engine::impl::recheck_by_sphere(const event_state& state, instant now) noexcept {
+  if (!settings.enable_sphere_check || !state.package->sphere) return;
   for (const auto& candidate : packages) {
-    if (&candidate->package == state.package) continue;
-    event_state* other = table.find(state.resource(), candidate->package);
-    if (other != nullptr && other->rules && other->rules->by_sphere) table.recheck(*other, now);
+    event_state* one = table.find(state.resource(), candidate->package);
+    if (one == nullptr || !one->rules || !one->rules->by_sphere) continue;
+    // this state's own watchers are told with the change itself
+    if (one != &state || (one->undecideds && !one->undecideds->empty())) table.recheck(*one, now);
   }
 }
 

@@ -72,38 +72,42 @@ result<void, std::string> engine::add_event(event_package package, instant now) 
     if (equals != std::string_view::npos) p.value = one.substr(equals + 1);
     made->parameters.push_back(p);
   }
+  e.packages.push_back(std::move(made));  // decisions about what is restored may need it
+  event_package& added = e.packages.back()->package;
+  const auto give_up = [&] {
+    e.forget(added);
+    e.packages.pop_back();
+  };
   if (e.durable()) {
     try {
-      if (auto restored = e.restore(*made, now); !restored) {
-        e.forget(made->package);
+      if (auto restored = e.restore(added, now); !restored) {
+        give_up();
         return restored;
       }
     } catch (const std::bad_alloc&) {
-      e.forget(made->package);
+      give_up();
       throw;
     } catch (const std::exception& thrown) {
-      e.forget(made->package);
-      return unexpected{std::string{thrown.what()}};
+      unexpected text{std::string{thrown.what()}};
+      give_up();
+      return text;
     }
     if (e.next_sweep == instant{}) e.next_sweep = now + e.settings.clean_period;
     if (e.next_flush == instant{}) e.next_flush = now + e.settings.db_update_period;
   }
   for (const auto& other : e.packages) {
-    if (other->package.watched == made->package.name) made->package.winfo = true;
-    if (made->package.watched == other->package.name) other->package.winfo = true;
+    if (other->package.watched == added.name) added.winfo = true;
+    if (added.watched == other->package.name) other->package.winfo = true;
   }
   const std::string before = e.event_list;
   if (!e.event_list.empty()) e.event_list += ", ";
-  e.event_list += made->package.name;
-  e.packages.push_back(std::move(made));
-  const event_package& added = e.packages.back()->package;
+  e.event_list += added.name;
   if (!added.winfo) return {};
   event_package about_watchers = watcherinfo_package(added.name);
   if (e.named(about_watchers.name) != nullptr) return {};
   auto both = add_event(std::move(about_watchers), now);
   if (!both) {
-    e.forget(added);
-    e.packages.pop_back();
+    give_up();
     e.event_list = before;
   }
   return both;

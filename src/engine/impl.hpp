@@ -175,8 +175,8 @@ struct engine::impl {
   };
   plan_mark mark(const effects& out) const noexcept;
   void drop_since(const plan_mark& m, effects& out) noexcept;
-  /// Writes down what a changed state means for its watchers but `except`: NOTIFYs, and new decisions
-  /// where the sphere changed. `after` is what they see from now on.
+  /// Writes down what an edit of a state means for its watchers but `except`: NOTIFYs, and new decisions
+  /// where the sphere changed, which no document need show. `after` is what they see from now on.
   void plan_told(event_state& state, const picture& before, picture& after, const edit* what,
                  std::string_view sender, const subscription* except, instant now, effects& out);
   /// Asks about every watcher of the state but `except` and writes down what follows.
@@ -187,7 +187,10 @@ struct engine::impl {
   // --- watcher information (winfo.cpp) ---
   /// Who subscribed to a resource's watchers; null: nobody.
   event_state* winfo_state(std::string_view resource, const event_package& watched) noexcept;
+  /// An id for watcher information: never the same for two machines, and it tells nothing.
   std::uint64_t watcher_id(const subscription& s) const noexcept;
+  std::uint64_t watcher_id(std::uint64_t number, std::string_view of_what) const noexcept;
+  std::uint64_t refused_watchers = 0;
   watcher_record record_of(const subscription& s) const;
   /// Something happened to a watcher; whoever subscribed to that is told with this call.
   void tell(const event_state& watched, watcher_record record);
@@ -196,7 +199,7 @@ struct engine::impl {
   /// A SUBSCRIBE was accepted; `waited`: what was known of him before.
   void tell_begin(const subscription& s, const undecided* waited, bool fetch);
   /// A SUBSCRIBE was refused: the resource's owner learns of it.
-  void tell_rejected(const subscribe_request& request, const event_package& package, instant now, effects& out);
+  void tell_rejected(const event_package& package, std::string_view display_name, instant now, effects& out);
   void tell_waiting(const undecided& u, watcher_event event);
   /// The full document; `reader`, if any, also learns what he missed.
   body watcher_information(const event_state& state, const subscription* reader, instant now);
@@ -213,11 +216,11 @@ struct engine::impl {
   /// Takes a document in, or refuses it with the package's own status.
   bool admit_document(const content_view& content, const event_package& package, const publication* target,
                       publication& incoming, effects& out) const;
-  /// Whether a document of `bytes` may join, or replace `target`.
-  /// Presence changed: decisions of other packages that look at the sphere are due.
-  void recheck_others(const event_state& state, instant now) noexcept;
+  /// What tells the sphere changed: decisions that look at it are due.
+  void recheck_by_sphere(const event_state& state, instant now) noexcept;
   /// Whether a document comes too late to count (P37, P40).
   bool is_superseded(const event_state& state, const publication* target, const publication& incoming, instant now);
+  /// Whether a document of `bytes` may join, or replace `target`.
   bool has_room(const event_state* state, const publication* target, std::size_t bytes, instant now) const noexcept;
   /// Makes an accepted PUBLISH happen: `out` has its answer and its operation.
   /// `incoming` brings tag, deadline and sender, and the document if there is one.
@@ -230,7 +233,6 @@ struct engine::impl {
   /// Publications of a state whose time is up, before advance() got to them (M03).
   struct lapse {
     bool any = false;
-    bool changed = false;  ///< watchers have to be told
     picture before = {};   ///< only if `any`
     picture after = {};    ///< the state without them
   };
@@ -264,15 +266,20 @@ struct engine::impl {
     }
   };
   void retarget(subscription& s, const subscribe_request& request, retargeting& trial);
-  /// A new subscription, or a fetch when `lifetime` is zero; `sibling`: a usage of the same dialog.
+  /// A new subscription, or a fetch when `lifetime` is zero; `sibling`: a usage of the same dialog;
+  /// `lapsed`: its predecessor in the dialog, which advance() has not ended yet.
   void begin(const subscribe_request& request, const event_package& package, std::string_view event_id,
-             subscription* sibling, authorization answer, seconds lifetime, instant now, effects& out);
+             subscription* sibling, subscription* lapsed, authorization answer, seconds lifetime, instant now,
+             effects& out);
   void refresh(subscription& s, const subscribe_request& request, authorization answer, seconds lifetime,
                instant now, effects& out);
   void unsubscribe(subscription& s, const subscribe_request& request, authorization answer, instant now,
                    effects& out);
-  /// Ends a subscription by a decision about its watcher: the last NOTIFY carries no body.
-  void end_decided(subscription& s, end_reason reason, instant now, effects& out);
+  /// Ends a subscription by a decision about its watcher: the last NOTIFY carries no body. `accepted`: the
+  /// CSeq of the request that led to it, if it was answered 2xx.
+  void end_decided(subscription& s, end_reason reason, std::optional<std::uint32_t> accepted, instant now, effects& out);
+  /// The rows of the dialog's other usages remember its numbers, for any may be the one that is left.
+  void plan_other_usages(const subscription& s, std::uint32_t remote_cseq, const subscription* but = nullptr);
   subscription_row row_of(const subscription& s, const event_state& state, std::string_view event_id) const;
   static subscription_key key_of(const subscription& s);
   static identity identity_of(std::string_view watcher, bool proven) noexcept;
@@ -342,7 +349,7 @@ struct engine::impl {
   // --- time (lifetime.cpp) ---
   void advance(instant now, std::size_t budget, effects& out);
   std::optional<instant> next_deadline() const noexcept;
-  result<void, std::string> restore(const registered_package& package, instant now);
+  result<void, std::string> restore(const event_package& package, instant now);
   /// What rules say by now about subscriptions that were read from the storage.
   void reconsider_restored(const event_package& package, instant now);
   std::unique_ptr<publication> publication_of(publication_row row, const event_package& package);

@@ -176,7 +176,7 @@ std::optional<std::string> engine::check() const {
     const subscription& s = all[i];
     if (e.durable() && s.local_cseq > s.cseq_ceiling)
       return "a CSeq was used that the storage does not know about: " + std::string{s.state->resource()};
-    if (s.owes && !s.in_flight && s.stands != standing::active)
+    if (s.owes && !s.in_flight && s.stands == standing::pending)
       return "a watcher is owed a NOTIFY he may not have: " + std::string{s.state->resource()};
   }
   return std::nullopt;

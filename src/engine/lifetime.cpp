@@ -38,6 +38,7 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
   // taken out of the wheels while planned; put back if the change cannot be stored
   struct slice {
     state_table& table;
+    instant now;
     std::vector<lapsed_state> states;
     std::vector<publication*> publications;
     std::vector<subscription*> subscriptions;
@@ -46,13 +47,12 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
     bool kept = false;
     ~slice() {
       if (kept) return;
-      for (auto* r : rules)
-        if (!timer_wheel<ruled>::contains(*r)) table.rules_timers().insert(*r);
+      for (auto* r : rules) table.recheck(*r->state, now);  // planning may have set the next moment already
       for (auto* p : publications) table.publication_timers().insert(*p);
       for (auto* s : subscriptions) table.subscription_timers().insert(*s);
       for (auto* u : undecideds) table.undecided_timers().insert(*u);
     }
-  } taken{table, {}, {}, {}, {}, {}};
+  } taken{table, now, {}, {}, {}, {}, {}};
   const auto spent = [&] {
     return taken.publications.size() + taken.subscriptions.size() + taken.undecideds.size() + taken.rules.size() >= budget;
   };
@@ -100,8 +100,8 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
     tell_waiting(*u, watcher_event::giveup);
   }
   std::vector<undecided*> decided;
-  // rules that change with time, in a slice without anything else that changes states
-  while (taken.publications.empty() && taken.undecideds.empty() && !spent()) {
+  // rules that change with time, in a slice of their own: whoever ends or begins to wait does so first
+  while (taken.publications.empty() && taken.subscriptions.empty() && taken.undecideds.empty() && !spent()) {
     ruled* r = table.rules_timers().take_due(now, looks);
     if (r == nullptr) break;
     event_state& state = *r->state;
@@ -157,12 +157,11 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
 }
 
 void engine::impl::plan_unpaid(instant now, effects& out) {
-  const std::size_t planned = out.notifies.size();
   for (const notify_id& id : std::exchange(unpaid, {})) {
     subscription* s = table.find(id);
     if (s == nullptr || !s->owes || s->in_flight || !s->lasts(now)) continue;
     const auto told = [&](const notify& n) { return n.id.slot == id.slot && n.id.generation == id.generation; };
-    if (std::any_of(out.notifies.begin(), out.notifies.begin() + static_cast<std::ptrdiff_t>(planned), told)) continue;
+    if (std::any_of(out.notifies.begin(), out.notifies.end(), told)) continue;
     try {
       const edit without_lapsed;
       const picture real = compose(*s->state, &without_lapsed, now);
@@ -265,8 +264,7 @@ void engine::impl::drop_contents(event_state& state) noexcept {
   while (state.undecideds && !state.undecideds->empty()) table.erase(state.undecideds->begin()->second);
 }
 
-result<void, std::string> engine::impl::restore(const registered_package& registered, instant now) {
-  const event_package& package = registered.package;
+result<void, std::string> engine::impl::restore(const event_package& package, instant now) {
   const row_filter wanted{.event = package.name};
   const auto failed = [&](const storage_error& e) {
     ++counters.storage_faults;
@@ -327,8 +325,10 @@ result<void, std::string> engine::impl::restore(const registered_package& regist
       event_state& state = table.obtain(row.resource, package);
       undecided& u = table.obtain_undecided(state, table.obtain_watcher(row.watcher), row.since);
       u.proven = true;  // the row does not tell; a rule about the address ends the wait either way
-      if (u.id == 0) u.id = table.secret_of(row.resource, row.watcher, {});
-      if (u.pending == 0) table.set_waiting(u, row.since + settings.waiting_limit);
+      if (u.id == 0) u.id = table.secret_of(row.resource, row.watcher, package.name);
+      if (u.pending != 0) continue;
+      table.set_waiting(u, row.since + settings.waiting_limit);
+      if (package.req_auth) table.recheck(state, now);  // he may be decided about by now
     }
   }
   return {};
@@ -338,7 +338,7 @@ void engine::impl::reconsider_restored(const event_package& package, instant now
   if (!package.req_auth || settings.force_active) return;
   auto& all = table.subscriptions();
   for (slab<subscription>::index i = 0; i < all.end(); ++i) {
-    if (!all.live(i) || all[i].state->package != &package || !all[i].lasts(now)) continue;
+    if (!all.live(i) || all[i].state->package != &package) continue;
     subscription& s = all[i];
     authorization answer{sub_handling::block};
     try {
@@ -368,7 +368,7 @@ result<void, std::string> engine::impl::flush() try {
       if (!all.live(i)) continue;
       const event_package& package = *all[i].state->package;
       const bool versioned = package.versioned || package.tailor;
-      if (versioned || all[i].cseq_ceiling > used(all[i]))
+      if (versioned || all[i].shared != nullptr || all[i].cseq_ceiling > used(all[i]))
         pending.reservations.push_back({key_of(all[i]), used(all[i]), all[i].version});
     }
     effects out;

@@ -26,7 +26,7 @@ body engine::impl::content_for(const subscription& s, const event_state& state, 
     watcher_view view{state.resource(), s.dialog, s.version, full};
     const publication* newest = nullptr;
     for (const auto& p : state.publications)
-      if (newest == nullptr || p->arrival >= newest->arrival) newest = p.get();
+      if (p->deadline > clock && (newest == nullptr || p->arrival >= newest->arrival)) newest = p.get();
     view.published_it = newest != nullptr && !newest->sender.empty() && newest->sender == s.dialog.remote_target();
     if (auto tailored = package.tailor(seen, view)) return *std::move(tailored);
   }
@@ -132,12 +132,15 @@ void engine::impl::plan_fan_out(event_state& state, const picture& before, const
     subscription& s = table.subscriptions()[watchers[i]];
     const told& t = s.view == 0 ? whole : s.view <= views.size() ? views[s.view - 1u] : nothing;
     if (!t.changed || !hears_of_changes(s, now) || &s == except) continue;
-    if (!sender.empty() && s.dialog.remote_target() == sender) continue;  // P03
+    if (!sender.empty() && s.dialog.remote_target() == sender) {  // P03
+      s.unsure = true;  // he misses a document: the next is a full one
+      continue;
+    }
     if (s.in_flight) {  // the latest state follows when the answer is in (HOST-12)
       owing.push_back(&s);
       continue;
     }
-    const bool shared = !package.tailor && !s.unsure;
+    const bool shared = !package.tailor && !s.unsure && !s.owes;
     const notify& n = plan_notify(s, shared ? t.content : content_for(s, state, after, false), now, out);
     plan_reservation(s, n.cseq);
   }
@@ -158,17 +161,22 @@ bool engine::impl::store(effects& out, instant now) {
   };
   auto stored = apply(pending);
   if (!stored && stored.error().fault == storage_fault::conflict && !pending.reservations.empty()) {
-    // a row that vanished behind the engine needs no number and must not stop the others
-    const auto reservations = std::exchange(pending.reservations, {});
+    // a row that vanished behind the engine needs no number and must not stop the others; what is found to
+    // be there is written again with the rest, for a changed row has a lower number
+    std::vector<number_reservation> there;
     stored = {};
-    for (const number_reservation& r : reservations) {
+    for (const number_reservation& r : std::exchange(pending.reservations, {})) {
       change one;
       one.reservations.push_back(r);
       stored = apply(one);
+      if (stored) there.push_back(r);
       if (!stored && stored.error().fault != storage_fault::conflict) break;
       stored = {};
     }
-    if (stored && !pending.empty()) stored = apply(pending);
+    if (stored && !pending.empty()) {
+      pending.reservations = std::move(there);
+      stored = apply(pending);
+    }
   }
   if (stored) return true;
   ++counters.storage_faults;
@@ -213,6 +221,7 @@ void engine::impl::report(const notify_report& outcome, instant now, effects& ou
   if (outcome.status < 200 || outcome.status > 299) s->unsure = true;
   if (meaning == notify_outcome::ended) {
     if (durable()) pending.ended_subscriptions.push_back(key_of(*s));
+    usage_ends = s->shared != nullptr;
     plan_unanswered(*s, now);
     tell_end(*s, end_reason::timeout);
     if (!store(out, now)) return;  // the next NOTIFY will be answered likewise
@@ -234,9 +243,11 @@ void engine::impl::report(const notify_report& outcome, instant now, effects& ou
   } owed{*this, table.id_of(*s, 0)};
   unpaid.reserve(unpaid.size() + 1);
   lapse due = plan_lapse(state, now);
-  const notify& n = plan_notify(*s, content_for(*s, state, due.after, false), now, out);
-  plan_reservation(*s, n.cseq);
-  plan_lapse_told(state, due, s, now, out);
+  plan_lapse_told(state, due, nullptr, now, out);  // may be what he is told, or the end of it
+  if (std::none_of(out.notifies.begin(), out.notifies.end(), [&](const notify& n) { return table.find(n.id) == s; })) {
+    const notify& n = plan_notify(*s, content_for(*s, state, due.after, false), now, out);
+    plan_reservation(*s, n.cseq);
+  }
   if (store(out, now)) {
     commit_notifies(out);
     commit_lapse(state, due, now);

@@ -39,14 +39,13 @@ engine::impl::lapse engine::impl::plan_lapse(event_state& state, instant now) {
   const edit leaving;
   due.before = present(state);
   due.after = compose(state, &leaving, now);
-  due.changed = differ(due.before, due.after);
   return due;
 }
 
 void engine::impl::plan_lapse_told(event_state& state, lapse& due, const subscription* except, instant now,
                                    effects& out) {
   const edit leaving;
-  if (due.changed) plan_told(state, due.before, due.after, &leaving, {}, except, now, out);
+  if (due.any) plan_told(state, due.before, due.after, &leaving, {}, except, now, out);
 }
 
 void engine::impl::erase_lapsed(event_state& state, const publication* but, instant now) noexcept {
@@ -62,6 +61,7 @@ void engine::impl::commit_lapse(event_state& state, lapse& due, instant now) noe
   if (due.any) {
     erase_lapsed(state, nullptr, now);
     remember(state, state.package->tells_leaving ? picture{} : std::move(due.after));
+    recheck_by_sphere(state, now);
   }
   if (state.watcher_count() == 0) remember(state, {});
 }
@@ -141,7 +141,7 @@ void engine::impl::publish(const publish_request& request, instant now, bool tru
     }
   }
   if ((out.operation == publish_operation::created || out.operation == publish_operation::modified) &&
-      !has_room(state, what.target, request.content.bytes.size(), now))
+      !has_room(state, what.target, incoming.content.bytes().size(), now))
     return refuse_later(out, "Too Much State");
   if (out.operation == publish_operation::created && table.publication_count() >= settings.limits.publications)
     return refuse_later(out, "Too Many Publications");
@@ -176,7 +176,7 @@ void engine::impl::set_hard_state(std::string_view resource, std::string_view ev
   publication incoming;
   const bool sets = !content.bytes.empty();
   if (sets && (!admit_type(content.type, package, out) || !admit_document(content, package, target, incoming, out))) return;
-  if (sets && !has_room(state, target, content.bytes.size(), now)) return refuse_later(out, "Too Much State");
+  if (sets && !has_room(state, target, incoming.content.bytes().size(), now)) return refuse_later(out, "Too Much State");
   if (sets && target == nullptr && table.publication_count() >= settings.limits.publications)
     return refuse_later(out, "Too Many Publications");
   out.answer.status = 200;
@@ -198,6 +198,8 @@ bool engine::impl::admit_document(const content_view& content, const event_packa
                                         target != nullptr ? target->parsed.get() : nullptr, package.has_views()});
   if (checked) {
     incoming.parsed = std::move(checked).value();
+    if (incoming.parsed)
+      if (body whole = incoming.parsed->stored()) incoming.content = std::move(whole);
     return true;
   }
   refuse(out, checked.error());
@@ -272,11 +274,8 @@ void engine::impl::carry_out(const event_package& package, publication* target,
     const picture before = present(state);
     after = compose(state, &what, now);
     out.state_changed = differ(before, after);
-    if (out.state_changed) {
-      plan_told(state, before, after, &what, incoming.sender, nullptr, now, out);
-    } else {
-      ++counters.suppressed;
-    }
+    if (!out.state_changed) ++counters.suppressed;
+    plan_told(state, before, after, &what, incoming.sender, nullptr, now, out);
   } else if (touched) {
     out.state_changed = !(modified && same_meaning(target->content, incoming.content));
   }
@@ -322,7 +321,7 @@ void engine::impl::carry_out(const event_package& package, publication* target,
   }
   // what is told once, the next one to ask does not see
   if (touched) remember(state, watched && !package.tells_leaving ? std::move(after) : picture{});
-  if (settings.enable_sphere_check && touched && package.sphere) recheck_others(state, now);
+  if (touched) recheck_by_sphere(state, now);
 }
 
 }  // namespace presence

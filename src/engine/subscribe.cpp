@@ -190,16 +190,22 @@ void engine::impl::subscribe_as(const subscribe_request& request, instant now, e
   // the dialog, and the subscription in it
   subscription* sibling = nullptr;  // any usage of the same dialog
   subscription* s = nullptr;
+  subscription* lapsed = nullptr;
   std::size_t usages = 0;
   table.each_usage(sought, [&](subscription& u) {
     ++usages;
     const bool same_dialog = in_dialog ? u.dialog.local_tag() == request.to_tag
                                        : u.remote_cseq == *request.cseq && u.state->resource() == resource_text &&
                                              is_same_watcher(request, u);
-    if (!same_dialog || u.lapsed(now)) return true;
+    if (!same_dialog) return true;
+    const bool same_usage = u.state->package == &package && event_id_of(u) == event_id;
+    if (u.lapsed(now)) {
+      if (in_dialog && same_usage) lapsed = &u;
+      return true;
+    }
     if (in_dialog) sibling = &u;
     // out of dialog: the same SUBSCRIBE once more gets the same dialog, not a second one (S20)
-    if (u.state->package == &package && event_id_of(u) == event_id) s = &u;
+    if (same_usage) s = &u;
     return true;
   });
   if (in_dialog) {
@@ -229,8 +235,8 @@ void engine::impl::subscribe_as(const subscribe_request& request, instant now, e
   const auto* refused = std::get_if<subscribing::refused>(&decision);
   if (refused != nullptr && refused->status == 403) {
     refuse(out, 403);
-    if (s != nullptr && in_dialog) return end_decided(*s, end_reason::rejected, now, out);
-    return tell_rejected(request, package, now, out);
+    if (s != nullptr && in_dialog) return end_decided(*s, end_reason::rejected, std::nullopt, now, out);
+    return tell_rejected(package, request.who.display_name, now, out);
   }
   if (!admit_accept(request, package, out)) return;
   if (package.check_subscribe) {
@@ -266,7 +272,7 @@ void engine::impl::subscribe_as(const subscribe_request& request, instant now, e
   }
   if (answer.handling == sub_handling::confirm && table.undecided_count() >= settings.limits.undecided)
     return refuse_later(out, "Too Many Watchers");
-  begin(request, package, event_id, sibling, std::move(answer), lifetime, now, out);
+  begin(request, package, event_id, sibling, lifetime != seconds{0} ? lapsed : nullptr, std::move(answer), lifetime, now, out);
 }
 
 bool engine::impl::take_resource_from_contact(const subscribe_request& request, effects& out) {
@@ -282,8 +288,8 @@ bool engine::impl::take_resource_from_contact(const subscribe_request& request, 
 }
 
 void engine::impl::begin(const subscribe_request& request, const event_package& package,
-                         std::string_view event_id, subscription* sibling, authorization answer,
-                         seconds lifetime, instant now, effects& out) {
+                         std::string_view event_id, subscription* sibling, subscription* lapsed,
+                         authorization answer, seconds lifetime, instant now, effects& out) {
   const standing stands = standing_of(answer.handling);
   // plan; what is made here goes again unless it is committed
   struct planned {
@@ -333,6 +339,12 @@ void engine::impl::begin(const subscribe_request& request, const event_package& 
   table.reserve(state);
 
   const bool waits_no_more = waited != nullptr && waited->pending == 0 && stands != standing::pending;
+  if (lapsed != nullptr) {  // its end is not told to the peer, for whom both are one
+    const bool waited_for = lapsed->stands == standing::pending;
+    if (waited_for && stands != standing::pending) plan_approved(state, *lapsed->watcher);
+    tell_end(*lapsed, waited_for ? end_reason::giveup : end_reason::timeout);
+    if (durable()) pending.ended_subscriptions.push_back(key_of(*lapsed));
+  }
   lapse due = plan_lapse(state, now);
   notify& n = plan_notify(s, content_for(s, state, due.after, true), now, out);
   out.answer.dialog = s.dialog;
@@ -348,13 +360,7 @@ void engine::impl::begin(const subscribe_request& request, const event_package& 
   if (waits_no_more) plan_decided(state, *account);
   tell_begin(s, waited, lifetime == seconds{0});
   plan_lapse_told(state, due, &s, now, out);
-  if (sibling != nullptr) {
-    each_usage(*sibling, [&](subscription& u) {
-      plan_changed(u, s.shared->local_cseq);
-      if (durable()) pending.changed_subscriptions.back().remote_cseq = *request.cseq;
-      return true;
-    });
-  }
+  plan_other_usages(s, *request.cseq, lapsed);
   if (!store(out, now)) return;
 
   // commit
@@ -368,6 +374,7 @@ void engine::impl::begin(const subscribe_request& request, const event_package& 
     plan.made = nullptr;
     table.link(s, state, *account);
     if (plan.waits != nullptr) pending_began(*plan.waits, s);
+    if (lapsed != nullptr) commit_end(*lapsed, true, now);
   } else if (plan.waits != nullptr && plan.waits->pending == 0) {
     if (waited == nullptr) plan.waits->id = watcher_id(s);
     plan.waits->seen_in(s.dialog);
@@ -385,7 +392,7 @@ void engine::impl::refresh(subscription& s, const subscribe_request& request, au
   if (verdict.ends != end_reason::none) {
     out.answer.dialog = s.dialog;
     out.answer.expires = 0;
-    return end_decided(s, verdict.ends, now, out);
+    return end_decided(s, verdict.ends, request.cseq, now, out);
   }
   // what the request brings is in place while the NOTIFY is planned, and stays if that is stored
   const standing before = s.stands;
@@ -401,12 +408,13 @@ void engine::impl::refresh(subscription& s, const subscribe_request& request, au
   out.answer.dialog = s.dialog;
   if (approved) {
     plan_approved(state, *s.watcher);
-    tell(s, watcher_event::approved);
+    watcher_record record = record_of(s);
+    record.event = watcher_event::approved;
+    record.deadline = now + lifetime;
+    tell(state, std::move(record));
   }
   if (durable()) {
-    if (s.shared != nullptr) plan_reservation(s, n.cseq);
-    for (const auto& [u, old] : target.before)
-      if (u != &s) plan_changed(*u, n.cseq);
+    plan_other_usages(s, *request.cseq);
     plan_changed(s, n.cseq);
     pending.changed_subscriptions.back().remote_cseq = *request.cseq;
     pending.changed_subscriptions.back().expires = now + lifetime;
@@ -427,41 +435,49 @@ void engine::impl::unsubscribe(subscription& s, const subscribe_request& request
   event_state& state = *s.state;
   retargeting target;
   retarget(s, request, target);
-  // as he stands by now: an active one may have become polite, or see less
+  // as he stands by now: an active one may have become polite, or see less; a pending one is decided about
   const reconsidered verdict = reconsider(s.stands, answer.handling);
-  const bool shown = verdict.ends == end_reason::none && s.stands != standing::pending;
+  const bool decided = s.stands == standing::pending && verdict.notify;
+  const bool shown = verdict.ends == end_reason::none && verdict.now != standing::pending;
+  if (decided) plan_approved(state, *s.watcher);
   if (shown) plan_turn(s, verdict.now, std::move(answer.view));
   lapse due = plan_lapse(state, now);
   body last;
   if (shown) last = content_for(s, state, due.after, true);
-  tell_end(s, end_reason::timeout);
+  tell_end(s, decided && !shown ? verdict.ends : end_reason::timeout);
   out.answer.dialog = s.dialog;
-  plan_unanswered(s, now);
+  if (!decided) plan_unanswered(s, now);
   plan_end(s, end_reason::timeout, std::move(last), out);
   plan_lapse_told(state, due, &s, now, out);
-  if (s.shared != nullptr) {  // the dialog's other usages remember the number
-    each_usage(s, [&](subscription& u) {
-      if (&u == &s || !durable()) return true;
-      plan_changed(u, s.shared->local_cseq);
-      pending.changed_subscriptions.back().remote_cseq = *request.cseq;
-      return true;
-    });
-  }
+  plan_other_usages(s, *request.cseq);
   if (!store(out, now)) return;
   target.kept = true;
   if (s.shared != nullptr) s.shared->remote_cseq = *request.cseq;
   commit_notifies(out);
-  commit_end(s, false, now);
+  commit_end(s, decided, now);
   commit_lapse(state, due, now);
   table.release_if_idle(state);
 }
 
-void engine::impl::end_decided(subscription& s, end_reason reason, instant now, effects& out) {
+void engine::impl::plan_other_usages(const subscription& s, std::uint32_t remote_cseq, const subscription* but) {
+  if (s.shared == nullptr || !durable()) return;
+  each_usage(s, [&](const subscription& u) {
+    if (&u == &s || &u == but) return true;
+    plan_changed(u, s.shared->local_cseq);
+    pending.changed_subscriptions.back().remote_cseq = remote_cseq;
+    return true;
+  });
+}
+
+void engine::impl::end_decided(subscription& s, end_reason reason, std::optional<std::uint32_t> accepted, instant now,
+                               effects& out) {
   event_state& state = *s.state;
   if (s.stands == standing::pending) plan_approved(state, *s.watcher);
   tell_end(s, reason);
   plan_end(s, reason, {}, out);
+  if (accepted) plan_other_usages(s, *accepted);
   if (!store(out, now)) return;
+  if (accepted && s.shared != nullptr) s.shared->remote_cseq = *accepted;
   commit_notifies(out);
   commit_end(s, true, now);
   table.release_if_idle(state);

@@ -74,6 +74,7 @@ void engine::impl::commit_end(subscription& s, bool decided, instant now) noexce
       if (undecided* u = table.find_undecided(state, *s.watcher)) {
         u->id = watcher_id(s);
         u->since = s.since;
+        u->seen_in(s.dialog);
       }
       pending_ended(state, *s.watcher, now);
     }

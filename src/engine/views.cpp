@@ -216,7 +216,7 @@ void engine::impl::plan_told(event_state& state, const picture& before, picture&
       return;
     }
   }
-  plan_fan_out(state, before, after, sender, except, now, out);
+  if (differ(before, after)) plan_fan_out(state, before, after, sender, except, now, out);
 }
 
 engine::impl::picture engine::impl::plan_decisions(event_state& state, const picture& before, const edit* what,
@@ -230,15 +230,17 @@ engine::impl::picture engine::impl::plan_decisions(event_state& state, const pic
     body seen;  ///< before
   };
   std::vector<decided> all;
-  std::optional<instant> until;
   for (const auto index : state.watchers) {
     if (index == slab<subscription>::none) continue;
     subscription& s = table.subscriptions()[index];
-    if (!s.lasts(now) || &s == except) continue;
+    if (&s == except) continue;
     authorization answer = ask(package, state.resource(), identity_of(s), now, sphere);
-    if (answer.until && (!until || *answer.until < *until)) until = answer.until;
     note(state, answer);
     const reconsidered verdict = reconsider(s.stands, answer.handling);
+    if (!s.lasts(now)) {  // he is not told any more, and must not wait for what is decided
+      if (s.stands == standing::pending && verdict.notify) table.recheck(state, s.deadline);
+      continue;
+    }
     all.push_back({&s, verdict, before.of(s)});
     // one who ends keeps what he has until that is stored
     if (verdict.ends == end_reason::none) plan_turn(s, verdict.now, std::move(answer.view));
@@ -258,7 +260,10 @@ engine::impl::picture engine::impl::plan_decisions(event_state& state, const pic
     }
     if (!turns) {
       if (s.stands != standing::active || same_meaning(d.seen, after.of(s))) continue;
-      if (!sender.empty() && s.dialog.remote_target() == sender) continue;
+      if (!sender.empty() && s.dialog.remote_target() == sender) {
+        s.unsure = true;
+        continue;
+      }
       if (s.in_flight) {
         owing.push_back(&s);
         continue;

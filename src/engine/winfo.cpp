@@ -76,8 +76,13 @@ event_state* engine::impl::winfo_state(std::string_view resource, const event_pa
   return nullptr;
 }
 
+std::uint64_t engine::impl::watcher_id(std::uint64_t number, std::string_view of_what) const noexcept {
+  return table.secret_of({reinterpret_cast<const char*>(&number), sizeof number}, of_what, {});
+}
+
 std::uint64_t engine::impl::watcher_id(const subscription& s) const noexcept {
-  return table.secret_of(s.dialog.call_id(), s.dialog.local_tag(), s.dialog.event());
+  const notify_id id = table.id_of(s, 0);  // not of the dialog: it may see several subscriptions of one package
+  return watcher_id(std::uint64_t{id.slot} << 32 | id.generation, "subscription");
 }
 
 watcher_record engine::impl::record_of(const subscription& s) const {
@@ -147,11 +152,10 @@ void engine::impl::tell_begin(const subscription& s, const undecided* waited, bo
   }
 }
 
-void engine::impl::tell_rejected(const subscribe_request& request, const event_package& package, instant now,
-                                 effects& out) {
+void engine::impl::tell_rejected(const event_package& package, std::string_view display_name, instant now, effects& out) {
   event_state* to = package.winfo ? winfo_state(resource_text, package) : nullptr;
   if (to == nullptr) return;
-  watcher_changes.push_back({to, {table.secret_of(request.call_id, request.from_tag, package.name), watcher_text, std::string{request.who.display_name},
+  watcher_changes.push_back({to, {watcher_id(++refused_watchers, "refused"), watcher_text, std::string{display_name},
                                   watcher_state::terminated, watcher_event::subscribe_rejected, {}, now}});
   if (store(out, now)) commit_notifies(out);
 }
@@ -208,7 +212,7 @@ void engine::impl::plan_watcher_information(instant now, effects& out) {
       if (s.stands != standing::active || !s.lasts(now)) continue;
       const auto told = [&](const notify& n) { return n.id == table.id_of(s, n.cseq); };
       // what is not written down as done yet cannot be in a full document: who needs one gets it next
-      if (s.in_flight || s.unsure || std::any_of(out.notifies.begin(), out.notifies.end(), told)) {
+      if (s.in_flight || s.unsure || s.owes || std::any_of(out.notifies.begin(), out.notifies.end(), told)) {
         owing.push_back(&s);
         unpaid.reserve(unpaid.size() + owing.size());
         for (const watcher_record& w : changes)
@@ -228,7 +232,7 @@ void engine::impl::commit_missed() noexcept {
       auto& all = missed[s->self];
       const auto same = std::find_if(all.begin(), all.end(), [id = record.id](const watcher_record& w) { return w.id == id; });
       if (same != all.end()) {
-        *same = std::move(record);  // rejected again
+        *same = std::move(record);
       } else if (all.size() < most_missed) {
         all.push_back(std::move(record));
       }

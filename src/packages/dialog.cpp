@@ -42,6 +42,7 @@ std::vector<shown_dialog> united(std::span<const published> all) {
     const checked_document* d = checked(p);
     if (d == nullptr) continue;
     for (const entry& e : d->dialogs) {
+      if (p.leaving && e.state == call_state::terminated) continue;  // what others say of it counts again
       const shown_dialog one{&p, &e, p.leaving && e.state != call_state::terminated};
       const auto same = std::find_if(found.begin(), found.end(), [&](const auto& k) { return k.what->same_dialog(e); });
       if (same == found.end()) {
@@ -80,19 +81,29 @@ int interest(call_state state) noexcept {
   return 0;
 }
 
-/// Gives each dialog an id of its own, the same while its publication lives, shown at the moment or not.
-void settle_ids(const std::vector<shown_dialog>& all, std::span<const published> publications) {
-  std::set<std::string_view> taken;
+/// Gives each dialog an id of its own, the same while its publications live, whoever tells of it. What
+/// is not shown now keeps its id, for it may be shown again.
+void settle_ids(std::span<const published> publications, const std::vector<shown_dialog>& all) {
+  std::set<std::string> shown, known;
+  for (const shown_dialog& d : all)
+    if (!d.what->shown_as.empty() && !shown.insert(d.what->shown_as).second) d.what->shown_as.clear();
+  std::vector<const entry*> entries;
   for (const published& p : publications) {
-    const checked_document* document = checked(p);
-    if (document == nullptr) continue;
-    for (const entry& e : document->dialogs)
-      if (!e.shown_as.empty()) taken.insert(e.shown_as);
+    const checked_document* d = checked(p);
+    if (d == nullptr) continue;
+    for (const entry& e : d->dialogs) {
+      if (e.shown_as.empty()) continue;
+      known.insert(e.shown_as);
+      entries.push_back(&e);
+    }
   }
   for (const shown_dialog& d : all) {
     if (!d.what->shown_as.empty()) continue;
-    std::string id = d.what->id;
-    for (std::uint64_t n = 0; taken.contains(id); ++n) {
+    const auto same = std::find_if(entries.begin(), entries.end(), [&](const entry* e) {
+      return e->same_dialog(*d.what) && !shown.contains(e->shown_as);
+    });
+    std::string id = same != entries.end() ? (*same)->shown_as : d.what->id;
+    for (std::uint64_t n = 0; same == entries.end() && known.contains(id); ++n) {
       digest fresh;
       fresh.add(d.from->id);
       fresh.add(n);
@@ -101,8 +112,9 @@ void settle_ids(const std::vector<shown_dialog>& all, std::span<const published>
       id = "d";
       for (int i = 0; i < 12; ++i, bits >>= 5) id += "abcdefghijklmnopqrstuvwxyz234567"[bits & 31];
     }
+    shown.insert(id);
+    known.insert(id);
     d.what->shown_as = std::move(id);
-    taken.insert(d.what->shown_as);
   }
 }
 
@@ -134,11 +146,6 @@ struct writer {
     out += "><state event=\"timeout\">terminated</state></dialog>";
     meaning.add(std::uint64_t{1});
   }
-  static std::string escaped(std::string_view text) {
-    std::string attribute;
-    xml::append_attribute(attribute, "x", text);  // ` x="..."`
-    return attribute.substr(4, attribute.size() - 5);
-  }
   body done() {
     out += "</dialog-info>";
     return body::versioned(media_type, out, version_at, meaning.value());
@@ -153,7 +160,7 @@ body aggregate(std::string_view resource, std::span<const published> publication
     };
     all = {*std::max_element(all.begin(), all.end(), less)};
   }
-  settle_ids(all, publications);
+  settle_ids(publications, all);
   writer w{resource, true};
   for (const shown_dialog& d : all) w.add(d);
   return w.done();

@@ -24,8 +24,8 @@ class reader {
  public:
   reader(const xml::tree& tree, bool session_descriptions) : tree_{tree}, keeps_{session_descriptions} {}
 
-  /// Empty when the document is sound.
-  std::string_view run(const checked_document* previous, checked_document& out) {
+  /// Empty when the document is sound. `merged`: it changed what was there before.
+  std::string_view run(const checked_document* previous, checked_document& out, bool& merged) {
     const xml::node& root = tree_.root();
     if (!root.is(namespace_uri, "dialog-info")) return "The root is not dialog-info";
     const std::string_view version = attribute(root, "version"), state = attribute(root, "state");
@@ -39,10 +39,12 @@ class reader {
       entry e;
       if (const auto fault = dialog(n, e); !fault.empty()) return fault;
       if (out.find(e.id) != nullptr) return "Two dialogs of one id";
-      if (const entry* known = previous != nullptr ? previous->find(e.id) : nullptr) e.shown_as = known->shown_as;
+      const entry* known = previous != nullptr ? previous->find(e.id) : nullptr;
+      if (known != nullptr && known->call_id == e.call_id) e.shown_as = known->shown_as;
       out.dialogs.push_back(std::move(e));
     }
-    if (state == "partial" && previous != nullptr) {
+    merged = state == "partial" && previous != nullptr;
+    if (merged) {
       std::vector<entry> kept;
       for (const entry& e : previous->dialogs)
         if (e.state != call_state::terminated && out.find(e.id) == nullptr) kept.push_back(e);
@@ -217,16 +219,35 @@ std::optional<call_state> parse_state(std::string_view name) noexcept {
 
 std::string_view to_string(call_state state) noexcept { return states[static_cast<std::size_t>(state)]; }
 
+std::string escaped(std::string_view text) {
+  std::string attribute;
+  xml::append_attribute(attribute, "x", text);  // ` x="..."`
+  return attribute.substr(4, attribute.size() - 5);
+}
+
 result<document, refusal> check(const offered_document& offer, bool session_descriptions) {
   const auto parsed = xml::parser::of_this_thread().parse(offer.content.bytes(), offer.bounds);
   if (!parsed) return unexpected{refusal{400, parsed.error().reason}};
   auto made = std::make_shared<checked_document>();
   const auto* previous = dynamic_cast<const checked_document*>(offer.previous);
-  if (const auto fault = reader{**parsed, session_descriptions}.run(previous, *made); !fault.empty())
+  bool merged = false;
+  if (const auto fault = reader{**parsed, session_descriptions}.run(previous, *made, merged); !fault.empty())
     return unexpected{refusal{400, fault}};
   std::size_t bytes = 0;
   for (const entry& e : made->dialogs) bytes += e.before_id.size() + e.behind_id.size();
   if (bytes > 4 * offer.bounds.body_bytes) return unexpected{refusal{400, "Declarations that would repeat too often"}};
+  if (!merged) return document{std::move(made)};
+
+  std::string text{"<dialog-info xmlns=\""};
+  ((text += namespace_uri) += "\" version=\"0\" state=\"full\"");
+  xml::append_attribute(text, "entity", offer.resource);
+  text += '>';
+  for (const entry& e : made->dialogs) ((text += e.before_id) += escaped(e.id)) += e.behind_id;
+  text += "</dialog-info>";
+  made->whole = body{media_type, text};
+  // it has to be readable after a restart
+  if (text.size() > offer.bounds.body_bytes || !xml::parser::of_this_thread().parse(text, offer.bounds))
+    return unexpected{refusal{413, "Too Many Dialogs"}};
   return document{std::move(made)};
 }
 

@@ -23,6 +23,9 @@ enum class call_state : std::uint8_t { trying, proceeding, early, confirmed, ter
 std::optional<call_state> parse_state(std::string_view name) noexcept;
 std::string_view to_string(call_state state) noexcept;
 
+/// As the value of an attribute.
+std::string escaped(std::string_view text);
+
 /// One dialog of a document.
 struct entry {
   std::string id, call_id, local_tag, remote_tag, direction;
@@ -43,6 +46,9 @@ struct entry {
 
 struct checked_document final : parsed_document {
   std::vector<entry> dialogs;
+  body whole = {};  ///< of a partial document: what it made of the one before
+
+  body stored() const override { return whole; }
 
   const entry* find(std::string_view id) const noexcept {
     for (const entry& e : dialogs)
