@@ -1,0 +1,324 @@
+// The engine's answers, NOTIFYs, memory and rows beside the model's.
+#include <algorithm>
+#include <stdexcept>
+
+#include "element.hpp"
+#include "walk.hpp"
+
+namespace presence::test::walking {
+
+void walk::compare(expectation& expected, const effects& out, const std::string& what) {
+  tell_owners(expected);
+  counts.met[what]++;
+  counts.met["NOTIFYs"] += out.notifies.size();
+  std::string all = what + "\n expected " + std::to_string(expected.status) + "\n";
+  for (const auto& e : expected.notifies)
+    all += "  " + dialogs[e.dialog].call_id + " " + package_names[e.kind] + ";" + e.event_id + " " + e.subscription_state + " " +
+           (e.optional ? "(perhaps) " : "") + (e.body ? e.body->text : "(no body)") + "\n";
+  for (const auto& c : expected.changes) all += "  change: " + c.watcher.key + " " + c.watcher.uri + " " + c.watcher.status + " " + c.watcher.event + "\n";
+  all += " got\n" + to_string(out);
+  for (const auto& n : out.notifies)
+    all += "  " + std::string{n.dialog.call_id()} + " " + std::string{n.dialog.event()} + " " + n.subscription_state_value() + " " + n.body_bytes() + "\n";
+  if (given.trace) std::puts(all.c_str());
+  require(out.answer.status == expected.status, all);
+  require(out.answer.expires == expected.expires, all);
+  require(!out.storage_failed, all);
+  std::vector<bool> met(expected.notifies.size());
+  for (const notify& n : out.notifies) {
+    std::size_t found = met.size();
+    for (std::size_t i = met.size(); i-- > 0;) {
+      const auto& e = expected.notifies[i];
+      const m_dialog& d = dialogs[e.dialog];
+      const std::string event = package_names[e.kind] + (e.event_id.empty() ? "" : ";id=" + e.event_id);
+      if (!met[i] && n.dialog.call_id() == d.call_id && n.dialog.remote_tag() == d.from_tag && n.dialog.event() == event &&
+          (d.to_tag.empty() || n.dialog.local_tag() == d.to_tag))
+        found = i;
+    }
+    require(found != met.size(), "a NOTIFY nobody expects: " + to_string(n) + "\n" + all);
+    met[found] = true;
+    try {
+      check(expected.notifies[found], n, expected, all);
+    } catch (const std::logic_error& e) {  // a document that cannot be read
+      fail(std::string{e.what()} + "\n" + all);
+    }
+  }
+  for (std::size_t i = 0; i < met.size(); ++i)
+    require(met[i] || expected.notifies[i].optional, "a NOTIFY is missing: " + dialogs[expected.notifies[i].dialog].call_id + "\n" + all);
+  for (m_subscription& s : subscriptions) {
+    for (const m_watcher& w : std::exchange(s.late, {})) {
+      std::erase_if(s.untold, [&](const m_watcher& known) { return known.key == w.key; });
+      s.untold.push_back(w);
+    }
+  }
+}
+
+void walk::check(expected_notify& e, const notify& n, expectation& expected, const std::string& all) {
+  m_dialog& d = dialogs[e.dialog];
+  require(n.subscription_state_value() == e.subscription_state, "another Subscription-State: " + to_string(n) + "\n" + all);
+  require(n.dialog.remote_target() == e.contact, "another target\n" + all);
+  require(n.retry_after == e.retry_after, "another Retry-After\n" + all);
+  require(d.may_jump ? n.cseq > d.notify_cseq : n.cseq == d.notify_cseq + 1,
+          "CSeq " + std::to_string(n.cseq) + " after " + std::to_string(d.notify_cseq) + "\n" + all);
+  d.notify_cseq = n.cseq;
+  d.may_jump = false;
+  m_subscription* s = find(e.name);
+  require(n.content ? e.body.has_value() : !e.body.has_value(), "a body too many or too few: " + to_string(n) + "\n" + all);
+  if (e.optional && s != nullptr) {
+    s->in_flight = true;
+    s->owes = owing::perhaps;
+    s->unpaid = s->unsure = false;
+  }
+  if (n.content) {
+    require(n.content.content_type() == package_types[e.kind], "another type\n" + all);
+    if (about_watchers(e.kind)) {
+      check_watchers(s, e, n, expected, all);
+    } else {
+      const read_document got = read(e.kind, e.resource, n.body_bytes());
+      if (versioned(e.kind)) check_version(s, e, got.version, all);
+      require(got.full ? got.text == e.body->text : !e.full, "another body: " + got.text + "\n" + all);
+      if (e.kind == k_dialog || e.kind == k_sla) check_dialogs(s, e, got, all);
+    }
+    if (s != nullptr) {
+      ++s->version;
+      s->version_may_jump = false;
+    }
+  }
+  if (s != nullptr && n.state != subscription_state::terminated) {
+    s->newest = n.cseq;
+    outstanding.push_back({n.id, s->name});
+  }
+}
+
+void walk::check_version(m_subscription* s, const expected_notify& e, std::uint32_t version, const std::string& all) {
+  const std::uint32_t due = s == nullptr ? e.version : s->version;
+  const bool jump = s == nullptr ? e.version_may_jump : s->version_may_jump;
+  require(jump ? version >= due : version == due, "version " + std::to_string(version) + " instead of " + std::to_string(due) + "\n" + all);
+  if (s != nullptr) s->version = version;
+}
+
+/// Applies a dialog-info document as its receiver would (DLG-4.3-1).
+void walk::check_dialogs(m_subscription* s, const expected_notify& e, const read_document& got, const std::string& all) {
+  if (!got.full) counts.met["partial dialog-info"]++;
+  if (s == nullptr) return;
+  if (got.full) s->calls.clear();
+  std::vector<std::string> over, live;
+  for (const auto& [id, words] : got.calls) {
+    if (words.find("/terminated/") == std::string::npos) {
+      s->calls[id] = words;
+    } else {
+      s->calls.erase(id);
+      over.push_back(words);
+    }
+  }
+  for (const auto& [id, words] : s->calls) live.push_back(words);
+  std::vector<std::string> wanted = e.body->live;
+  std::sort(live.begin(), live.end());
+  std::sort(wanted.begin(), wanted.end());
+  std::string has;
+  for (const auto& words : live) has += "  " + words + "\n";
+  require(live == wanted, "the receiver of the documents has other dialogs\n" + has + all);
+  for (const auto& words : e.body->over)
+    require(std::find(over.begin(), over.end(), words) != over.end(), "an end is not told: " + words + "\n" + all);
+}
+
+namespace {
+
+struct entry {
+  std::string id, uri, status, event, expiration, duration;
+};
+
+std::string seconds_text(instant from, instant to) { return std::to_string(std::chrono::floor<seconds>(to - from).count()); }
+
+}  // namespace
+
+/// Applies a watcherinfo document as its receiver would (RFC 3858 section 4; PROP-6).
+void walk::check_watchers(m_subscription* s, expected_notify& e, const notify& n, expectation& expected, const std::string& all) {
+  const element root = read_element(n.body_bytes());
+  const bool full = root.attribute("state") == "full";
+  require(root.name == "watcherinfo" && (full || root.attribute("state") == "partial"), "no watcherinfo\n" + all);
+  require(full || !e.full, "a partial document that does not follow on the last one\n" + all);
+  check_version(s, e, static_cast<std::uint32_t>(std::stoul(root.attribute("version"))), all);
+  const element* list = root.child("watcher-list");
+  require(list != nullptr && list->attribute("resource") == e.resource && list->attribute("package") == package_names[watched_by(e.kind)],
+          "another watcher-list\n" + all);
+  counts.met[full ? "full watcherinfo" : "partial watcherinfo"]++;
+
+  std::vector<m_watcher> changes;
+  std::set<std::string> changed;
+  for (const m_change& c : expected.changes) {
+    if (c.resource != e.resource || c.kind != watched_by(e.kind)) continue;
+    changes.push_back(c.watcher);
+    changed.insert(c.watcher.key);
+  }
+  const auto same = [&](const entry& got, const m_watcher& w) {
+    if (got.uri != w.uri) return false;
+    if (ambiguous.contains(w.key)) return true;
+    return got.status == w.status && got.event == w.event && got.expiration == (w.deadline ? seconds_text(clock, *w.deadline) : "-") &&
+           got.duration == seconds_text(w.since, clock);
+  };
+  std::vector<m_watcher> listed = full ? e.watchers : changes;
+  if (full) listed.insert(listed.end(), e.untold.begin(), e.untold.end());
+  std::map<std::string, entry> found;  // by key
+  std::map<std::string, m_watcher> table;
+  for (const element& one : list->children) {
+    const entry got{one.attribute("id"), one.text, one.attribute("status"), one.attribute("event"), one.attribute("expiration"),
+                    one.attribute("duration-subscribed")};
+    const std::string words = got.uri + " " + got.status + " " + got.event + " " + got.expiration + " " + got.duration;
+    if (!key_of_id.contains(got.id)) {
+      const auto fits = [&](const m_watcher& w) { return !id_of_key.contains(w.key) && same(got, w); };
+      auto at = std::find_if(listed.begin(), listed.end(), fits);
+      if (at == listed.end() && full) {  // made amid this call's changes
+        listed.insert(listed.end(), changes.begin(), changes.end());
+        at = std::find_if(listed.begin(), listed.end(), fits);
+        if (at == listed.end()) {
+          at = std::find_if(listed.end() - static_cast<std::ptrdiff_t>(changes.size()), listed.end(),
+                            [&](const m_watcher& w) { return !id_of_key.contains(w.key) && w.uri == got.uri; });
+        }
+      }
+      require(at != listed.end(), "a watcher nobody knows: " + words + "\n" + all);
+      key_of_id[got.id] = at->key;
+      id_of_key[at->key] = got.id;
+    }
+    const std::string key = key_of_id[got.id];
+    require(found.emplace(key, got).second, "a watcher twice: " + words + "\n" + all);
+    const bool fits = std::any_of(listed.begin(), listed.end(), [&](const m_watcher& w) { return w.key == key && same(got, w); });
+    require(fits || (full && changed.contains(key)) || ambiguous.contains(key), "another watcher (" + key + "): " + words + "\n" + all);
+    if (got.status != "terminated") table[key] = {key, got.uri, got.status, got.event, {}, {}};
+  }
+  if (full) {
+    for (const m_watcher& w : listed)
+      require(found.contains(w.key) || changed.contains(w.key) || ambiguous.contains(w.key), "a watcher is missing: " + w.uri + " " + w.status + "\n" + all);
+    if (s == nullptr) return;
+    std::erase_if(s->late, [&](const m_watcher& w) { return found.contains(w.key) && found[w.key].status == "terminated"; });
+    s->watchers = std::move(table);
+    s->blank = false;
+    return;
+  }
+  require(e.untold.empty(), "what was not told before is lost\n" + all);
+  std::map<std::string, m_watcher> last;
+  for (const m_watcher& w : changes) last[w.key] = w;
+  for (const auto& [key, w] : last) {
+    const auto tells = [&](const auto& one) { return (one.first == key || ambiguous.contains(key)) && same(one.second, w); };
+    if (std::any_of(found.begin(), found.end(), tells)) continue;
+    require(expected.sliced, "a change is not told: " + w.uri + " " + w.status + "\n" + all);
+    if (s == nullptr) continue;
+    s->owes = owing::yes;
+    if (w.ended()) s->late.push_back(w);
+  }
+  if (s == nullptr) return;
+  for (const auto& [key, got] : found) s->watchers.erase(key);
+  s->watchers.merge(table);
+}
+
+// --- self-audits ------------------------------------------------------------------------------------------
+
+void walk::audit() {
+  if (const auto wrong = engine->check()) fail("self-audit: " + *wrong);
+  const engine_stats sizes_now = engine->stats();
+  const auto sizes = [](std::size_t p, std::size_t s, std::size_t u) {
+    return std::to_string(p) + " publications, " + std::to_string(s) + " subscriptions, " + std::to_string(u) + " undecided";
+  };
+  const std::string mine = sizes(publications.size(), subscriptions.size(), undecideds.size());
+  const std::string its = sizes(sizes_now.publications, sizes_now.subscriptions, sizes_now.undecided);
+  require(mine == its, "held: " + its + "; expected: " + mine);
+  std::set<std::pair<int, std::string>> states;
+  for (const auto& p : publications) states.insert({p.kind, p.resource});
+  for (const auto& s : subscriptions) states.insert({s.kind, s.resource});
+  for (const auto& u : undecideds) states.insert({u.kind, u.resource});
+  require(states.size() == sizes_now.resources, "resources: " + std::to_string(sizes_now.resources) + "; expected: " + std::to_string(states.size()));
+  const auto gone = [&](const auto& state) { return !states.contains(state); };
+  std::erase_if(by_sphere, gone);
+  std::erase_if(edges, [&](const auto& known) { return gone(known.first); });
+  // nobody is forgotten (PROP-7)
+  for (const auto& s : subscriptions)
+    require(s.owes == owing::no || s.in_flight || s.unpaid || s.unsure || !hears(s), "the model owes a NOTIFY and waits for nothing");
+  audit_deadlines();
+  audit_watchers();
+}
+
+/// Nobody may be woken too late (M01).
+void walk::audit_deadlines() {
+  std::optional<instant> soonest;
+  const auto sooner = [&](instant t) { soonest = soonest ? std::min(*soonest, t) : t; };
+  for (const auto& p : publications) sooner(p.deadline);
+  for (const auto& s : subscriptions) sooner(s.unpaid ? clock : s.deadline);
+  for (const auto& u : undecideds)
+    if (u.pending == 0) sooner(u.deadline);
+  for (const auto& [state, edge] : edges) {
+    const auto watches = [&](const auto& one) { return one.kind == state.first && one.resource == state.second; };
+    if (std::any_of(subscriptions.begin(), subscriptions.end(), watches) || std::any_of(undecideds.begin(), undecideds.end(), watches)) sooner(edge);
+  }
+  if (!soonest) return;
+  const auto next = engine->next_deadline();
+  require(next && *next <= std::max(*soonest, blocked_until),
+          "next_deadline is too late for what is due at " + std::to_string((*soonest - origin).count()) + "ms");
+  require(*next >= blocked_until || blocked_until <= clock, "next_deadline does not wait after a storage failure");
+}
+
+/// Who was told everything has everything (PROP-6).
+void walk::audit_watchers() {
+  for (const m_subscription& s : subscriptions) {
+    if (!about_watchers(s.kind) || s.blank || s.owes != owing::no || !hears(s)) continue;
+    std::multiset<std::string> has, is;
+    const auto words = [&](const m_watcher& w) {
+      return (ambiguous.contains(w.key) ? w.uri : w.key) + " " + w.status + " " + w.event;
+    };
+    for (const auto& [key, w] : s.watchers) {
+      const bool lapsed = std::any_of(subscriptions.begin(), subscriptions.end(),
+                                      [&](const auto& q) { return q.key() == key && q.deadline <= clock; });
+      if (!lapsed) has.insert(words(w));
+    }
+    for (const m_watcher& w : watchers_now(s.resource, watched_by(s.kind))) is.insert(words(w));
+    if (has == is) continue;
+    std::string text = "a receiver of watcher information knows other watchers: " + dialogs[s.dialog].call_id + "\n has";
+    for (const auto& one : has) text += "\n  " + one;
+    text += "\n is";
+    for (const auto& one : is) text += "\n  " + one;
+    fail(text);
+  }
+}
+
+/// The engine's memory and the database say what the model says.
+void walk::compare_rows() {
+  const auto same_publications = [&](const std::vector<publication_row>& all, const std::string& where) {
+    for (const auto& row : all) {
+      const auto at = std::find_if(publications.begin(), publications.end(), [&](const auto& m) { return m.etag == row.etag; });
+      require(at != publications.end() && at->resource == row.resource && at->deadline == row.expires && at->since == row.since &&
+                  at->sender == row.sender && (at->what->partial || at->what->raw == row.content.bytes()),
+              "a publication differs in the " + where + ": " + row.resource + " " + row.event + " " + row.etag);
+    }
+  };
+  const auto same_subscriptions = [&](const std::vector<subscription_row>& all, const std::string& where, bool exact) {
+    for (const auto& row : all) {
+      const auto at = std::find_if(subscriptions.begin(), subscriptions.end(), [&](const auto& m) {
+        return dialogs[m.dialog].call_id == row.dialog.call_id() && dialogs[m.dialog].to_tag == row.dialog.local_tag() &&
+               package_names[m.kind] == row.event && m.event_id == row.event_id;
+      });
+      require(at != subscriptions.end(), "a subscription nobody has in the " + where + ": " + std::string{row.dialog.call_id()});
+      const bool numbers = exact ? at->newest <= row.local_cseq && (at->version_may_jump || at->version <= row.version) : at->newest <= row.local_cseq;
+      require(at->deadline == row.expires && dialogs[at->dialog].contact == row.dialog.remote_target() && numbers &&
+                  (row.state == subscription_state::pending) == (at->stands == stand::pending) && row.polite_block == (at->stands == stand::polite),
+              "a subscription differs in the " + where + ": " + std::string{row.dialog.call_id()} + " " + std::string{row.dialog.event()} +
+                  " CSeq " + std::to_string(row.local_cseq) + ", version " + std::to_string(row.version) + "; expected " + std::to_string(at->newest) +
+                  ", " + std::to_string(at->version) + ", " + dialogs[at->dialog].contact + " until " + std::to_string((at->deadline - origin).count()));
+    }
+  };
+  std::vector<publication_row> p = engine->publications({}, 0, 100'000).records;
+  std::vector<subscription_row> s = engine->subscriptions({}, 0, 100'000).records;
+  same_publications(p, "memory");
+  same_subscriptions(s, "memory", false);
+  if (!own_rows) return;
+  p.clear();
+  s.clear();
+  std::vector<watcher_row> w;
+  for (cursor at; !at.done;) require(own_rows->publications({}, at, 7, p).has_value(), "the storage cannot be read");
+  for (cursor at; !at.done;) require(own_rows->subscriptions({}, at, 7, s).has_value(), "the storage cannot be read");
+  for (cursor at; !at.done;) require(own_rows->watchers({}, at, 7, w).has_value(), "the storage cannot be read");
+  require(p.size() == publications.size(), "publications stored: " + std::to_string(p.size()));
+  require(s.size() == subscriptions.size(), "subscriptions stored: " + std::to_string(s.size()));
+  require(w.size() == undecideds.size(), "watchers stored: " + std::to_string(w.size()) + "; undecided: " + std::to_string(undecideds.size()));
+  same_publications(p, "database");
+  same_subscriptions(s, "database", true);
+}
+
+}  // namespace presence::test::walking

@@ -1,0 +1,133 @@
+// What the host decides: rules are written anew, watchers are refreshed, subscriptions are ended.
+#include <algorithm>
+
+#include "walk.hpp"
+
+namespace presence::test::walking {
+
+void walk::change_rules() {
+  tick();
+  if (!may("rules")) return;
+  const std::string resource = a_resource();
+  written_rules& written = rules[resource];
+  const auto dice = pick(10);
+  if (dice < 1) {
+    note_down("rules of ", resource, ": none");
+    rules.erase(resource);
+  } else if (dice < 2) {
+    written.broken = true;
+    written.text = "<ruleset";
+    note_down("rules of ", resource, ": broken");
+  } else {
+    std::vector<rule> all = written.rules;
+    if (!all.empty() && chance(40)) all.erase(all.begin() + static_cast<std::ptrdiff_t>(pick(all.size())));
+    else if (all.size() < 5 && chance(60)) all.push_back(some_rule());
+    else all = {some_rule(), some_rule()};
+    written = {all, document_of(all), false};
+    note_down("rules of ", resource, ": ", written.text);
+  }
+  if (chance(30) && nothing_is_due()) {  // who subscribes before the engine is told meets the new rules
+    for (auto more = 1 + pick(2); more > 0; --more) {
+      subscribe();
+      audit();
+    }
+  }
+  announce(resource);
+}
+
+bool walk::nothing_is_due() const {
+  return std::all_of(publications.begin(), publications.end(), [&](const auto& p) { return p.deadline > clock; });
+}
+
+void walk::announce(const std::string& resource) {
+  for (int kind = 0; kind < published_kinds; ++kind) {
+    if (!how.ruled[kind]) continue;
+    while (!refresh(resource, kind, refresh_type::authorization)) {
+    }
+  }
+}
+
+void walk::refresh_watchers() {
+  tick();
+  const int kind = a_kind();
+  refresh(a_resource(), kind, chance(50) ? refresh_type::state : refresh_type::authorization);
+}
+
+bool walk::refresh(const std::string& resource, int kind, refresh_type type) {
+  note_down("refresh_watchers ", resource, " ", package_names[kind], type == refresh_type::state ? " state" : " rules");
+  maybe_fault();
+  const effects out = engine->refresh_watchers(resource, package_names[kind], type, now);
+  const bool fault = failed(out, false, "refresh_watchers");
+  if (type == refresh_type::state && rows && !fault) {  // read again
+    for (auto& p : publications)
+      if (p.resource == resource && p.kind == kind) p.order = ticks(p.since);
+  }
+  if (fault) return false;
+  expectation expected;
+  const look was = look_at(resource, kind);
+  mark_lapsed(resource, kind);
+  if (type == refresh_type::authorization) {
+    decide_again(expected, resource, kind, was, {}, -1);
+    decide_waiting(expected, resource, kind);
+  } else {
+    for (m_subscription& s : subscriptions) {
+      // who is politely blocked is told as one whose resource is offline would be (SEC-LEAK-1)
+      if (s.resource != resource || s.kind != kind || s.stands == stand::pending || !hears(s)) continue;
+      if (s.in_flight) s.owes = owing::yes;
+      else expect_notify(expected, s);
+    }
+  }
+  settle(resource, kind);
+  compare(expected, out, "refresh_watchers");
+  return true;
+}
+
+void walk::terminate() {
+  tick();
+  const bool everything = chance(20);
+  const std::string resource = everything || chance(90) ? a_resource() : std::string{};
+  const int kind = everything || chance(40) ? -1 : a_kind();
+  static constexpr end_reason reasons[] = {end_reason::deactivated, end_reason::probation, end_reason::giveup,
+                                           end_reason::noresource,  end_reason::rejected,  end_reason::invariant};
+  const end_reason reason = everything ? end_reason::noresource : one_of(reasons);
+  const std::string why{to_string(reason)};
+  note_down(everything ? "remove_resource " : "terminate_watchers ", resource, " ", kind < 0 ? "" : package_names[kind], " ", why);
+  maybe_fault();
+  const effects out = everything ? engine->remove_resource(resource, now)
+                                 : engine->terminate_watchers(resource, kind < 0 ? "" : package_names[kind], reason, now, seconds{17});
+  if (failed(out, false, "terminate")) return;
+  expectation expected;
+  const auto meant = [&](const auto& one) { return (resource.empty() || one.resource == resource) && (kind < 0 || one.kind == kind); };
+  for (auto& p : publications) p.leaving = p.deadline <= clock;  // the final state has nothing of it
+  std::vector<int> over;
+  for (const m_subscription& s : subscriptions) {
+    if (!meant(s) || (reason == end_reason::giveup && s.stands != stand::pending)) continue;
+    std::optional<shown> last;
+    if (reason == end_reason::invariant && s.stands != stand::pending) {
+      last = about_watchers(s.kind) ? shown{} : seen_by(s);
+      if (s.kind == k_sla && own_word(s, dialogs[s.dialog].contact)) last = neutral(s.kind, s.resource);
+    }
+    const bool again = reason == end_reason::probation || reason == end_reason::giveup;
+    expected_notify& e = expect_end(expected, s, why.c_str(), last);
+    if (again) {
+      e.retry_after = 17;
+      e.subscription_state += ";retry-after=17";
+    }
+    over.push_back(s.name);
+  }
+  for (auto& p : publications) p.leaving = false;
+  // RFC 3857 has no word for a state that will never change: the watcher ends as by a timeout
+  for (const int name : over) end(expected, name, reason == end_reason::invariant ? "timeout" : why.c_str());
+  if (everything) {
+    std::erase_if(publications, [&](const auto& p) { return p.resource == resource; });
+    std::erase_if(undecideds, [&](const m_undecided& u) {
+      if (u.resource != resource) return false;
+      tell_waiting_over(expected, u, "noresource");
+      return true;
+    });
+  }
+  if (!over.empty()) counts.met["ended by the host"] += over.size();
+  compare(expected, out, "terminate");
+}
+
+}  // namespace presence::test::walking

@@ -1,0 +1,403 @@
+#include "documents.hpp"
+
+#include <algorithm>
+#include <set>
+#include <stdexcept>
+
+#include "element.hpp"
+
+namespace presence::test::walking {
+
+const char* const package_names[kinds] = {"presence", "message-summary", "dialog", "dialog;sla", "joined", "presence.winfo", "dialog.winfo"};
+const char* const package_types[kinds] = {
+    "application/pidf+xml",        "application/simple-message-summary", "application/dialog-info+xml",
+    "application/dialog-info+xml", "application/x-joined",               "application/watcherinfo+xml",
+    "application/watcherinfo+xml"};
+
+/// All documents one behind the other; each NOTIFY tells its version.
+event_package joined_package() {
+  event_package package = opaque_package(package_names[k_joined], {package_types[k_joined]});
+  package.etag_not_new = true;
+  package.empty_publish = true;
+  package.default_expires = seconds{300};
+  package.min_expires = seconds{10};
+  package.aggregate = [](std::string_view, std::span<const published> all) {
+    std::string text;
+    for (const published& p : all)
+      if (!p.leaving && p.content) (text += '+') += p.content.bytes();
+    return body{package_types[k_joined], text.empty() ? "none" : text};
+  };
+  package.neutral = [](std::string_view) { return body{package_types[k_joined], "none"}; };
+  package.tailor = [](const body& state, const watcher_view& view) {
+    return std::optional{body{package_types[k_joined], "v" + std::to_string(view.version) + ";" + std::string{state.bytes()}}};
+  };
+  return package;
+}
+
+namespace {
+
+std::string element_of(const std::string& name, const std::string& text) { return "<" + name + ">" + text + "</" + name + ">"; }
+std::string attribute_of(const std::string& name, const std::string& value) {
+  return value.empty() ? value : " " + name + "=\"" + value + "\"";
+}
+
+// --- presence --------------------------------------------------------------------------------------
+
+std::string part(const component& c, const std::string& field, const std::string& as) {
+  const auto found = c.fields.find(field);
+  return found == c.fields.end() ? std::string{} : element_of(as, found->second);
+}
+/// RPID elements say what they say by an element inside them.
+std::string choice(const component& c, const std::string& field, const std::string& note = {}) {
+  const auto found = c.fields.find(field);
+  if (found == c.fields.end()) return {};
+  return element_of("r:" + field, note + "<r:" + found->second + "/>");
+}
+
+std::string xml_of(const component& c) {
+  if (c.what == "note") return element_of("note", c.fields.at("note"));
+  if (c.what == "tuple")
+    return "<tuple id=\"" + c.id + "\"><status>" + part(c, "basic", "basic") + "</status>" + part(c, "class", "r:class") +
+           part(c, "extra", "x:extra") + part(c, "contact", "contact") + part(c, "note", "note") + "</tuple>";
+  std::string input;
+  if (const auto found = c.fields.find("user-input"); found != c.fields.end()) {
+    const auto first = found->second.find('|'), second = found->second.find('|', first + 1);
+    input = "<r:user-input idle-threshold=\"" + found->second.substr(first + 1, second - first - 1) + "\" last-input=\"" +
+            found->second.substr(second + 1) + "\">" + found->second.substr(0, first) + "</r:user-input>";
+  }
+  return "<d:" + c.what + " id=\"" + c.id + "\">" + choice(c, "activities", part(c, "activities-note", "r:note")) +
+         part(c, "class", "r:class") + choice(c, "mood") + choice(c, "sphere") + input + part(c, "deviceID", "d:deviceID") +
+         part(c, "note", "d:note") + "</d:" + c.what + ">";
+}
+
+/// Ids the walk makes to be met once stay as they are; others may be replaced.
+std::string words_of_id(const std::string& id) { return id.starts_with('u') || id == "presentity" ? id : "*"; }
+
+std::string words_of(const std::string& what, const std::string& id, const std::map<std::string, std::string>& fields) {
+  std::string text = what + " " + words_of_id(id) + "{";
+  for (const auto& [name, value] : fields) text += name + "=" + value + ";";
+  return text + "}";
+}
+
+bool passes(const component& c, const grants& g) {
+  if (c.what == "note") return g.shows("note");
+  const chosen& by = c.what == "tuple" ? g.services : c.what == "person" ? g.persons : g.devices;
+  const auto field = [&](const char* name) {
+    const auto found = c.fields.find(name);
+    return found == c.fields.end() ? std::string{} : found->second;
+  };
+  return by.all || by.ids.contains(c.id) || by.classes.contains(field("class")) || by.devices.contains(field("deviceID")) ||
+         by.contacts.contains(field("contact")) || by.schemes.contains(field("contact").substr(0, field("contact").find(':')));
+}
+
+/// What of a component is seen; nullopt: nothing.
+std::optional<std::string> seen_of(const component& c, const sight& seen) {
+  if (seen.is == sight::of::everything) return words_of(c.what, c.id, c.fields);
+  if (!passes(c, seen.by)) return std::nullopt;
+  std::map<std::string, std::string> left;
+  for (const auto& [name, value] : c.fields) {
+    if (name == "basic" || name == "contact" || seen.by.shows(name)) left.emplace(name, value);
+    if (name == "deviceID" && !seen.by.shows(name)) left.emplace(name, "(another)");
+    if (name == "activities-note" && seen.by.shows("activities") && seen.by.shows("note")) left.emplace(name, value);
+    if (name == "user-input") {
+      const int level = seen.by.all_attributes ? 3 : seen.by.input;
+      const auto first = value.find('|'), second = value.find('|', first + 1);
+      left.erase(name);
+      if (level != 0) left.emplace(name, level == 1 ? value.substr(0, first) : level == 2 ? value.substr(0, second) : value);
+    }
+  }
+  return words_of(c.what, c.id, left);
+}
+
+bool has_open(const content& c) {
+  return std::any_of(c.components.begin(), c.components.end(), [](const component& one) {
+    return one.what == "tuple" && one.fields.at("basic") == "open";
+  });
+}
+
+shown compose_presence(const variant& how, const std::vector<held>& all, const sight& seen) {
+  using composing = presence_options::composing;
+  const held* only = nullptr;
+  for (const held& h : all) {
+    if (h.leaving || how.presence.several == composing::merge) continue;
+    const auto rank = [&](const held& one) {
+      return std::pair{how.presence.several == composing::most_available && has_open(*one.what), one.order};
+    };
+    if (only == nullptr || rank(h) >= rank(*only)) only = &h;
+  }
+  std::vector<std::string> tuples, notes, others;
+  std::set<std::string> said;
+  const auto show = [&](const component& c) {
+    if (const auto words = seen_of(c, seen)) (c.what == "tuple" ? tuples : c.what == "note" ? notes : others).push_back(*words);
+  };
+  bool nothing = true;
+  for (const held& h : all) {
+    if (h.leaving ? !how.presence.closes_leaving : how.presence.several != composing::merge && &h != only) continue;
+    nothing = false;
+    for (const component& c : h.what->components) {
+      if (h.leaving) {
+        if (c.what == "tuple") show({"tuple", c.id, {{"basic", "closed"}}});
+      } else if (c.what != "note" || said.insert(c.fields.at("note")).second) {
+        show(c);
+      }
+    }
+  }
+  using unpublished = presence_options::unpublished;
+  if (seen.is != sight::of::everything) nothing = tuples.empty() && notes.empty() && others.empty();
+  if (nothing && how.presence.nothing != unpublished::no_tuples)
+    tuples.push_back(words_of("tuple", "presentity", {{"basic", how.presence.nothing == unpublished::open ? "open" : "closed"}}));
+  shown out;
+  for (const auto* list : {&tuples, &notes, &others})
+    for (const auto& one : *list) out.text += (out.text.empty() ? "" : ", ") + one;
+  out.gist = out.text;
+  return out;
+}
+
+read_document read_presence(const std::string& resource, const element& root) {
+  read_document out;
+  if (root.name != "presence" || root.attribute("entity") != resource) throw std::runtime_error{"no presence of " + resource};
+  std::set<std::string> ids;
+  for (const element& e : root.children) {
+    std::map<std::string, std::string> fields;
+    if (e.name == "note") fields["note"] = e.text;
+    for (const element& c : e.children) {
+      if (c.name == "status") {
+        fields["basic"] = c.child("basic") != nullptr ? c.child("basic")->text : "-";
+      } else if (c.name == "user-input") {
+        fields[c.name] = c.text;
+        if (c.attributes.contains("idle-threshold")) fields[c.name] += "|" + c.attribute("idle-threshold");
+        if (c.attributes.contains("last-input")) fields[c.name] += "|" + c.attribute("last-input");
+      } else if (c.name == "deviceID") {
+        fields[c.name] = c.text.starts_with("urn:uuid:") ? "(another)" : c.text;
+      } else if (c.children.empty()) {
+        fields[c.name] = c.text;
+      }
+      for (const element& inner : c.children) {
+        if (inner.name == "note") fields[c.name + "-note"] = inner.text;
+        else if (c.name != "status") fields[c.name] = inner.name;
+      }
+    }
+    if (e.name != "note" && !ids.insert(e.attribute("id")).second) throw std::runtime_error{"an id twice: " + e.attribute("id")};
+    out.text += (out.text.empty() ? "" : ", ") + words_of(e.name, e.name == "note" ? "" : e.attribute("id"), fields);
+  }
+  return out;
+}
+
+// --- message-summary ---------------------------------------------------------------------------------
+
+std::string line_of(const summary::line& l) {
+  std::string text = l.name + ": " + std::to_string(l.fresh) + "/" + std::to_string(l.old);
+  if (l.has_urgent) text += " (" + std::to_string(l.urgent_fresh) + "/" + std::to_string(l.urgent_old) + ")";
+  return text + "\r\n";
+}
+std::string lower(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return text;
+}
+
+shown compose_messages(const variant& how, const std::vector<held>& all) {
+  const held* newest = nullptr;
+  std::size_t count = 0;
+  for (const held& h : all) {
+    if (h.leaving) continue;
+    ++count;
+    if (newest == nullptr || h.order >= newest->order) newest = &h;
+  }
+  if (newest == nullptr && how.messages.empty_when_unknown) return {.has_body = false};
+  summary total;
+  if (newest != nullptr) total = newest->what->messages;
+  if (count > 1 && how.messages.several == message_summary_options::combining::sum) {
+    total = {};
+    bool first = true, one_account = true;
+    for (const held& h : all) {
+      if (h.leaving) continue;
+      const summary& s = h.what->messages;
+      if (first) total.account = s.account;
+      first = false;
+      one_account = one_account && total.account == s.account;
+      total.waiting = total.waiting || s.waiting;
+      for (const summary::line& l : s.lines) {
+        auto known = std::find_if(total.lines.begin(), total.lines.end(), [&](const auto& k) { return lower(k.name) == lower(l.name); });
+        if (known == total.lines.end()) known = total.lines.insert(known, {l.name, 0, 0, false, 0, 0});
+        const auto add = [](std::uint32_t& to, std::uint32_t more) { to = more > 4294967295u - to ? 4294967295u : to + more; };
+        add(known->fresh, l.fresh);
+        add(known->old, l.old);
+        add(known->urgent_fresh, l.urgent_fresh);
+        add(known->urgent_old, l.urgent_old);
+        known->has_urgent = known->has_urgent || l.has_urgent;
+      }
+    }
+    if (!one_account) total.account.clear();
+  }
+  shown out;
+  out.gist = std::string{"Messages-Waiting: "} + (total.waiting ? "yes" : "no") + "\r\n";
+  if (!total.account.empty()) out.gist += "Message-Account: " + total.account + "\r\n";
+  for (const auto& l : total.lines) out.gist += line_of(l);
+  out.text = out.gist;
+  if (how.messages.message_headers && newest != nullptr && newest->arriving && !total.headers.empty()) out.text += "\r\n" + total.headers;
+  return out;
+}
+
+// --- dialog and dialog;sla ------------------------------------------------------------------------------
+
+std::string words_of(const call& c) {
+  return c.call_id + "/" + c.local_tag + "/" + c.remote_tag + "/" + c.state + "/" + c.remote;
+}
+
+/// A dialog on its way into a document.
+struct known_call {
+  call what;
+  bool ended, leaving, arriving;
+  std::uint64_t order;
+};
+
+std::vector<known_call> united(const std::vector<held>& all) {
+  std::vector<known_call> found;
+  for (const held& h : all) {
+    for (const call& c : h.what->calls) {
+      if (h.leaving && c.over()) continue;
+      const known_call one{c, c.over(), h.leaving && !c.over(), h.arriving, h.order};
+      const auto rank = [](const known_call& k) { return std::pair{k.ended, k.leaving ? 0 : k.order}; };
+      const auto same = std::find_if(found.begin(), found.end(), [&](const auto& k) { return k.what.same_dialog(c); });
+      if (same == found.end()) found.push_back(one);
+      else if (rank(one) >= rank(*same)) *same = one;
+    }
+  }
+  std::erase_if(found, [](const known_call& k) { return k.ended && !k.arriving; });
+  for (known_call& k : found) {
+    if (!k.leaving) continue;
+    k.what.state = "terminated";
+    k.what.remote = "timeout";
+  }
+  return found;
+}
+
+int interest(const known_call& k) {
+  static const std::map<std::string, int> order{{"terminated", 0}, {"trying", 1}, {"proceeding", 2}, {"confirmed", 3}, {"early", 4}};
+  return order.at(k.what.state);
+}
+
+shown in_words(const std::vector<call>& calls) {
+  shown out;
+  for (const call& c : calls) {
+    out.text += (out.text.empty() ? "" : ", ") + words_of(c);
+    (c.over() ? out.over : out.live).push_back(words_of(c));
+  }
+  out.gist = out.text;
+  return out;
+}
+
+shown compose_dialog(const variant& how, const std::vector<held>& all, const sight& seen) {
+  std::vector<known_call> found = united(all);
+  std::vector<call> calls;
+  if (seen.is == sight::of::stranger) {
+    const bool live = std::any_of(found.begin(), found.end(), [](const auto& k) { return !k.what.over(); });
+    if (!found.empty()) calls.push_back({"virtual", "", "", "", live ? "confirmed" : "terminated", "-"});
+    return in_words(calls);
+  }
+  if (how.dialog.single_dialog && found.size() > 1) {
+    const known_call* best = &found.front();
+    for (const known_call& k : found)
+      if (std::pair{interest(k), k.order} > std::pair{interest(*best), best->order}) best = &k;
+    found = {*best};
+  }
+  for (const auto& k : found) calls.push_back(k.what);
+  return in_words(calls);
+}
+
+shown compose_sla(const std::vector<held>& all) {
+  const held* newest = nullptr;
+  for (const held& h : all)
+    if (!h.leaving && (newest == nullptr || h.order >= newest->order)) newest = &h;
+  return in_words(newest != nullptr ? newest->what->calls : std::vector<call>{});
+}
+
+std::string xml_of(const call& c) {
+  return "<dialog id=\"" + c.id + "\"" + attribute_of("call-id", c.call_id) + attribute_of("local-tag", c.local_tag) +
+         attribute_of("remote-tag", c.remote_tag) + "><state>" + c.state + "</state><remote><identity display=\"" + c.remote +
+         "\">sip:x@example.com</identity></remote></dialog>";
+}
+
+read_document read_dialogs(const std::string& resource, const element& root) {
+  read_document out;
+  if (root.name != "dialog-info" || root.attribute("entity") != resource) throw std::runtime_error{"no dialog-info of " + resource};
+  const std::string state = root.attribute("state");
+  if (state != "full" && state != "partial") throw std::runtime_error{"neither full nor partial"};
+  out.full = state == "full";
+  out.version = static_cast<std::uint32_t>(std::stoul(root.attribute("version")));
+  std::set<std::string> ids;
+  for (const element& e : root.children) {
+    const auto attribute = [&](const char* name) { return e.attributes.contains(name) ? e.attribute(name) : std::string{}; };
+    call c{e.attribute("id"), attribute("call-id"), attribute("local-tag"), attribute("remote-tag"), e.child("state")->text, "-"};
+    if (e.child("remote") != nullptr) c.remote = e.child("remote")->child("identity")->attribute("display");
+    if (e.child("state")->attribute("event") == "timeout") c.remote = "timeout";
+    if (!ids.insert(c.id).second) throw std::runtime_error{"a dialog id twice: " + c.id};
+    out.calls.emplace_back(c.id, words_of(c));
+    out.text += (out.text.empty() ? "" : ", ") + words_of(c);
+  }
+  return out;
+}
+
+}  // namespace
+
+void write(content& c, int kind, const std::string& resource) {
+  if (kind == k_presence) {
+    c.raw = "<?xml version=\"1.0\"?><presence xmlns=\"urn:ietf:params:xml:ns:pidf\" xmlns:d=\"urn:ietf:params:xml:ns:pidf:data-model\""
+            " xmlns:r=\"urn:ietf:params:xml:ns:pidf:rpid\" xmlns:x=\"urn:walk\" entity=\"" + resource + "\">";
+    for (const component& one : c.components) c.raw += xml_of(one);
+    c.raw += "</presence>";
+  } else if (kind == k_messages) {
+    // read leniently: case, blanks and line ends are not looked at
+    c.raw = std::string{"messages-waiting:"} + (c.messages.waiting ? "YES" : "No") + "\n";
+    if (!c.messages.account.empty()) c.raw += "Message-Account : " + c.messages.account + "\r\n";
+    for (const auto& l : c.messages.lines) c.raw += line_of(l);
+    if (!c.messages.headers.empty()) c.raw += "\r\n" + c.messages.headers;
+  } else if (kind == k_dialog || kind == k_sla) {
+    c.raw = std::string{"<dialog-info xmlns=\"urn:ietf:params:xml:ns:dialog-info\" version=\"3\" state=\""} +
+            (c.partial ? "partial" : "full") + "\" entity=\"" + resource + "\">";
+    for (const call& one : c.calls) c.raw += xml_of(one);
+    c.raw += "</dialog-info>";
+  }
+}
+
+shown compose(int kind, const variant& how, const std::string& resource, const std::vector<held>& all, const sight& seen) {
+  shown out;
+  switch (kind) {
+    case k_presence: return compose_presence(how, all, seen);
+    case k_messages: return compose_messages(how, all);
+    case k_dialog: return compose_dialog(how, all, seen);
+    case k_sla: return compose_sla(all);
+    case k_joined: {
+      for (const held& h : all)
+        if (!h.leaving && !h.what->raw.empty()) out.text += "+" + h.what->raw;
+      if (out.text.empty()) out.text = "none";
+      out.gist = out.text;
+      return out;
+    }
+    default: throw std::logic_error{"nothing is composed of watchers of " + resource};
+  }
+}
+
+std::optional<std::string> sphere_of(const std::vector<held>& all) {
+  std::optional<std::string> agreed;
+  for (const held& h : all) {
+    if (h.leaving) continue;
+    for (const component& c : h.what->components) {
+      const auto says = c.fields.find("sphere");
+      if (says == c.fields.end()) continue;
+      if (agreed && *agreed != says->second) return std::nullopt;
+      agreed = says->second;
+    }
+  }
+  return agreed;
+}
+
+read_document read(int kind, const std::string& resource, const std::string& bytes) {
+  if (kind == k_presence) return read_presence(resource, read_element(bytes));
+  if (kind == k_dialog || kind == k_sla) return read_dialogs(resource, read_element(bytes));
+  if (kind == k_joined)
+    return {bytes.substr(bytes.find(';') + 1), true, static_cast<std::uint32_t>(std::strtoul(bytes.c_str() + 1, nullptr, 10))};
+  return {bytes};
+}
+
+}  // namespace presence::test::walking

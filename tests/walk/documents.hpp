@@ -1,0 +1,112 @@
+// What is published in a walk and what it makes, in plain words: naive documents of each package,
+// their composition read from the specification, and NOTIFY bodies turned into the same words.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <presence/packages.hpp>
+#include <presence/rules.hpp>
+
+#include "rules.hpp"
+
+namespace presence::test::walking {
+
+/// The packages of a walk; the last two tell about watchers of the first and the third.
+enum kind : int { k_presence, k_messages, k_dialog, k_sla, k_joined, k_presence_watchers, k_dialog_watchers };
+inline constexpr int kinds = 7, published_kinds = 5;
+extern const char* const package_names[kinds];
+extern const char* const package_types[kinds];
+inline constexpr bool about_watchers(int kind) { return kind >= published_kinds; }
+inline constexpr int watched_by(int kind) { return kind == k_presence_watchers ? k_presence : k_dialog; }
+/// The kind that tells about watchers of `kind`; -1: none does.
+inline constexpr int watchers_of(int kind) {
+  return kind == k_presence ? k_presence_watchers : kind == k_dialog ? k_dialog_watchers : -1;
+}
+inline constexpr bool versioned(int kind) { return kind != k_presence && kind != k_messages; }
+
+/// How the packages of one walk are set up.
+struct variant {
+  presence_options presence = {};
+  message_summary_options messages = {};
+  dialog_options dialog = {};
+  bool ruled[kinds] = {};  ///< presence rules decide about its watchers
+  sub_handling without_document = sub_handling::allow;
+  bool lenient = false;
+};
+event_package joined_package();
+
+/// A tuple, person, device or note of a presence document.
+struct component {
+  std::string what, id;
+  std::map<std::string, std::string> fields = {};
+};
+/// A dialog of a dialog-info document.
+struct call {
+  std::string id, call_id, local_tag, remote_tag, state, remote;
+  bool same_dialog(const call& o) const {
+    return !call_id.empty() && !local_tag.empty() && !remote_tag.empty() && call_id == o.call_id &&
+           local_tag == o.local_tag && remote_tag == o.remote_tag;
+  }
+  bool over() const { return state == "terminated"; }
+};
+struct summary {
+  struct line {
+    std::string name;
+    std::uint32_t fresh, old;
+    bool has_urgent;
+    std::uint32_t urgent_fresh, urgent_old;
+  };
+  bool waiting = false;
+  std::string account = {}, headers = {};
+  std::vector<line> lines = {};
+};
+/// A published document; `raw` are its bytes, what else is filled in depends on its package.
+struct content {
+  std::string raw = {};
+  std::vector<component> components = {};
+  std::vector<call> calls = {};
+  bool partial = false;  ///< a dialog-info that changes what it names
+  summary messages = {};
+};
+void write(content& c, int kind, const std::string& resource);
+
+/// A publication as composition sees it, oldest first.
+struct held {
+  const content* what;
+  std::uint64_t order;     ///< of its arrival
+  std::string sender = {};
+  bool leaving = false, arriving = false;
+};
+
+/// What somebody may see.
+struct sight {
+  enum class of { everything, by_rules, stranger } is = of::everything;
+  grants by = {};
+};
+
+/// A document in words. `gist` leaves out what is no change by itself.
+struct shown {
+  bool has_body = true;
+  std::string text = {}, gist = {};
+  std::vector<std::string> live = {};   ///< dialogs
+  std::vector<std::string> over = {};
+};
+shown compose(int kind, const variant& how, const std::string& resource, const std::vector<held>& all, const sight& seen);
+std::optional<std::string> sphere_of(const std::vector<held>& all);
+
+/// A NOTIFY's body in the words of compose(). Throws std::runtime_error if it is none.
+struct read_document {
+  std::string text = {};
+  bool full = true;
+  std::uint32_t version = 0;
+  std::vector<std::pair<std::string, std::string>> calls = {};  ///< id, words
+};
+read_document read(int kind, const std::string& resource, const std::string& bytes);
+
+}  // namespace presence::test::walking

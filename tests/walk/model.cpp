@@ -1,0 +1,279 @@
+#include "model.hpp"
+
+#include <algorithm>
+
+namespace presence::test::walking {
+
+// --- states ------------------------------------------------------------------------------------------
+
+std::vector<held> model::held_by(const std::string& resource, int kind) const {
+  std::vector<held> all;
+  for (const m_publication& p : publications)
+    if (p.resource == resource && p.kind == kind && p.has_body) all.push_back({p.what.get(), p.order, p.sender, p.leaving, p.arriving});
+  return all;
+}
+
+shown model::seen_by(const m_subscription& s) const {
+  if (s.stands == stand::pending) return {.has_body = false};
+  if (s.stands == stand::polite) return neutral(s.kind, s.resource);
+  return compose(s.kind, how, s.resource, held_by(s.resource, s.kind), s.sees);
+}
+
+std::optional<std::string> model::sphere_now(const std::string& resource) const {
+  if (!bounds.enable_sphere_check) return std::nullopt;
+  std::vector<held> live;
+  for (const m_publication& p : publications)
+    if (p.resource == resource && p.kind == k_presence && !p.leaving && p.deadline > clock) live.push_back({p.what.get(), p.order});
+  return sphere_of(live);
+}
+
+model::look model::look_at(const std::string& resource, int kind) const {
+  look is;
+  if (about_watchers(kind)) return is;
+  for (const m_subscription& s : subscriptions)
+    if (s.resource == resource && s.kind == kind && s.stands == stand::active) is.gists[s.name] = seen_by(s).gist;
+  if (kind == k_presence && bounds.enable_sphere_check) is.sphere = sphere_of(held_by(resource, kind));  // as it was, lapsed ones included
+  return is;
+}
+
+bool model::mark_lapsed(const std::string& resource, int kind) {
+  bool any = false;
+  for (m_publication& p : publications) {
+    if (p.resource != resource || p.kind != kind || p.deadline > clock) continue;
+    p.leaving = any = true;
+  }
+  return any;
+}
+
+void model::settle(const std::string& resource, int kind) {
+  std::erase_if(publications, [&](const m_publication& p) { return p.resource == resource && p.kind == kind && p.leaving; });
+  for (m_publication& p : publications)
+    if (p.resource == resource && p.kind == kind) p.arriving = false;
+}
+
+// --- decisions ---------------------------------------------------------------------------------------
+
+m_answer model::ask(int kind, const std::string& resource, const std::string& watcher, bool proven) {
+  if (about_watchers(kind)) return {proven && watcher == resource ? sub_handling::allow : sub_handling::block};
+  if (!how.ruled[kind]) {
+    using to = dialog_options::shown;
+    if (kind != k_dialog || how.dialog.strangers == to::everything || (proven && watcher == resource)) return {sub_handling::allow};
+    if (how.dialog.strangers == to::nothing) return {sub_handling::block};
+    return {sub_handling::allow, {sight::of::stranger}};
+  }
+  const auto written = rules.find(resource);
+  if (written == rules.end()) return {how.without_document};
+  auto good = last_good.find({kind, resource});
+  if (!written->second.broken) {
+    good = last_good.insert_or_assign({kind, resource}, written->second.rules).first;
+  } else if (good == last_good.end()) {
+    return {std::min(how.without_document, sub_handling::confirm)};
+  }
+  const evaluated e = evaluate(good->second, proven ? watcher : std::string{}, sphere_now(resource), clock);
+  m_answer answer{e.all.handling, {}, e.until, e.by_sphere};
+  if (kind == k_presence && e.all.handling == sub_handling::allow && !(how.lenient && !e.all.transforms))
+    answer.sees = {sight::of::by_rules, e.all};
+  return answer;
+}
+
+void model::note(int kind, const std::string& resource, const m_answer& answer) {
+  if (answer.by_sphere) by_sphere.insert({kind, resource});
+  if (!answer.until) return;
+  const auto known = edges.emplace(std::pair{kind, resource}, *answer.until).first;
+  known->second = std::min(known->second, *answer.until);
+}
+
+// --- what is to be told --------------------------------------------------------------------------------
+
+m_subscription* model::find(int name) {
+  const auto at = std::find_if(subscriptions.begin(), subscriptions.end(), [&](const auto& s) { return s.name == name; });
+  return at == subscriptions.end() ? nullptr : &*at;
+}
+
+expected_notify& model::expect_notify(expectation& out, m_subscription& s, bool full) {
+  expected_notify e{s.resource, s.dialog, s.name, s.kind, s.event_id, {}, {}, dialogs[s.dialog].contact,
+                    full || s.unsure || s.owes != owing::no};
+  e.subscription_state = (s.stands == stand::pending ? "pending" : "active") + std::string{";expires="} +
+                         std::to_string(std::chrono::floor<seconds>(s.deadline - clock).count());
+  if (about_watchers(s.kind)) {
+    e.body = shown{};
+    e.watchers = watchers_now(s.resource, watched_by(s.kind));
+    e.untold = std::exchange(s.untold, {});
+  } else if (const shown is = seen_by(s); is.has_body) {
+    e.body = is;
+  }
+  e.version = s.version;
+  e.version_may_jump = s.version_may_jump;
+  s.in_flight = true;
+  s.owes = owing::no;
+  s.unpaid = s.unsure = false;
+  out.notifies.push_back(std::move(e));
+  return out.notifies.back();
+}
+
+expected_notify& model::expect_end(expectation& out, const m_subscription& s, const char* reason, std::optional<shown> body) {
+  expected_notify e{s.resource, s.dialog, s.name, s.kind, s.event_id, std::string{"terminated;reason="} + reason, {}, dialogs[s.dialog].contact};
+  if (body && body->has_body) e.body = std::move(body);
+  if (e.body && about_watchers(s.kind)) {
+    e.watchers = watchers_now(s.resource, watched_by(s.kind));
+    e.untold = s.untold;
+  }
+  e.version = s.version;
+  e.version_may_jump = s.version_may_jump;
+  out.notifies.push_back(std::move(e));
+  return out.notifies.back();
+}
+
+void model::tell_change(expectation& out, const std::string& resource, int kind, const look& was, const std::string& sender, int except) {
+  if (about_watchers(kind)) return;
+  if (kind == k_presence && was.sphere != sphere_now(resource) && by_sphere.contains({kind, resource}))
+    return decide_again(out, resource, kind, was, sender, except);
+  for (m_subscription& s : subscriptions) {
+    if (s.resource != resource || s.kind != kind || s.stands != stand::active || s.name == except || !hears(s)) continue;
+    if (was.gists.at(s.name) == seen_by(s).gist) continue;
+    if (!sender.empty() && dialogs[s.dialog].contact == sender) {
+      s.unsure = true;  // he misses a document
+      continue;
+    }
+    if (s.in_flight) s.owes = owing::yes;
+    else expect_notify(out, s, false);
+  }
+}
+
+void model::decide_again(expectation& out, const std::string& resource, int kind, const look& was, const std::string& sender, int except) {
+  std::vector<std::pair<int, const char*>> over;
+  if (except < 0) edges.erase({kind, resource});  // what counts now is noted again
+  for (m_subscription& s : subscriptions) {
+    if (s.resource != resource || s.kind != kind || s.name == except) continue;
+    const m_answer answer = ask(kind, resource, s.watcher, s.proven);
+    note(kind, resource, answer);
+    if (!hears(s)) continue;
+    if (answer.handling == sub_handling::block || (answer.handling == sub_handling::confirm && s.stands == stand::active)) {
+      const char* why = answer.handling == sub_handling::block ? "rejected" : "probation";
+      expect_end(out, s, why);
+      over.emplace_back(s.name, why);
+      continue;
+    }
+    const stand next = answer.handling == sub_handling::allow          ? stand::active
+                       : answer.handling == sub_handling::polite_block ? stand::polite
+                                                                       : s.stands;
+    const bool turns = next != s.stands;
+    leave_pending(out, s, next);
+    s.sees = answer.sees;
+    if (turns) {
+      expect_notify(out, s);
+    } else if (s.stands == stand::active && !about_watchers(kind) && was.gists.at(s.name) != seen_by(s).gist) {
+      if (!sender.empty() && dialogs[s.dialog].contact == sender) s.unsure = true;
+      else if (s.in_flight) s.owes = owing::yes;
+      else expect_notify(out, s);
+    }
+  }
+  for (const auto& [name, why] : over) end(out, name, why);
+}
+
+void model::decide_waiting(expectation& out, const std::string& resource, int kind) {
+  std::erase_if(undecideds, [&](const m_undecided& u) {
+    if (u.resource != resource || u.kind != kind || u.pending != 0) return false;
+    const m_answer answer = ask(kind, resource, u.watcher, u.proven);
+    note(kind, resource, answer);
+    if (answer.handling == sub_handling::confirm) return false;
+    tell_waiting_over(out, u, answer.handling == sub_handling::block ? "rejected" : "approved");
+    return true;
+  });
+}
+
+// --- watchers ------------------------------------------------------------------------------------------
+
+m_undecided* model::undecided_of(const std::string& resource, int kind, const std::string& watcher) {
+  for (auto& u : undecideds)
+    if (u.resource == resource && u.kind == kind && u.watcher == watcher) return &u;
+  return nullptr;
+}
+
+m_watcher model::watcher_of(const m_subscription& s) const {
+  const bool waits = s.stands == stand::pending;
+  return {s.key(), s.watcher, waits ? "pending" : "active", s.approved ? "approved" : "subscribe", s.deadline, s.since};
+}
+
+std::vector<m_watcher> model::watchers_now(const std::string& resource, int kind) const {
+  std::vector<m_watcher> all;
+  for (const m_subscription& s : subscriptions)
+    if (s.resource == resource && s.kind == kind && s.deadline > clock) all.push_back(watcher_of(s));
+  for (const m_undecided& u : undecideds)
+    if (u.resource == resource && u.kind == kind && u.pending == 0) all.push_back(watcher_of(u));
+  return all;
+}
+
+void model::tell(expectation& out, const std::string& resource, int kind, m_watcher w, const char* status, const char* event) {
+  if (watchers_of(kind) < 0) return;
+  w.status = status;
+  w.event = event;
+  if (w.status != "active" && w.status != "pending") w.deadline.reset();
+  out.changes.push_back({resource, kind, std::move(w)});
+}
+
+void model::end(expectation& out, int name, const char* event) {
+  const auto at = subscriptions.begin() + (find(name) - subscriptions.data());
+  const std::string why = event;
+  const bool undecided = at->stands == stand::pending && why == "timeout";
+  if (at->stands == stand::pending) {
+    m_undecided* u = undecided_of(at->resource, at->kind, at->watcher);
+    --u->pending;
+    if (undecided) {
+      u->key = at->key();
+      u->since = at->since;
+      u->proven = at->proven;
+      if (u->pending == 0) u->deadline = clock + bounds.waiting_limit;
+      // one entry he waits with (WIN-FSM-4)
+      for (const m_change& c : out.changes) {
+        const m_watcher& w = c.watcher;
+        if (c.resource == at->resource && c.kind == at->kind && w.uri == at->watcher && (w.status == "waiting" || w.event == "giveup"))
+          ambiguous.insert({w.key, at->key()});
+      }
+      tell(out, at->resource, at->kind, watcher_of(*at), u->pending == 0 ? "waiting" : "terminated", u->pending == 0 ? "timeout" : "giveup");
+    } else if (u->pending == 0) {
+      drop(u);
+    }
+  }
+  if (!undecided) tell(out, at->resource, at->kind, watcher_of(*at), "terminated", event);
+  subscriptions.erase(at);
+}
+
+void model::leave_pending(expectation& out, m_subscription& s, stand next) {
+  if (s.stands == stand::pending && next != stand::pending) {
+    m_undecided* u = undecided_of(s.resource, s.kind, s.watcher);
+    if (--u->pending == 0) drop(u);
+    s.approved = true;
+    tell(out, s.resource, s.kind, watcher_of(s), "active", "approved");
+  }
+  s.stands = next;
+}
+
+void model::tell_owners(expectation& out) {
+  for (m_subscription& s : subscriptions) {
+    if (!about_watchers(s.kind) || !hears(s)) continue;
+    std::map<std::string, m_watcher> last;
+    for (const m_change& c : out.changes) {
+      if (c.resource != s.resource || c.kind != watched_by(s.kind)) continue;
+      last[c.watcher.key] = c.watcher;
+    }
+    if (last.empty()) continue;
+    if (!s.in_flight && !s.unsure && s.owes == owing::no) {
+      expect_notify(out, s, false);
+      continue;
+    }
+    // what it cannot be told now it learns from the next, full document; ends are kept for that
+    for (const auto& [key, w] : last)
+      if (w.ended()) s.late.push_back(w);
+    s.owes = owing::yes;
+    if (s.in_flight) continue;
+    s.unpaid = true;
+    if (!out.sliced) continue;
+    expectation later;  // by a later slice
+    m_subscription as_is = s;
+    expect_notify(later, as_is).optional = true;
+    out.notifies.push_back(later.notifies.front());
+  }
+}
+
+}  // namespace presence::test::walking

@@ -1,0 +1,154 @@
+// PUBLISH, as the specification says (conformance section 3; BLA and DLG rows of sections 13 and 14).
+#include <algorithm>
+
+#include "walk.hpp"
+
+namespace presence::test::walking {
+
+namespace {
+
+constexpr seconds package_minimum[published_kinds] = {seconds{60}, seconds{60}, seconds{60}, seconds{60}, seconds{10}};
+constexpr seconds package_default[published_kinds] = {seconds{3600}, seconds{3600}, seconds{3600}, seconds{3600}, seconds{300}};
+
+bool has_live(const content& c) {
+  return std::any_of(c.calls.begin(), c.calls.end(), [](const call& k) { return !k.over(); });
+}
+
+/// P37: dialogs that are all over do not begin again under their own ids.
+bool revives(const content& before, const content& after) {
+  if (before.calls.empty() || has_live(before) || after.calls.empty()) return false;
+  return std::all_of(after.calls.begin(), after.calls.end(), [&](const call& k) {
+    return !k.over() && std::any_of(before.calls.begin(), before.calls.end(),
+                                    [&](const call& old) { return old.id == k.id && old.call_id == k.call_id; });
+  });
+}
+
+}  // namespace
+
+void walk::publish() {
+  tick();
+  const int kind = chance(75) ? focus[0] : static_cast<int>(pick(published_kinds));
+  const std::string resource = a_resource();
+  std::string event = package_names[kind];
+  m_publication* target = nullptr;
+  std::string tag;
+  std::vector<m_publication*> own;
+  for (auto& p : publications)
+    if (p.resource == resource && p.kind == kind) own.push_back(&p);
+  if (!own.empty() && chance(75)) {
+    target = one_of(own);
+    tag = target->etag;
+  }
+  std::optional<seconds> asked;
+  switch (pick(8)) {
+    case 0: break;
+    case 1: asked = target == nullptr && !may("discard") ? seconds{100} : seconds{0}; break;
+    case 2: asked = seconds{1 + pick(80)}; break;
+    case 3: asked = seconds{4294967295}; break;
+    default: asked = seconds{60 + pick(600)};
+  }
+  bool has_body = target != nullptr ? chance(60) : chance(95);
+  std::string type = package_types[kind];
+  std::shared_ptr<content> what = some_content(kind, resource, target);
+  std::string raw = what->raw;
+  std::string sender;
+  if (chance(kind == k_sla ? 50 : 10) && !subscriptions.empty() && may("sender")) sender = dialogs[one_of(subscriptions).dialog].contact;
+
+  // one thing may be wrong
+  enum class wrong { nothing, bad_event, bad_tag, foreign_tag, two_tags, bad_type, bad_document } flaw = wrong::nothing;
+  if (chance(12)) flaw = static_cast<wrong>(1 + pick(6));
+  switch (flaw) {
+    case wrong::bad_event: event = chance(50) ? "" : "foo"; break;
+    case wrong::bad_tag: tag = "never-given"; break;
+    case wrong::foreign_tag: {
+      const auto at = std::find_if(publications.begin(), publications.end(),
+                                   [&](const auto& p) { return p.resource != resource || p.kind != kind; });
+      if (at == publications.end()) flaw = wrong::nothing;
+      else tag = at->etag;
+      break;
+    }
+    case wrong::two_tags: tag = "a, b"; break;
+    case wrong::bad_type: type = "text/plain"; has_body = true; break;
+    case wrong::bad_document:
+      if (kind != k_joined) raw = "<presence", has_body = true;
+      else flaw = wrong::nothing;
+      break;
+    case wrong::nothing: break;
+  }
+  note_down("publish ", resource, " ", event, " tag=", tag, " exp=", asked ? std::to_string(asked->count()) : "-", has_body ? " body " + raw : "",
+            sender.empty() ? "" : " sender=" + sender);
+
+  // what the specification says
+  expectation expected;
+  const bool tag_live = target != nullptr && target->deadline > clock && flaw != wrong::bad_tag && flaw != wrong::foreign_tag;
+  const auto live = [&](const m_publication* p) { return p->deadline > clock; };
+  const auto count = std::count_if(own.begin(), own.end(), live);
+  const seconds lifetime = std::min(asked.value_or(package_default[kind]), bounds.max_expires);
+  enum class does { refuse, nothing, create, refresh, modify, end } op = does::refuse;
+  if (flaw == wrong::bad_event) expected.status = 489;
+  else if (flaw == wrong::two_tags) expected.status = 400;
+  else if (!tag.empty() && !tag_live) expected.status = 412;
+  else if (asked && *asked > seconds{0} && *asked < package_minimum[kind]) expected.status = 423;
+  else if (flaw == wrong::bad_type) expected.status = 415;
+  else if (tag.empty() && !has_body && kind != k_joined) expected.status = 400;
+  else if (flaw == wrong::bad_document && !(!tag.empty() && lifetime == seconds{0})) expected.status = 400;
+  else if (tag.empty() && lifetime == seconds{0}) op = does::nothing;
+  else op = tag.empty() ? does::create : lifetime == seconds{0} ? does::end : has_body ? does::modify : does::refresh;
+  if (op == does::create || op == does::modify) {
+    // what comes too late is accepted and ignored (P37, P40)
+    const bool late = kind == k_dialog ? op == does::modify && target->has_body && revives(*target->what, *what)
+                      : kind == k_sla  ? what->calls.empty() && !sender.empty() &&
+                                             std::any_of(own.begin(), own.end(), [&](const auto* p) { return live(p) && has_live(*p->what) && p->sender != sender; })
+                                       : false;
+    if (late) op = op == does::modify ? does::refresh : does::nothing;
+    if (late) counts.met["superseded"]++;
+    if (op == does::create && static_cast<std::size_t>(count) >= bounds.limits.publications_per_resource) op = does::refuse;
+  }
+  if (expected.status == 0) expected.status = op == does::refuse ? 503 : 200;
+  if (expected.status == 200) expected.expires = static_cast<std::uint32_t>(lifetime.count());
+
+  maybe_fault();
+  const effects out = engine->publish({.resource = resource,
+                                       .event = event,
+                                       .expires = asked ? expires_value{*asked} : expires_value{},
+                                       .sip_if_match = tag,
+                                       .content = {.type = has_body ? type : "", .bytes = has_body ? raw : ""},
+                                       .who = {.uri = resource, .method = "digest"},
+                                       .sender = sender},
+                                      now);
+  if (failed(out, true, "publish")) return;
+  if (op != does::refuse && op != does::nothing) {
+    const look was = look_at(resource, kind);
+    if (op == does::create) {
+      publications.push_back({resource, kind, out.answer.etag, has_body ? what : std::make_shared<content>(), has_body, sender, clock,
+                              clock + lifetime, next_order(), false, true});
+    } else if (op == does::end) {
+      target->leaving = true;
+    } else {
+      target->etag = out.answer.etag;
+      target->deadline = clock + lifetime;
+      if (op == does::modify) {
+        target->what = what;
+        target->has_body = target->arriving = true;
+        target->sender = sender;
+        target->since = clock;
+        target->order = next_order();
+      }
+    }
+    mark_lapsed(resource, kind);
+    tell_change(expected, resource, kind, was, sender);
+    settle(resource, kind);
+  }
+  compare(expected, out, "publish");
+  if (out.answer.status == 200) {
+    if ((kind == k_joined || kind == k_sla) && !tag.empty()) require(out.answer.etag == tag, "etag_not_new: another tag");
+    else require(tags.insert(out.answer.etag).second, "an entity tag was given twice (PROP-9)");
+  } else {
+    require(out.answer.etag.empty(), "a refusal has an entity tag");
+  }
+  if (out.answer.status == 423) require(out.answer.min_expires == package_minimum[kind].count(), "Min-Expires");
+  if (out.answer.status == 503) require(out.answer.retry_after.has_value(), "no Retry-After");
+  if (out.answer.status == 489) require(!out.answer.allow_events.empty(), "no Allow-Events");
+}
+
+}  // namespace presence::test::walking

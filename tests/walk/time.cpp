@@ -1,0 +1,252 @@
+// Time passes, answers to NOTIFYs come in, the process ends and begins again.
+#include <algorithm>
+
+#include "walk.hpp"
+
+namespace presence::test::walking {
+
+void walk::one_step() {
+  const auto what = pick(100);
+  if (what < 30) pass_time();
+  else if (what < 52) publish();
+  else if (what < 76) subscribe();
+  else if (what < 90) answer_some();
+  else if (what < 94) change_rules();
+  else if (what < 96) refresh_watchers();
+  else if (what < 97) terminate();
+  else if (what < 98 && own_rows) restart();
+  else answer_some();
+}
+
+/// The engine and the model learn what time it is.
+void walk::tick() {
+  clock = std::max(clock, now);
+  require(engine->report({}, now).notifies.empty(), "the outcome of no NOTIFY had an effect");
+}
+
+void walk::pass_time() {
+  const bool ms = may("milliseconds");
+  instant to = now;
+  switch (pick(12)) {
+    case 0: case 1: case 2: break;
+    case 3: case 4: to += ms ? milliseconds{pick(1000)} : milliseconds{1000}; break;
+    case 5: case 6: case 7: to += seconds{1 + pick(20)}; break;
+    case 8: case 9: {  // to a deadline, or next to it
+      std::vector<instant> all;
+      for (const auto& p : publications) all.push_back(p.deadline);
+      for (const auto& s : subscriptions) all.push_back(s.deadline);
+      for (const auto& u : undecideds) all.push_back(u.deadline);
+      for (const auto& [state, edge] : edges) all.push_back(edge);
+      if (!all.empty()) to = one_of(all) + milliseconds{ms ? static_cast<int>(pick(3)) - 1 : 0};
+      if (to > now + seconds{300}) to = now + seconds{60};
+      break;
+    }
+    case 10: to += seconds{chance(10) ? pick(4000) : pick(100)}; break;
+    default:
+      if (chance(30)) to -= seconds{pick(100)};
+  }
+  if (!may("backwards")) to = std::max(to, now);
+  now = to;  // the engine learns of it with the next call
+  if (!may("late_advance") || chance(80)) advance();
+}
+
+void walk::advance() {
+  tick();
+  note_down("advance");
+  const bool rests = clock < blocked_until;
+  maybe_fault();
+  if (rows && rows->armed()) rows->fail(1, made_to_fail);  // the first slice, or none
+  effects all = engine->advance(now);
+  if (failed(all, false, "advance")) return;
+  int slices = 1;
+  for (; all.more; ++slices) {
+    require(slices < 10'000, "advance() never ends");
+    effects slice = engine->advance(now);
+    all.more = slice.more;
+    for (auto& n : slice.notifies) all.notifies.push_back(std::move(n));
+  }
+  if (rests) return require(all.notifies.empty() && slices == 1, "advance() does not rest after a storage failure");
+
+  expectation expected;
+  expected.sliced = slices > 1;
+  std::set<int> paid;
+  for (m_subscription& s : subscriptions) {
+    if (!std::exchange(s.unpaid, false) || s.owes == owing::no || s.in_flight || !hears(s)) continue;
+    if (!about_watchers(s.kind)) paid.insert(s.name);
+    else expect_notify(expected, s);
+  }
+  // documents lapse
+  for (int kind = 0; kind < published_kinds; ++kind) {
+    std::set<std::string> lapsed;
+    for (const auto& p : publications)
+      if (p.kind == kind && p.deadline <= clock) lapsed.insert(p.resource);
+    for (const auto& resource : lapsed) {
+      const look was = look_at(resource, kind);
+      mark_lapsed(resource, kind);
+      tell_change(expected, resource, kind, was);
+      settle_later.emplace_back(resource, kind);
+    }
+  }
+  for (const int name : paid) {
+    m_subscription* s = find(name);
+    if (s == nullptr) continue;
+    if (s->in_flight) {  // told already; by another slice, perhaps
+      if (expected.sliced) s->owes = owing::perhaps;
+    } else {
+      expect_notify(expected, *s);
+    }
+  }
+  for (const auto& [resource, kind] : std::exchange(settle_later, {})) settle(resource, kind);
+  // subscriptions lapse
+  std::vector<int> over;
+  for (const auto& s : subscriptions) {
+    if (s.deadline > clock) continue;
+    over.push_back(s.name);
+    expect_end(expected, s, "timeout");
+  }
+  std::erase_if(undecideds, [&](const m_undecided& u) {
+    if (u.pending != 0 || u.deadline > clock) return false;
+    tell_waiting_over(expected, u, "giveup");
+    return true;
+  });
+  for (const int name : over) end(expected, name, "timeout");
+  // decisions may be others by now
+  std::set<std::pair<int, std::string>> states;
+  for (const auto& s : subscriptions) states.insert({s.kind, s.resource});
+  for (const auto& u : undecideds) states.insert({u.kind, u.resource});
+  std::erase_if(edges, [&](const auto& known) { return known.second <= clock; });
+  for (const auto& [kind, resource] : states) {
+    if (!how.ruled[kind]) continue;
+    const auto before = expected.notifies.size() + expected.changes.size();
+    decide_again(expected, resource, kind, look_at(resource, kind), {}, -1);
+    decide_waiting(expected, resource, kind);
+    if (expected.notifies.size() + expected.changes.size() != before) counts.met["decided by time"]++;
+  }
+  compare(expected, all, "advance");
+}
+
+/// Answers of watchers come in, in any order, or not at all.
+void walk::answer_some() {
+  tick();
+  if (!may("late_advance") || !may("report_before_advance")) advance();
+  for (auto count = 1 + pick(5); count > 0 && !outstanding.empty(); --count) {
+    report(chance(50) ? outstanding.size() - 1 : pick(outstanding.size()));
+    audit();
+  }
+  if (chance(10)) {
+    const effects out = engine->report({.id = {static_cast<std::uint32_t>(pick(100)), static_cast<std::uint32_t>(pick(100)) * 2, 1}, .status = 481}, now);
+    require(out.notifies.empty(), "an unknown outcome had an effect");
+  }
+}
+
+void walk::report(std::size_t at) {
+  const sent one = outstanding[at];
+  static constexpr int ends[] = {481, 404, 405, 410, 416, 480, 482, 483, 484, 485, 489, 501, 604, 0, 408};
+  static constexpr int keeps[] = {500, 503, 403, 400, 302, 603, 486, 488, 491};
+  static constexpr int undecided_codes[] = {100, 183, 401, 407};
+  const auto dice = pick(100);
+  const int status = dice < 4 ? one_of(ends) : dice < 12 ? one_of(keeps) : dice < 15 ? one_of(undecided_codes) : 200;
+  const bool provisional = dice >= 12 && dice < 15, ended = dice < 4;
+  if (!provisional && !chance(3)) outstanding.erase(outstanding.begin() + static_cast<std::ptrdiff_t>(at));  // some answers come twice
+  note_down("outcome of CSeq ", std::to_string(one.id.cseq), " to subscription ", std::to_string(one.name), ": ", std::to_string(status));
+
+  maybe_fault();
+  const effects out = engine->report({.id = one.id, .status = status}, now);
+  const bool fault = failed(out, false, "report");
+  expectation expected;
+  m_subscription* s = find(one.name);
+  if (s == nullptr || provisional || s->newest != one.id.cseq) {
+    require(!fault, "a storage failure without a reason");
+    return compare(expected, out, "report");
+  }
+  s->in_flight = false;
+  if (status != 200) s->unsure = true;
+  const bool due = s->owes == owing::yes || (s->owes == owing::perhaps && !out.notifies.empty());
+  if (ended) {
+    if (fault) return;
+    end(expected, one.name, "timeout");
+  } else if (due && hears(*s)) {
+    s->unpaid = fault;  // advance() tries again
+    if (fault) return;
+    const look was = look_at(s->resource, s->kind);
+    const std::string resource = s->resource;
+    const int kind = s->kind;
+    mark_lapsed(resource, kind);
+    tell_change(expected, resource, kind, was);
+    s = find(one.name);
+    if (s != nullptr && !s->in_flight) expect_notify(expected, *s);
+    settle(resource, kind);
+  } else if (s->owes == owing::perhaps) {
+    s->owes = owing::no;
+  }
+  require(!fault, "a storage failure without a reason");
+  compare(expected, out, "report");
+}
+
+void walk::restart() {
+  tick();
+  // rules that changed without a word are acted on by the first advance(); here none are left
+  for (auto& [resource, written] : rules) {
+    if (written.broken) written = {written.rules, document_of(written.rules), false};
+    announce(resource);
+  }
+  for (int n = 0; n < 4; ++n) announce("sip:r" + std::to_string(n) + "@example.com");
+  const bool flushed = chance(50);
+  note_down(flushed ? "restart" : "crash");
+  if (flushed) {
+    maybe_fault();
+    while (true) {
+      const auto before = rows->failed();
+      const auto written = engine->flush(now);
+      if (written) break;
+      require(rows->failed() != before, written.error());
+      rows->fail(0);
+    }
+  }
+  maybe_fault();
+  engine.reset();
+  last_good.clear();
+  make_engine();
+  rows->fail(0);
+  outstanding.clear();
+  blocked_until = {};
+  key_of_id.clear();
+  id_of_key.clear();
+  ambiguous.clear();
+  by_sphere.clear();
+  edges.clear();
+  for (auto& p : publications) p.order = ticks(p.since);
+  for (auto& s : subscriptions) {
+    s.in_flight = s.unpaid = s.approved = false;
+    s.owes = owing::no;
+    s.unsure = s.blank = true;
+    s.watchers.clear();
+    s.untold.clear();
+    if (!flushed || !may("exact_versions")) s.version_may_jump = true;
+    if (!flushed) dialogs[s.dialog].may_jump = true;
+    if (how.ruled[s.kind] && hears(s)) note(s.kind, s.resource, ask(s.kind, s.resource, s.watcher, s.proven));
+  }
+  for (auto& u : undecideds) {  // what the row tells
+    u.key = "u" + u.resource + package_names[u.kind] + u.watcher;
+    u.proven = true;
+    if (u.pending == 0) u.since = u.deadline - bounds.waiting_limit;
+  }
+  compare_rows();
+}
+
+void walk::drain() {
+  if (rows) rows->fail(0);
+  faultless = true;
+  if (own_rows) compare_rows();
+  for (int round = 0; round < 2; ++round) {  // who was pending waits first
+    now = clock + std::chrono::hours{24 * 3650};
+    advance();
+  }
+  require(publications.empty() && subscriptions.empty() && undecideds.empty(), "the model is not empty");
+  audit();
+  const engine_stats end = engine->stats();
+  require(end.resources == 0 && end.publications == 0 && end.subscriptions == 0 && end.undecided == 0, "the engine is not empty");
+  if (own_rows) compare_rows();
+}
+
+}  // namespace presence::test::walking

@@ -1,0 +1,138 @@
+// A random walk: an engine and the model beside it do the same, and are compared after each step.
+#pragma once
+
+#include <array>
+#include <cstdio>
+#include <deque>
+#include <memory>
+#include <random>
+#include <set>
+#include <string>
+
+#include <presence/memory_storage.hpp>
+
+#include "../faulty_storage.hpp"
+#include "model.hpp"
+
+namespace presence::test::walking {
+
+struct settings {
+  std::uint64_t seed = 1;
+  std::uint64_t steps = 100'000;
+  std::string mode = "memory";
+  std::set<std::string> without = {};
+  bool trace = false;  ///< print every operation and what came of it
+};
+
+/// Counts, so that a walk that went nowhere is seen.
+struct tally {
+  std::map<std::string, std::uint64_t> met = {};
+  void add(const tally& more) {
+    for (const auto& [what, count] : more.met) met[what] += count;
+  }
+};
+
+class walk : model {
+ public:
+  explicit walk(const settings& wanted);
+  ~walk();
+  /// Throws std::runtime_error, with the last operations, when the engine and the model disagree.
+  void run();
+  tally counts;
+
+ private:
+  // --- chance ---
+  std::size_t pick(std::size_t below) { return static_cast<std::size_t>(random() % below); }
+  bool chance(unsigned percent) { return random() % 100 < percent; }
+  template <class List>
+  const auto& one_of(const List& list) { return *std::next(std::begin(list), static_cast<std::ptrdiff_t>(pick(std::size(list)))); }
+  bool may(const char* what) const { return !given.without.contains(what); }
+  std::string a_resource() { return "sip:r" + std::to_string(pick(resources)) + "@example.com"; }
+  int a_kind() { return chance(75) ? focus[pick(4) == 0 ? 1 : 0] : static_cast<int>(pick(kinds)); }
+  std::string a_watcher();
+  std::shared_ptr<content> some_content(int kind, const std::string& resource, const m_publication* before);
+  component some_component(const m_publication* before);
+  rule some_rule();
+
+  // --- failing ---
+  template <class... Text>
+  void note_down(const Text&... text) {
+    std::string line = "  " + std::to_string(step) + " @" + std::to_string((clock - origin).count()) + "ms ";
+    (line += ... += text);
+    if (given.trace) std::puts(line.c_str());
+    history.push_back(std::move(line));
+    if (history.size() > 25) history.pop_front();
+  }
+  [[noreturn]] void fail(const std::string& why) const;
+  void require(bool holds, const std::string& why) const {
+    if (!holds) fail(why);
+  }
+
+  // --- the engine (walk.cpp) ---
+  void make_engine();
+  /// Arms a storage fault for the next call, by chance.
+  void maybe_fault();
+  /// Whether the call failed for want of storage. Then nothing may have happened.
+  bool failed(const effects& out, bool answers, const std::string& what);
+  void one_step();
+  void drain();
+
+  // --- the operations ---
+  void tick();
+  void pass_time();
+  void advance();
+  void publish();
+  void subscribe();
+  /// The newest document of a bridged line came from his own phone (BLA-4).
+  bool own_word(const m_subscription& s, const std::string& contact) const;
+  void expect_answer(expectation& out, m_subscription& s);
+  void change_rules();
+  void refresh_watchers();
+  bool nothing_is_due() const;
+  bool refresh(const std::string& resource, int kind, refresh_type type);
+  void announce(const std::string& resource);
+  void terminate();
+  void answer_some();
+  void report(std::size_t at);
+  void restart();
+
+  // --- comparing (compare.cpp) ---
+  void compare(expectation& expected, const effects& out, const std::string& what);
+  void check(expected_notify& e, const notify& n, expectation& expected, const std::string& all);
+  void check_watchers(m_subscription* s, expected_notify& e, const notify& n, expectation& expected, const std::string& all);
+  void check_dialogs(m_subscription* s, const expected_notify& e, const read_document& got, const std::string& all);
+  void check_version(m_subscription* s, const expected_notify& e, std::uint32_t version, const std::string& all);
+  void audit();
+  void audit_deadlines();
+  void audit_watchers();
+  void compare_rows();
+
+  settings given;
+  std::mt19937_64 random;
+  seeded_random bytes;
+  std::string file;
+  std::unique_ptr<storage> own_rows;
+  std::unique_ptr<faulty_storage> rows;
+  std::unique_ptr<presence::engine> engine;
+  std::uint64_t step = 0;
+  instant origin, now;  ///< the host's clock
+  instant blocked_until{};  ///< after a storage fault advance() rests
+  std::deque<std::string> history;
+  struct sent {
+    notify_id id;
+    int name;
+  };
+  std::vector<sent> outstanding;
+  std::set<std::string> tags;
+  std::map<std::string, std::string> key_of_id, id_of_key;  ///< of watchers in watcher information
+  std::vector<std::pair<std::string, int>> settle_later;
+  bool faultless = false;
+  std::size_t faults_before = 0;
+  std::size_t resources = 4;
+  std::array<int, 2> focus{};  ///< packages this walk looks at most of the time
+  int last_name = 0;
+  std::uint64_t serial = 0;
+  storage_fault made_to_fail = storage_fault::unavailable;  ///< the last one armed
+};
+
+}  // namespace presence::test::walking
