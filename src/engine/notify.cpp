@@ -61,7 +61,12 @@ void engine::impl::plan_reservation(subscription& s, std::uint32_t cseq) {
     reserve(s);
     return;
   }
-  each_usage(s, reserve);  // any usage may be the one that is left after a crash
+  each_usage(s, reserve);  // any usage may be the one that is left after a crash, also the one that begins
+  for (subscription_row& row : pending.new_subscriptions) {
+    if (cseq <= row.local_cseq || row.dialog.call_id() != s.dialog.call_id() || row.dialog.local_tag() != s.dialog.local_tag()) continue;
+    row.version += reserved_to(cseq) - row.local_cseq;
+    row.local_cseq = reserved_to(cseq);
+  }
 }
 
 void engine::impl::commit_reservation(subscription& s, std::uint32_t cseq) noexcept {

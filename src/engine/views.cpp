@@ -136,7 +136,6 @@ void engine::impl::plan_turn(subscription& s, standing stands, std::shared_ptr<c
 
 void engine::impl::plan_end_turn(subscription& s, end_reason reason, effects& out) {
   turned.push_back({&s, s.stands, s.view, reason});
-  if (s.stands == standing::pending) plan_decided(*s.state, *s.watcher);
   tell_end(s, reason);
   plan_end(s, reason, {}, out);
 }
@@ -227,9 +226,11 @@ engine::impl::picture engine::impl::plan_decisions(event_state& state, const pic
   struct decided {
     subscription* s;
     reconsidered verdict;
+    standing before;
     body seen;  ///< before
   };
   std::vector<decided> all;
+  std::vector<const undecided*> answered;  // once for each pending subscription of theirs that is decided
   for (const auto index : state.watchers) {
     if (index == slab<subscription>::none) continue;
     subscription& s = table.subscriptions()[index];
@@ -241,7 +242,8 @@ engine::impl::picture engine::impl::plan_decisions(event_state& state, const pic
       if (s.stands == standing::pending && verdict.notify) table.recheck(state, s.deadline);
       continue;
     }
-    all.push_back({&s, verdict, before.of(s)});
+    all.push_back({&s, verdict, s.stands, before.of(s)});
+    if (s.stands == standing::pending && verdict.notify) answered.push_back(table.find_undecided(state, *s.watcher));
     // one who ends keeps what he has until that is stored
     if (verdict.ends == end_reason::none) plan_turn(s, verdict.now, std::move(answer.view));
   }
@@ -252,12 +254,8 @@ engine::impl::picture engine::impl::plan_decisions(event_state& state, const pic
       plan_end_turn(s, d.verdict.ends, out);
       continue;
     }
-    const auto t = std::find_if(turned.begin(), turned.end(), [&](const turn& x) { return x.s == &s; });
-    const bool turns = t->before != s.stands;
-    if (turns && t->before == standing::pending) {
-      plan_decided(state, *s.watcher);
-      tell(s, watcher_event::approved);
-    }
+    const bool turns = d.before != s.stands;
+    if (turns && d.before == standing::pending) tell(s, watcher_event::approved);
     if (!turns) {
       if (s.stands != standing::active || same_meaning(d.seen, after.of(s))) continue;
       if (!sender.empty() && s.dialog.remote_target() == sender) {
@@ -276,6 +274,12 @@ engine::impl::picture engine::impl::plan_decisions(event_state& state, const pic
     } else {
       plan_reservation(s, n.cseq);
     }
+  }
+  std::sort(answered.begin(), answered.end());
+  for (auto first = answered.begin(); first != answered.end();) {
+    const auto last = std::upper_bound(first, answered.end(), *first);
+    if (last - first == (*first)->pending) plan_decided(state, *(*first)->watcher);  // none is left
+    first = last;
   }
   return after;
 }

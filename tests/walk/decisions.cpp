@@ -26,6 +26,7 @@ void walk::change_rules() {
     written = {all, document_of(all), false};
     note_down("rules of ", resource, ": ", written.text);
   }
+  std::erase_if(edges, [&](const auto& known) { return known.first.second == resource; });  // noted again when announced
   if (chance(30) && nothing_is_due()) {  // who subscribes before the engine is told meets the new rules
     for (auto more = 1 + pick(2); more > 0; --more) {
       subscribe();
