@@ -136,7 +136,8 @@ shown compose_presence(const variant& how, const std::vector<held>& all, const s
     nothing = false;
     for (const component& c : h.what->components) {
       if (h.leaving) {
-        if (c.what == "tuple") show({"tuple", c.id, {{"basic", "closed"}}});
+        // told to whom could see it, by what it was
+        if (c.what == "tuple" && seen_of(c, seen)) tuples.push_back(words_of("tuple", c.id, {{"basic", "closed"}}));
       } else if (c.what != "note" || said.insert(c.fields.at("note")).second) {
         show(c);
       }
