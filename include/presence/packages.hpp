@@ -25,7 +25,7 @@ struct presence_options {
   std::vector<std::string> words = {};
   /// What is removed or lapses is told once more, its tuples closed (V03); off: it is gone at once.
   bool closes_leaving = false;
-  /// Nothing published: a document without tuples, or one closed or open tuple for the presentity (V05).
+  /// Nothing published, or nothing of it to see: a document without tuples, or one closed or open tuple for the presentity (V05).
   enum class unpublished { no_tuples, closed, open };
   unpublished nothing = unpublished::no_tuples;
 };

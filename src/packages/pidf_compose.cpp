@@ -212,9 +212,8 @@ body compose(std::string_view resource, std::span<const published> publications,
       }
     }
   }
-  // who sees nothing of it is told what everybody is told of somebody who published nothing
-  const bool nothing = through != nullptr ? out.size() == head : all.empty();
-  if (nothing && how.nothing != presence_options::unpublished::no_tuples) {
+  // nothing of it to see is as if nothing were published
+  if (out.size() == head && how.nothing != presence_options::unpublished::no_tuples) {
     const std::string_view status = how.nothing == presence_options::unpublished::open ? open_status : closed_status;
     ((out += "<tuple id=\"presentity\">") += status) += "</tuple>";
     meaning.add(status);

@@ -130,10 +130,8 @@ shown compose_presence(const variant& how, const std::vector<held>& all, const s
   const auto show = [&](const component& c) {
     if (const auto words = seen_of(c, seen)) (c.what == "tuple" ? tuples : c.what == "note" ? notes : others).push_back(*words);
   };
-  bool nothing = true;
   for (const held& h : all) {
     if (h.leaving ? !how.presence.closes_leaving : how.presence.several != composing::merge && &h != only) continue;
-    nothing = false;
     for (const component& c : h.what->components) {
       if (h.leaving) {
         // told to whom could see it, by what it was
@@ -144,8 +142,7 @@ shown compose_presence(const variant& how, const std::vector<held>& all, const s
     }
   }
   using unpublished = presence_options::unpublished;
-  if (seen.is != sight::of::everything) nothing = tuples.empty() && notes.empty() && others.empty();
-  if (nothing && how.presence.nothing != unpublished::no_tuples)
+  if (tuples.empty() && notes.empty() && others.empty() && how.presence.nothing != unpublished::no_tuples)
     tuples.push_back(words_of("tuple", "presentity", {{"basic", how.presence.nothing == unpublished::open ? "open" : "closed"}}));
   shown out;
   for (const auto* list : {&tuples, &notes, &others})
