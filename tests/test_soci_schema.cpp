@@ -193,7 +193,7 @@ TEST_CASE("schema: rows written by Kamailio are read, changed and ended") {
   const auto refused = open_soci_storage(file.settings());
   REQUIRE_FALSE(refused);
   CHECK(refused.error().fault == storage_fault::corrupt);
-  CHECK(refused.error().text.find("lacks the column 'x_id': call create_schema() once") != std::string::npos);
+  CHECK(refused.error().text.find("ADD COLUMN x_id BIGINT): run `presence-db create`") != std::string::npos);
   const auto rows = file.open();
   contents all = read_all(*rows);
 

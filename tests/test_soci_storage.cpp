@@ -192,7 +192,7 @@ TEST_CASE("sqlite: a page with a row that cannot be understood fails whole") {
   raw_sqlite db{file.path()};
   db.run(
       "DROP TABLE presentity; CREATE TABLE presentity (id INTEGER PRIMARY KEY, username, domain, event, etag,"
-      " expires, received_time, body, sender, ruid, x_id, x_content_type, x_expires_ms, x_received_ms)");
+      " expires, received_time, body, sender, ruid, x_id, x_content_type, x_expires_ms, x_received_ms, x_long)");
   apply(*rows, {.new_publications = {publication("sip:alice@example.com", "a", 1),
                                      publication("sip:alice@example.com", "b", 2)}});
   db.run("UPDATE presentity SET username = NULL WHERE id = 2");

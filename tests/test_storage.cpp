@@ -12,7 +12,7 @@
 #include "storage_rows.hpp"
 
 #if __has_include(<soci_storage.hpp>)
-#include "sqlite_file.hpp"
+#include "database.hpp"
 #endif
 
 using namespace presence;
@@ -33,17 +33,21 @@ struct faultless_host {
 };
 
 #if __has_include(<soci_storage.hpp>)
-struct sqlite_host {
-  sqlite_file file;
-  std::unique_ptr<soci_storage> held = file.open();
+template <class Database>
+struct host {
+  Database database;
+  std::unique_ptr<soci_storage> held = database.open();
   storage& rows() { return *held; }
 };
+using sqlite_host = host<test::sqlite_database>;
+using postgres_host = host<test::postgres_database>;
+using mariadb_host = host<test::mariadb_database>;
 #endif
 
 }  // namespace
 
 #if __has_include(<soci_storage.hpp>)
-PRESENCE_STORAGE_CONTRACT(memory_host, faultless_host, sqlite_host);
+PRESENCE_STORAGE_CONTRACT(memory_host, faultless_host, sqlite_host, postgres_host, mariadb_host);
 #else
 PRESENCE_STORAGE_CONTRACT(memory_host, faultless_host);
 #endif

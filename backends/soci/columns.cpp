@@ -9,11 +9,17 @@
 #include <string_view>
 #include <utility>
 
+#include "overlong.hpp"
+
 namespace presence::sql {
 
 namespace {
 
 constexpr number last_second = 2147483647;  // Kamailio's columns are signed 32-bit numbers
+
+// Counters stand in such a column as the same 32 bits: above 2^31 they look negative.
+number signed_column(std::uint32_t n) { return static_cast<std::int32_t>(n); }
+std::uint32_t unsigned_of(number column) { return static_cast<std::uint32_t>(column); }
 
 void put_rest(number rest, nullable<number>& to) {
   if (rest == 0) {
@@ -23,7 +29,8 @@ void put_rest(number rest, nullable<number>& to) {
   }
 }
 
-void put_unless(bool implied, std::string_view value, nullable<text>& to) {
+template <class T>
+void put_unless(bool implied, std::string_view value, nullable<T>& to) {
   to.null = implied;
   to.value.assign(implied ? std::string_view{} : value);
 }
@@ -108,8 +115,18 @@ text ruid_of(const publication_row& row) {
   return made.append(digits.data(), std::to_chars(digits.begin(), digits.end(), hash, 16).ptr);
 }
 
-std::uint32_t unsigned_of(number n) {
-  return static_cast<std::uint32_t>(std::clamp<number>(n, 0, 4294967295));
+// The key columns with their whole values.
+void whole_key(std::string_view resource, std::string_view event, std::string_view etag, publication_columns& c) {
+  put(resource, c.username, c.domain);
+  c.event.assign(event);
+  c.etag.assign(etag);
+}
+void whole_key(const subscription_row& r, subscription_columns& c) {
+  c.callid.assign(r.dialog.call_id());
+  c.to_tag.assign(r.dialog.local_tag());
+  c.from_tag.assign(r.dialog.remote_tag());
+  c.event = r.event;
+  put_text(r.event_id, c.event_id);
 }
 
 }  // namespace
@@ -166,29 +183,30 @@ instant expiry_of(number column, const nullable<number>& rest) {
 }
 
 void to_columns(const publication_row& r, publication_columns& c) {
-  key_columns(r.resource, r.event, r.etag, c);
+  whole_key(r.resource, r.event, r.etag, c);
   const auto expires = expiry_columns(r.expires);
   c.expires = expires.column;
   put_rest(expires.rest, c.x_expires_ms);
   const auto received = moment_columns(r.since);
   c.received_time = received.column;
   put_rest(received.rest, c.x_received_ms);
-  c.body.assign(r.content.bytes());
+  put_unless(false, r.content.bytes(), c.body);
   put_text(r.content.content_type(), c.x_content_type);
   c.sender = r.sender;
   c.ruid.set(ruid_of(r));
   c.x_id.set(static_cast<number>(r.id));
+  fold(c);
 }
 
 void to_columns(const subscription_row& r, subscription_columns& c) {
   const dialog_fields d = r.dialog.fields();
-  key_columns(r, c);
+  whole_key(r, c);
   c.presentity_uri = r.resource;
   put(d.watcher, c.watcher_username, c.watcher_domain);
   put_party(d.local_uri, c.to_user, c.to_domain, c.x_local_uri);
   put_party(d.remote_uri, c.from_user, c.from_domain, c.x_remote_uri);
-  c.local_cseq = static_cast<number>(r.local_cseq) - 1;
-  c.remote_cseq = r.remote_cseq;
+  c.local_cseq = signed_column(r.local_cseq - 1);
+  c.remote_cseq = signed_column(r.remote_cseq);
   c.contact.assign(d.remote_target);
   put_text(d.route_set, c.record_route);
   const auto expires = expiry_columns(r.expires);
@@ -196,7 +214,7 @@ void to_columns(const subscription_row& r, subscription_columns& c) {
   put_rest(expires.rest, c.x_expires_ms);
   c.status = r.state == subscription_state::active ? 1 : r.state == subscription_state::pending ? 2 : 3;
   put_text(r.polite_block ? "polite-block" : "", c.reason);
-  c.version = r.version;
+  c.version = signed_column(r.version);
   const bool is_socket = socket_shaped(d.cookie);
   c.socket_info.assign(is_socket ? d.cookie : std::string_view{});
   put_unless(is_socket || d.cookie.empty(), d.cookie, c.x_cookie);
@@ -209,6 +227,12 @@ void to_columns(const subscription_row& r, subscription_columns& c) {
   put_unless(d.headers.empty(), d.headers, c.x_headers);
   c.x_secure.set(d.secure ? 1 : 0);
   c.x_proven.set(d.proven ? 1 : 0);
+  fold(c);
+}
+
+void number_columns(const number_reservation& n, subscription_columns& c) {
+  c.local_cseq = signed_column(n.local_cseq - 1);
+  c.version = signed_column(n.version);
 }
 
 void to_columns(const watcher_row& r, watcher_columns& c) {
@@ -220,21 +244,29 @@ void to_columns(const watcher_row& r, watcher_columns& c) {
   const auto inserted = moment_columns(r.since);
   c.inserted_time = inserted.column;
   put_rest(inserted.rest, c.x_inserted_ms);
+  fold(c);
 }
 
-void resource_columns(std::string_view resource, publication_columns& c) {
-  put(resource, c.username, c.domain);
+void filter_columns(const row_filter& want, publication_columns& c) {
+  whole_key(want.resource, want.event, {}, c);
+  fit_key(c);
 }
-void resource_columns(std::string_view resource, subscription_columns& c) {
-  c.presentity_uri.assign(resource);
+void filter_columns(const row_filter& want, subscription_columns& c) {
+  c.presentity_uri.assign(want.resource);
+  c.event.assign(want.event);
+  fit("presentity_uri", c.presentity_uri);
+  fit("event", c.event);
 }
-void resource_columns(std::string_view resource, watcher_columns& c) { c.presentity_uri.assign(resource); }
+void filter_columns(const row_filter& want, watcher_columns& c) {
+  c.presentity_uri.assign(want.resource);
+  c.event.assign(want.event);
+  fit_key(c);
+}
 
 void key_columns(std::string_view resource, std::string_view event, std::string_view etag,
                  publication_columns& c) {
-  put(resource, c.username, c.domain);
-  c.event.assign(event);
-  c.etag.assign(etag);
+  whole_key(resource, event, etag, c);
+  fit_key(c);
 }
 
 void key_columns(const subscription_key& k, subscription_columns& c) {
@@ -243,23 +275,23 @@ void key_columns(const subscription_key& k, subscription_columns& c) {
   c.from_tag = k.remote_tag;
   c.event = k.event;
   put_text(k.event_id, c.event_id);
+  fit_key(c);
 }
 
 void key_columns(const subscription_row& r, subscription_columns& c) {
-  c.callid.assign(r.dialog.call_id());
-  c.to_tag.assign(r.dialog.local_tag());
-  c.from_tag.assign(r.dialog.remote_tag());
-  c.event = r.event;
-  put_text(r.event_id, c.event_id);
+  whole_key(r, c);
+  fit_key(c);
 }
 
 void key_columns(const watcher_key& k, watcher_columns& c) {
   c.presentity_uri = k.resource;
   put(k.watcher, c.watcher_username, c.watcher_domain);
   c.event = k.event;
+  fit_key(c);
 }
 
-publication_row to_row(const publication_columns& c) {
+publication_row to_row(publication_columns& c) {
+  unfold(c);
   publication_row r;
   r.resource = join(c.username, c.domain);
   r.event = c.event;
@@ -267,15 +299,16 @@ publication_row to_row(const publication_columns& c) {
   r.id = static_cast<std::uint64_t>(c.x_id.null ? c.id : c.x_id.value);
   const std::string_view type =
       c.x_content_type.null ? usual_type(c.event) : std::string_view{c.x_content_type.value};
-  const bool none = c.body.empty() && (c.x_content_type.null || type.empty());
-  if (!none) r.content = body{text{type}, c.body};
+  const bool none = c.body.value.empty() && (c.x_content_type.null || type.empty());
+  if (!none) r.content = body{text{type}, c.body.value};
   r.sender = c.sender;
   r.since = moment_of(c.received_time, c.x_received_ms);
   r.expires = expiry_of(c.expires, c.x_expires_ms);
   return r;
 }
 
-subscription_row to_row(const subscription_columns& c) {
+subscription_row to_row(subscription_columns& c) {
+  unfold(c);
   subscription_row r;
   r.resource = c.presentity_uri;
   r.event = c.event;
@@ -297,7 +330,7 @@ subscription_row to_row(const subscription_columns& c) {
                                   .local_contact = c.local_contact,
                                   .event = c.x_event.null ? event : c.x_event.value,
                                   .watcher = watcher,
-                                  .cookie = c.x_cookie.null ? c.socket_info : c.x_cookie.value,
+                                  .cookie = c.x_cookie.null ? std::string_view{c.socket_info} : c.x_cookie.value,
                                   .user_agent = c.user_agent.value,
                                   .headers = c.x_headers.value,
                                   .secure = secure,
@@ -306,7 +339,7 @@ subscription_row to_row(const subscription_columns& c) {
             : c.status == 3 ? subscription_state::terminated
                             : subscription_state::pending;
   r.polite_block = c.reason.value == "polite-block";
-  r.local_cseq = unsigned_of(c.local_cseq + 1);
+  r.local_cseq = unsigned_of(c.local_cseq) + 1;
   r.remote_cseq = unsigned_of(c.remote_cseq);
   r.version = unsigned_of(c.version);
   r.since = instant{milliseconds{c.x_since_ms.null ? 0 : c.x_since_ms.value}};
@@ -314,7 +347,8 @@ subscription_row to_row(const subscription_columns& c) {
   return r;
 }
 
-watcher_row to_row(const watcher_columns& c) {
+watcher_row to_row(watcher_columns& c) {
+  unfold(c);
   watcher_row r;
   r.resource = c.presentity_uri;
   r.event = c.event;

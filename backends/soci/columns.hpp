@@ -6,6 +6,7 @@
 /// x_ column only *adds* to Kamailio's, so that a row Kamailio has changed meanwhile still reads well.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,18 +32,22 @@ struct nullable {
 
 using number = long long;
 using text = std::string;
+/// The contents of a binary column.
+struct bytes : std::string {};
 
 /// Table presentity.
 struct publication_columns {
   number id = 0;
   text username, domain, event, etag;
   number expires = 0, received_time = 0;
-  text body, sender;
+  nullable<bytes> body;  ///< NULL in an update: the stored body and type stay
+  text sender;
   nullable<text> ruid;
   nullable<number> x_id;           ///< publication_row::id; NULL: the table's own id serves
-  nullable<text> x_content_type;   ///< NULL: Kamailio's usual type for the event
+  nullable<text> x_content_type;   ///< NULL: Kamailio's usual type for the event; in an update, see body
   nullable<number> x_expires_ms;   ///< milliseconds to add to `expires`
   nullable<number> x_received_ms;  ///< milliseconds to add to `received_time`
+  nullable<bytes> x_long;          ///< what was too long for its column, see overlong.hpp
 
   template <class Self, class F>
   static void resource(Self& c, F&& f) {
@@ -67,6 +72,7 @@ struct publication_columns {
     f("x_id", c.x_id);
     f("x_expires_ms", c.x_expires_ms);
     f("x_received_ms", c.x_received_ms);
+    f("x_long", c.x_long);
   }
   template <class Self, class F>
   static void content(Self& c, F&& f) {
@@ -86,7 +92,7 @@ struct subscription_columns {
   nullable<text> event_id;
   text presentity_uri;
   text watcher_username, watcher_domain, to_user, to_domain, from_user, from_domain;
-  number local_cseq = 0;  ///< one less than ours: Kamailio adds one before it sends (K-NOT-02)
+  number local_cseq = 0;  ///< one less than ours: Kamailio adds one before it sends
   number remote_cseq = 0;
   text contact;
   nullable<text> record_route;
@@ -100,10 +106,11 @@ struct subscription_columns {
   nullable<text> x_local_uri;     ///< NULL: sip:to_user@to_domain
   nullable<text> x_remote_uri;    ///< NULL: sip:from_user@from_domain
   nullable<text> x_event;         ///< Event value; NULL: event[;id=event_id]
-  nullable<text> x_cookie;        ///< NULL: socket_info
+  nullable<bytes> x_cookie;       ///< NULL: socket_info
   nullable<text> x_headers;       ///< NULL: none
   nullable<number> x_secure;      ///< NULL: as contact and socket_info say
   nullable<number> x_proven;      ///< whether the watcher's address was proven; NULL: Kamailio's script saw to it
+  nullable<bytes> x_long;         ///< what was too long for its column
 
   template <class Self, class F>
   static void resource(Self& c, F&& f) {
@@ -149,6 +156,7 @@ struct subscription_columns {
     f("x_headers", c.x_headers);
     f("x_secure", c.x_secure);
     f("x_proven", c.x_proven);
+    f("x_long", c.x_long);
   }
 };
 
@@ -160,6 +168,7 @@ struct watcher_columns {
   nullable<text> reason;
   number inserted_time = 0;
   nullable<number> x_inserted_ms;  ///< milliseconds to add to `inserted_time`
+  nullable<bytes> x_long;          ///< what was too long for its column
 
   template <class Self, class F>
   static void resource(Self& c, F&& f) {
@@ -178,6 +187,7 @@ struct watcher_columns {
     f("reason", c.reason);
     f("inserted_time", c.inserted_time);
     f("x_inserted_ms", c.x_inserted_ms);
+    f("x_long", c.x_long);
   }
 };
 
@@ -197,10 +207,12 @@ text join(std::string_view user, std::string_view domain);
 void to_columns(const publication_row&, publication_columns&);
 void to_columns(const subscription_row&, subscription_columns&);
 void to_columns(const watcher_row&, watcher_columns&);
-/// Assigns the resource columns only.
-void resource_columns(std::string_view resource, publication_columns&);
-void resource_columns(std::string_view resource, subscription_columns&);
-void resource_columns(std::string_view resource, watcher_columns&);
+/// Assigns the numbers only.
+void number_columns(const number_reservation&, subscription_columns&);
+/// Assigns the columns a filter compares.
+void filter_columns(const row_filter&, publication_columns&);
+void filter_columns(const row_filter&, subscription_columns&);
+void filter_columns(const row_filter&, watcher_columns&);
 /// Assigns the key columns only.
 void key_columns(std::string_view resource, std::string_view event, std::string_view etag,
                  publication_columns&);
@@ -208,9 +220,10 @@ void key_columns(const subscription_key&, subscription_columns&);
 void key_columns(const subscription_row&, subscription_columns&);
 void key_columns(const watcher_key&, watcher_columns&);
 
-publication_row to_row(const publication_columns&);
-subscription_row to_row(const subscription_columns&);
-watcher_row to_row(const watcher_columns&);
+/// Whole values are put back into the columns on the way.
+publication_row to_row(publication_columns&);
+subscription_row to_row(subscription_columns&);
+watcher_row to_row(watcher_columns&);
 
 /// A moment as Kamailio's column and the milliseconds to add to it. Kamailio reads 32 bits, so later
 /// moments stand at its last second (year 2038) with all the rest in the milliseconds.
@@ -242,12 +255,28 @@ constexpr auto all_of(List... list) {
   return [=](auto& c, auto&& f) { (list(c, f), ...); };
 }
 
-/// The names in a list.
+/// A column as statements see it.
+enum class column_type : std::uint8_t { integer, string, binary };
+struct column {
+  std::string_view name;
+  column_type type;
+};
+using columns = std::vector<column>;
+
+constexpr column_type type_of(const number&) { return column_type::integer; }
+constexpr column_type type_of(const text&) { return column_type::string; }
+constexpr column_type type_of(const bytes&) { return column_type::binary; }
+template <class T>
+constexpr column_type type_of(const nullable<T>& n) {
+  return type_of(n.value);
+}
+
+/// The columns in a list.
 template <class C, class List>
-std::vector<std::string_view> names_of(List list) {
-  std::vector<std::string_view> made;
-  C columns;
-  list(columns, [&](std::string_view name, auto&) { made.push_back(name); });
+columns columns_of(List list) {
+  columns made;
+  C row;
+  list(row, [&](std::string_view name, auto& value) { made.push_back({name, type_of(value)}); });
   return made;
 }
 

@@ -1,114 +1,179 @@
 #include "dialect.hpp"
 
 #include <algorithm>
-#include <string>
+#include <array>
+#include <initializer_list>
 #include <string_view>
 
-namespace presence {
-
-soci_settings soci_settings::from(const options& settings) {
-  soci_settings made;
-  made.db_url = settings.db_url;
-  made.presentity_table = settings.presentity_table;
-  made.active_watchers_table = settings.active_watchers_table;
-  made.watchers_table = settings.watchers_table;
-  return made;
-}
-
-namespace sql {
+namespace presence::sql {
 
 namespace {
 
+using when = preparation::when;
+
+bool says(std::string_view message, std::initializer_list<std::string_view> any) {
+  return std::any_of(any.begin(), any.end(), [&](std::string_view part) { return message.find(part) != message.npos; });
+}
+
 // SQLite's texts of its result codes (sqlite3_errstr) have been the same for many years.
-storage_fault sqlite_fault(std::string_view message) {
-  const auto says = [&](std::string_view part) { return message.find(part) != message.npos; };
-  if (says("UNIQUE constraint failed")) return storage_fault::conflict;
-  if (says("constraint failed") || says("no such table") || says("no such column") ||
-      says("has no column named") || says("malformed") || says("not a database") || says("Null value")) {
+storage_fault sqlite_fault(complaint, std::string_view message) {
+  if (says(message, {"UNIQUE constraint failed"})) return storage_fault::conflict;
+  if (says(message, {"constraint failed", "no such table", "no such column", "has no column named", "malformed",
+                     "not a database", "Null value"})) {
     return storage_fault::corrupt;
   }
   return storage_fault::unavailable;  // locked, full, read-only, I/O error, cannot open, out of memory
 }
 
-bool plain_identifier(std::string_view name) {
-  const auto letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; };
-  const auto digit = [](char c) { return c >= '0' && c <= '9'; };
-  return !name.empty() && name.size() <= 32 && letter(name.front()) &&
-         std::all_of(name.begin(), name.end(), [&](char c) { return letter(c) || digit(c); });
+// By SQLSTATE, which SOCI sorts: classes 23 and 42. Its message would depend on the server's language.
+storage_fault postgresql_fault(complaint what, std::string_view message) {
+  if (what == complaint::constraint) return storage_fault::conflict;
+  if (what == complaint::statement || says(message, {"Null value"})) return storage_fault::corrupt;
+  return storage_fault::unavailable;  // gone, deadlock, timeout, read-only, full, no privilege, ...
 }
 
-unexpected<storage_error> refuse(std::string text) {
-  return {storage_error{storage_fault::unavailable, std::move(text)}};
+// By message: each connection sets its language, and SOCI hides the numbers.
+storage_fault mariadb_fault(complaint what, std::string_view message) {
+  if (what == complaint::connection) return storage_fault::unavailable;
+  if (says(message, {"Duplicate entry"})) return storage_fault::conflict;
+  if (says(message, {"doesn't exist", "Unknown column", "error in your SQL syntax", "cannot be null",
+                     "doesn't have a default value", "Null value"})) {
+    return storage_fault::corrupt;
+  }
+  return storage_fault::unavailable;  // deadlock, timeout, read-only, full, ...
 }
 
-constexpr std::string_view expected_url = "expected sqlite:///absolute/path/to/file";
+constexpr std::array<preparation, 3> sqlite_preparations{{
+    {when::writing, "PRAGMA journal_mode = WAL"},
+    {when::durable, "PRAGMA synchronous = FULL"},
+    {when::deferred, "PRAGMA synchronous = NORMAL"},
+}};
+
+// client_encoding: bytes are not converted. client_min_messages: libpq prints notices. The last four:
+// every statement of ours has an index, and a plan made while a table was small must not outlive that.
+constexpr std::array<preparation, 4> postgresql_preparations{{
+    {when::always,
+     "SELECT set_config('client_encoding', current_setting('server_encoding'), false),"
+     " set_config('client_min_messages', 'error', false), set_config('bytea_output', 'hex', false),"
+     " set_config('standard_conforming_strings', 'on', false),"
+     " set_config('default_transaction_isolation', 'read committed', false),"
+     " set_config('lock_timeout', '{ms}', false), set_config('statement_timeout', '{work}', false),"
+     " set_config('enable_seqscan', 'off', false), set_config('enable_hashjoin', 'off', false),"
+     " set_config('enable_mergejoin', 'off', false), set_config('jit', 'off', false)"},
+    {when::reading, "SET default_transaction_read_only = on"},
+    {when::durable,
+     "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"},
+    {when::deferred, "SET synchronous_commit = off"},
+}};
+
+// sql_mode: values that do not fit are refused, and backslashes in strings are as the client escapes them.
+constexpr std::array<preparation, 2> mariadb_preparations{{
+    {when::always,
+     "SET SESSION sql_mode = 'STRICT_ALL_TABLES', autocommit = 1, tx_isolation = 'READ-COMMITTED',"
+     " lc_messages = 'en_US', innodb_lock_wait_timeout = {s}, lock_wait_timeout = greatest({s}, 1),"
+     " max_statement_time = {work_s}"},
+    {when::reading, "SET SESSION tx_read_only = 1"},
+}};
 
 }  // namespace
 
 const dialect sqlite{
     .scheme = "sqlite",
+    .name = "SQLite",
     .backend = "sqlite3",
     .package = "libsoci-sqlite3-4.0",
     .id_type = "INTEGER PRIMARY KEY NOT NULL",
     .blob_type = "BLOB",
-    .on_connect = "PRAGMA journal_mode = WAL",
-    .durable = "PRAGMA synchronous = FULL",
-    .deferred = "PRAGMA synchronous = NORMAL",
-    // A plain BEGIN would read first and could then find its snapshot stale when it writes.
-    .begin = "BEGIN IMMEDIATE",
+    .table_options = "",
+    .prefixed_indexes = true,
+    .partial_indexes = true,
     .tables = "SELECT name FROM sqlite_master WHERE type = 'table'",
     .columns = "SELECT name FROM pragma_table_info(:table)",
-    .partial_indexes = true,
+    .mending = "",
+    .preparations = sqlite_preparations,
+    .doubts = "",
+    // A plain BEGIN would read first and could then find its snapshot stale when it writes.
+    .begin = "BEGIN IMMEDIATE",
+    .wide_type = "BIGINT",
+    .on_duplicate = " ON CONFLICT ({key}) DO UPDATE SET ",
+    .new_value = "excluded.{name}",
+    .many = batching::none,
+    .utf8_only = false,
+    .hex_bytes = false,
+    .of_bytes = "",
     .fault = sqlite_fault,
 };
 
-result<target, storage_error> target_of(const soci_settings& s) {
-  const std::string_view names[] = {s.presentity_table, s.active_watchers_table, s.watchers_table};
-  for (const auto& name : names) {
-    if (!plain_identifier(name)) {
-      return refuse(
-          "a table name is not a plain identifier: use letters, digits and '_', at most 32 of them, "
-          "no digit first");
-    }
-    if (name == "version" || std::count(std::begin(names), std::end(names), name) != 1) {
-      return refuse("table name '" + std::string{name} +
-                    "' is used twice: give presentity_table, active_watchers_table and watchers_table "
-                    "three names, none of them 'version'");
-    }
-  }
-  const std::string_view url = s.db_url;
-  const auto colon = url.find("://");
-  if (colon == url.npos) {
-    return refuse("db_url has no scheme: " + std::string{expected_url});
-  }
-  const std::string_view scheme = url.substr(0, colon);
-  if (scheme == "postgres" || scheme == "postgresql" || scheme == "mysql") {
-    return refuse("db_url: " + std::string{scheme} +
-                  " is not supported yet by this build: " + std::string{expected_url});
-  }
-  if (scheme != sqlite.scheme) {
-    return refuse("db_url: the scheme is not known: " + std::string{expected_url});
-  }
-  std::string_view path = url.substr(colon + 3);
-  if (path.empty() || path.front() != '/') {
-    return refuse("db_url: the path is not absolute: " + std::string{expected_url});
-  }
-  while (path.size() > 1 && path[1] == '/') path.remove_prefix(1);
-  if (path.size() == 1 || path.back() == '/') {
-    return refuse("db_url: the path names no file: " + std::string{expected_url});
-  }
-  // SOCI's parameter syntax has no way to write a quote inside quotes.
-  if (std::any_of(path.begin(), path.end(), [](char c) {
-        return c == '"' || c == '\\' || static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
-      })) {
-    return refuse("db_url: the path contains a quote, a backslash or a control character: rename the file");
-  }
-  target to{.speaks = &sqlite, .file = std::string{path}};
-  to.parameters = "db=\"" + to.file +
-                  "\" timeout=" + std::to_string(std::clamp<seconds::rep>(s.busy_timeout.count(), 0, 3600));
-  if (s.read_only) to.parameters += " readonly=1";
-  return to;
-}
+const dialect postgresql{
+    .scheme = "postgres",
+    .name = "PostgreSQL",
+    .backend = "postgresql",
+    .package = "libsoci-postgresql4.0",
+    .id_type = "BIGSERIAL PRIMARY KEY NOT NULL",
+    .blob_type = "BYTEA",
+    .table_options = "",
+    .prefixed_indexes = true,
+    .partial_indexes = true,
+    .tables = "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND pg_table_is_visible(oid)",
+    .columns =
+        "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(:table) AND attnum > 0 AND NOT attisdropped",
+    .mending =
+        "SELECT unnest(ARRAY['ALTER TABLE ' || attrelid::regclass || ' ALTER COLUMN id TYPE BIGINT',"
+        " 'ALTER SEQUENCE ' || pg_get_serial_sequence(attrelid::regclass::text, 'id') || ' AS BIGINT'])"
+        " FROM pg_attribute WHERE attrelid = to_regclass(:table) AND attname = 'id' AND atttypid = 'int4'::regtype",
+    .preparations = postgresql_preparations,
+    .doubts = "SELECT 'fsync is off' WHERE current_setting('fsync') = 'off'",
+    .begin = "BEGIN",
+    .wide_type = "BIGINT",
+    .on_duplicate = " ON CONFLICT ({key}) DO UPDATE SET ",
+    .new_value = "excluded.{name}",
+    .many = batching::arrays,
+    .utf8_only = true,
+    .hex_bytes = true,
+    .of_bytes = "",
+    .fault = postgresql_fault,
+};
 
-}  // namespace sql
-}  // namespace presence
+const dialect mariadb{
+    .scheme = "mysql",
+    .name = "MariaDB",
+    .backend = "mysql",
+    .package = "libsoci-mysql4.0",
+    .id_type = "BIGINT UNSIGNED AUTO_INCREMENT PRIMARY KEY NOT NULL",
+    .blob_type = "LONGBLOB",
+    // Keys are compared byte by byte, trailing blanks included.
+    .table_options = " ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin",
+    .prefixed_indexes = false,
+    .partial_indexes = false,
+    .tables = "SELECT table_name FROM information_schema.tables WHERE table_schema = database()",
+    .columns =
+        "SELECT column_name FROM information_schema.columns WHERE table_schema = database() AND table_name = :table",
+    .mending =
+        "SELECT concat('ALTER TABLE ', table_name, ' ENGINE = InnoDB') FROM information_schema.tables"
+        " WHERE table_schema = database() AND table_name = :table AND engine <> 'InnoDB'"
+        " UNION ALL SELECT concat('ALTER TABLE ', table_name, ' MODIFY id BIGINT UNSIGNED AUTO_INCREMENT NOT NULL')"
+        " FROM information_schema.columns"
+        " WHERE table_schema = database() AND table_name = :table AND column_name = 'id' AND data_type <> 'bigint'"
+        " UNION ALL SELECT concat('ALTER TABLE ', table_name, ' MODIFY body LONGBLOB NOT NULL')"
+        " FROM information_schema.columns"
+        " WHERE table_schema = database() AND table_name = :table AND column_name = 'body' AND data_type <> 'longblob'"
+        " UNION ALL SELECT concat('ALTER TABLE ', table_name,"
+        " ' CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin') FROM information_schema.columns"
+        " WHERE table_schema = database() AND table_name = :table AND collation_name <> 'utf8mb4_nopad_bin'"
+        " GROUP BY table_name",
+    .preparations = mariadb_preparations,
+    .doubts =
+        "SELECT concat('innodb_flush_log_at_trx_commit is ', @@innodb_flush_log_at_trx_commit) FROM dual"
+        " WHERE @@innodb_flush_log_at_trx_commit NOT IN (1, 3)",
+    .begin = "BEGIN",
+    .wide_type = "SIGNED",
+    .on_duplicate = " ON DUPLICATE KEY UPDATE ",
+    .new_value = "VALUES({name})",
+    .many = batching::literals,
+    .utf8_only = true,
+    .hex_bytes = false,
+    .of_bytes = "BINARY ",
+    .fault = mariadb_fault,
+};
+
+}  // namespace presence::sql

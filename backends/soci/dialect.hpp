@@ -2,6 +2,8 @@
 /// directory is written once.
 #pragma once
 
+#include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -12,33 +14,56 @@
 
 namespace presence::sql {
 
+/// What SOCI can tell of an error without its backend's library being linked.
+enum class complaint : std::uint8_t { connection, statement, constraint, other };
+
+/// How a change with several rows of a kind is written.
+enum class batching : std::uint8_t {
+  none,      ///< row by row: the statement is prepared, and nothing is gained by another way
+  arrays,    ///< in one statement, each column's values as one array parameter
+  literals,  ///< inserts in one statement, values as literals; updates and deletes row by row
+};
+
+/// A statement at the begin of each connection. {ms} {s} are busy_timeout; {work} {work_s} the time a
+/// statement may take in all, 0 for no limit.
+struct preparation {
+  enum class when : std::uint8_t { always, writing, reading, durable, deferred } wanted = when::always;
+  std::string_view statement = {};
+};
+
 struct dialect {
   std::string_view scheme;   ///< of db_url
+  std::string_view name;     ///< in messages
   std::string_view backend;  ///< SOCI's name of it
   std::string_view package;  ///< Debian package of SOCI's backend
+
+  // --- schema
   std::string_view id_type;
   std::string_view blob_type;
-  std::string_view on_connect;         ///< first statement of a connection that may write
-  std::string_view durable, deferred;  ///< make commits wait for the disk, or not
-  std::string_view begin;              ///< begins a transaction that is going to write
-  std::string_view tables;             ///< query: names of all tables
-  std::string_view columns;            ///< query: names of the columns of :table
+  std::string_view table_options;
+  bool prefixed_indexes;  ///< names of indexes are unique in the database, not in the table
   bool partial_indexes;
-  /// Tells a fault by the database's own message. SOCI's typed errors with their codes would need
-  /// the backend's library at link time, which this library avoids.
-  storage_fault (*fault)(std::string_view message);
+  std::string_view tables;   ///< query: names of all tables
+  std::string_view columns;  ///< query: names of the columns of :table
+  std::string_view mending;  ///< query: statements that make :table fit, as it is too narrow for us
+
+  // --- statements
+  std::span<const preparation> preparations;
+  std::string_view doubts;     ///< query: why a commit might not survive a power failure
+  std::string_view begin;      ///< begins a transaction that is going to write
+  std::string_view wide_type;  ///< for CAST: a 64-bit number
+  std::string_view on_duplicate, new_value;  ///< of an insert that replaces: {key} and {name}
+  batching many;
+
+  // --- values
+  bool utf8_only;             ///< text columns refuse other bytes, and NUL
+  bool hex_bytes;             ///< binary columns are text on the wire
+  std::string_view of_bytes;  ///< stands before a binary parameter
+
+  /// Tells a fault by the complaint and the database's own message.
+  storage_fault (*fault)(complaint, std::string_view message);
 };
 
-extern const dialect sqlite;
-
-/// Where to connect to.
-struct target {
-  const dialect* speaks = nullptr;
-  std::string file = {};        ///< SQLite: the database file
-  std::string parameters = {};  ///< SOCI's connection parameters, values quoted
-};
-
-/// Reads db_url and checks the other settings.
-result<target, storage_error> target_of(const soci_settings& settings);
+extern const dialect sqlite, postgresql, mariadb;
 
 }  // namespace presence::sql

@@ -40,7 +40,7 @@ result<void, storage_error> corrupt(std::string text) {
 
 std::string quoted(const std::string& name) { return "table '" + name + "'"; }
 
-constexpr std::string_view advice = ": call create_schema() once before the first start";
+constexpr std::string_view advice = ": run `presence-db create` or call create_schema() once before the first start";
 
 // Whether an existing table has the version this library reads and writes.
 result<void, storage_error> check_version(const table_text& table,
@@ -59,45 +59,56 @@ result<void, storage_error> check_version(const table_text& table,
   return {};
 }
 
+// What an existing table needs to become ours, as statements.
+std::vector<std::string> amendments(executor& db, const table_text& table, const dialect& d) {
+  const auto present = db.query(d.columns, &table.name);
+  std::vector<std::string> made;
+  for (const auto& column : table.columns) {
+    if (!holds(present, column.name)) made.push_back(add_column(column, table.name, d));
+  }
+  const auto narrow = db.query(d.mending, &table.name);
+  made.insert(made.end(), narrow.begin(), narrow.end());
+  return made;
+}
+
 }  // namespace
 
-result<void, storage_error> check_schema(executor& db, const soci_settings& settings) {
-  const auto present = db.tables();
+result<void, storage_error> check_schema(executor& db, const soci_settings& settings, const dialect& d) {
+  const auto present = db.query(d.tables, nullptr);
   if (!holds(present, "version")) return corrupt("table 'version' does not exist" + std::string{advice});
   const auto versions = db.versions();
   for (const auto& table : tables_of(settings)) {
-    if (!holds(present, table.name))
-      return corrupt(quoted(table.name) + " does not exist" + std::string{advice});
+    if (!holds(present, table.name)) return corrupt(quoted(table.name) + " does not exist" + std::string{advice});
     if (auto same = check_version(table, versions); !same) return same;
-    const auto columns = db.columns(table.name);
-    for (const auto& column : table.columns) {
-      if (!holds(columns, column.name)) {
-        return corrupt(quoted(table.name) + " lacks the column '" + std::string{column.name} +
-                       "': call create_schema() once; it adds our columns and leaves Kamailio's as they are");
-      }
+    if (const auto missing = amendments(db, table, d); !missing.empty()) {
+      return corrupt(quoted(table.name) + " is as Kamailio made it (missing: " + missing.front() +
+                     "): run `presence-db create` or call create_schema() once; Kamailio can use the table as before");
     }
+  }
+  if (settings.commit != durability::full) return {};
+  if (const auto doubts = db.query(d.doubts, nullptr); !doubts.empty()) {
+    return unexpected{storage_error{storage_fault::unavailable,
+                                    std::string{d.name} + " may lose what it has confirmed: " + doubts.front() +
+                                        "; change that in the server's settings, or open with durability::normal"}};
   }
   return {};
 }
 
 result<void, storage_error> build_schema(executor& db, const soci_settings& settings, const dialect& d) {
-  const auto present = db.tables();
-  if (!holds(present, "version")) db.execute(filled(create_version, "version", d));
-  const auto versions = db.versions();
+  const auto present = db.query(d.tables, nullptr);
+  const bool first = !holds(present, "version");
+  const auto versions = first ? std::map<std::string, long long>{} : db.versions();
   for (const auto& table : tables_of(settings)) {
-    const bool there = holds(present, table.name);
-    if (there || versions.count(table.name) != 0) {
-      if (auto same = check_version(table, versions); !same) return same;
-    }
-    if (!there) {
-      db.execute(filled(table.create, table.name, d));
-      for (const auto& which : table.indexes) db.execute(create_index(which, table.name, d));
-      if (versions.count(table.name) == 0) db.set_version(table.name, table.version);
-    }
-    const auto columns = db.columns(table.name);
-    for (const auto& column : table.columns) {
-      if (!holds(columns, column.name)) db.execute(add_column(column, table.name, d));
-    }
+    if (!holds(present, table.name) && versions.count(table.name) == 0) continue;
+    if (auto same = check_version(table, versions); !same) return same;
+  }
+  if (first) db.execute(schema_text(create_version, "version", d));
+  for (const auto& table : tables_of(settings)) {
+    // The version comes first: a table without one could not be told from somebody else's.
+    if (versions.count(table.name) == 0) db.set_version(table.name, table.version);
+    if (!holds(present, table.name)) db.execute(schema_text(table.create, table.name, d));
+    for (const auto& statement : amendments(db, table, d)) db.execute(statement);
+    for (const auto& which : table.indexes) db.execute(create_index(which, table.name, d));
   }
   return {};
 }

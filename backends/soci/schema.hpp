@@ -18,17 +18,19 @@ class executor {
  public:
   virtual ~executor() = default;
   virtual void execute(const std::string& statement) = 0;
-  virtual std::vector<std::string> tables() = 0;
-  virtual std::vector<std::string> columns(const std::string& table) = 0;
+  /// The only column of a query, in which :table is `table`; nothing for an empty query.
+  virtual std::vector<std::string> query(std::string_view sentence, const std::string* table) = 0;
   /// Contents of table `version`.
   virtual std::map<std::string, long long> versions() = 0;
   virtual void set_version(const std::string& table, long long version) = 0;
 };
 
-/// Whether all three tables are there, in our versions and with our columns; else what to do.
-result<void, storage_error> check_schema(executor&, const soci_settings&);
+/// Whether all three tables are there, in our versions and with our columns, and the server keeps what
+/// `settings.commit` promises; else what to do.
+result<void, storage_error> check_schema(executor&, const soci_settings&, const dialect&);
 
-/// Makes it so. The caller provides the transaction, and rolls it back when this fails.
+/// Makes it so. The caller provides the transaction, and rolls it back when this fails. What can be
+/// refused is refused before anything is changed: MariaDB has no transactions for this.
 result<void, storage_error> build_schema(executor&, const soci_settings&, const dialect&);
 
 }  // namespace presence::sql

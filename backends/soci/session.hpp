@@ -1,11 +1,9 @@
-/// A SOCI session and what hangs on it: prepared statements with their variables. Internal; only
-/// soci_storage.cpp includes it, so SOCI is seen by these two files alone. Everything here throws
-/// what SOCI throws; the storage class catches it at its edge.
+/// A SOCI session and what hangs on it. Internal; only soci_storage.cpp includes it, so SOCI is seen by
+/// few files. Everything here throws what SOCI throws; the storage class catches it at its edge.
 #pragma once
 
 #include <array>
 #include <cstddef>
-#include <deque>
 #include <map>
 #include <memory>
 #include <string>
@@ -17,127 +15,62 @@
 
 #include "columns.hpp"
 #include "dialect.hpp"
+#include "overlong.hpp"
+#include "prepared.hpp"
 #include "schema.hpp"
 #include "soci_storage.hpp"
 #include "statements.hpp"
+#include "target.hpp"
 
 namespace presence::sql {
 
-// One prepared statement with the variables it is bound to. It lives no longer than its session.
+// A kind of row operation with its statements, prepared when first needed.
 template <class C>
-class prepared {
- public:
-  prepared(soci::session& session, storage_counters& counters) : counters_{counters}, statement_{session} {}
-  prepared(const prepared&) = delete;
-  prepared& operator=(const prepared&) = delete;
-
-  C values;                     // what is written, or what a fetch has read
-  C key;                        // what key columns are compared with (:k_...)
-  number after = 0, count = 0;  // of a page
-
-  template <class List>
-  void use_values(List list) {
-    list(values, [this](std::string_view name, auto& value) { this->use(value, std::string{name}); });
-  }
-  template <class List>
-  void use_key(List list) {
-    list(key, [this](std::string_view name, auto& value) { this->use(value, "k_" + std::string{name}); });
-  }
-  template <class List>
-  void into_values(List list) {
-    list(values, [this](std::string_view, auto& value) { this->into(value); });
-  }
-  void use_page() {
-    use(after, "after");
-    use(count, "count");
-  }
-  void prepare(const std::string& sentence) {
-    statement_.alloc();
-    statement_.prepare(sentence);
-    statement_.define_and_bind();
-  }
-
-  // Returns how many rows were written.
-  long long execute() {
-    for (auto& n : nulls_) n.indicator = *n.null ? soci::i_null : soci::i_ok;
-    ++counters_.statements;
-    statement_.execute(true);
-    return statement_.get_affected_rows();
-  }
-
-  // A query: call until it returns false. A query not read to its end would hold its snapshot.
-  void start() {
-    ++counters_.statements;
-    statement_.execute(false);
-  }
-  bool fetch() {
-    if (!statement_.fetch()) return false;
-    ++counters_.rows_read;
-    for (auto& n : nulls_) {
-      *n.null = n.indicator == soci::i_null;
-      if (*n.null && n.string != nullptr) n.string->clear();
-    }
-    return true;
-  }
-
- private:
-  struct null_state {
-    bool* null;
-    text* string;  // null: a number
-    soci::indicator indicator = soci::i_ok;
-  };
-  static text* text_of(text& value) { return &value; }
-  static text* text_of(number&) { return nullptr; }
-
-  template <class T>
-  void use(T& value, const std::string& name) {
-    statement_.exchange(soci::use(value, name));
-  }
-  template <class T>
-  void use(nullable<T>& value, const std::string& name) {
-    nulls_.push_back({&value.null, text_of(value.value)});
-    statement_.exchange(soci::use(value.value, nulls_.back().indicator, name));
-  }
-  template <class T>
-  void into(T& value) {
-    statement_.exchange(soci::into(value));
-  }
-  template <class T>
-  void into(nullable<T>& value) {
-    nulls_.push_back({&value.null, text_of(value.value)});
-    statement_.exchange(soci::into(value.value, nulls_.back().indicator));
-  }
-
-  storage_counters& counters_;
-  std::deque<null_state> nulls_;
-  soci::statement statement_;
+struct written {
+  std::unique_ptr<prepared<C>> one;
+  std::unique_ptr<gathered<C>> many;
 };
 
-// The statements of one table, prepared when first needed.
+// The statements of one table.
 template <class C>
 struct statements_of {
-  using slot = std::unique_ptr<prepared<C>>;
-  slot insert, update, update_content, reserve, put, erase;
-  std::array<slot, 4> pages;  // by filter: event, resource
+  written<C> insert, update, reserve, replace, erase;
+  std::array<std::unique_ptr<prepared<C>>, 4> pages;  // by filter: event, resource
 };
 
 // A session and everything that hangs on it; destroyed in the right order, statements first.
 class connection : public executor {
  public:
-  connection(const target& to, const soci_settings& settings, storage_counters& counters)
-      : to_{to}, counters_{counters}, session_{connection_string(to)} {
+  connection(const target& to, const soci_settings& settings, storage_counters& counters, purpose what)
+      : speaks_{*to.speaks}, counters_{counters}, session_{std::string{to.speaks->backend} + "://" + to.parameters} {
     ++counters_.connects;
-    if (!settings.read_only) execute(std::string{to.speaks->on_connect});
-    execute(std::string{settings.commit == durability::full ? to.speaks->durable : to.speaks->deferred});
+    using when = preparation::when;
+    for (const auto& [wanted, statement] : speaks_.preparations) {
+      if (wanted == when::always || wanted == (settings.read_only ? when::reading : when::writing) ||
+          wanted == (settings.commit == durability::full ? when::durable : when::deferred)) {
+        execute(filled(statement, [&](std::string_view name) { return limit(name, settings, what); }));
+      }
+    }
   }
 
   void execute(const std::string& statement) override {
     ++counters_.statements;
     session_ << statement;
   }
-  std::vector<std::string> tables() override { return column(std::string{to_.speaks->tables}, nullptr); }
-  std::vector<std::string> columns(const std::string& table) override {
-    return column(std::string{to_.speaks->columns}, &table);
+  std::vector<std::string> query(std::string_view sentence, const std::string* table) override {
+    std::vector<std::string> found;
+    if (sentence.empty()) return found;
+    std::string value;
+    soci::statement statement{session_};
+    statement.exchange(soci::into(value));
+    if (table != nullptr) statement.exchange(soci::use(*table, "table"));
+    statement.alloc();
+    statement.prepare(std::string{sentence});
+    statement.define_and_bind();
+    ++counters_.statements;
+    statement.execute();
+    while (statement.fetch()) found.push_back(value);
+    return found;
   }
   std::map<std::string, long long> versions() override {
     std::map<std::string, long long> found;
@@ -156,7 +89,7 @@ class connection : public executor {
 
   void begin() {
     ++counters_.transactions;
-    run(begin_, to_.speaks->begin);
+    run(begin_, speaks_.begin);
     in_transaction_ = true;
   }
   void commit() {
@@ -169,45 +102,50 @@ class connection : public executor {
   }
   bool in_transaction() const { return in_transaction_; }
 
-  // The statement in a slot, prepared when first asked for. `values` are written, `key` is compared;
-  // `write` makes the text from their names.
-  template <class C, class Values, class Key, class Write>
-  prepared<C>& writing(std::unique_ptr<prepared<C>>& slot, Values values, Key key, Write write) {
-    if (!slot) {
-      auto made = std::make_unique<prepared<C>>(session_, counters_);
-      made->use_values(values);
-      made->use_key(key);
-      made->prepare(write(names_of<C>(values), names_of<C>(key)));
-      slot = std::move(made);
-    }
-    return *slot;
+  // Whether several rows of a kind are worth a statement of their own.
+  bool gathers(verb what) const {
+    return speaks_.many == batching::arrays ||
+           (speaks_.many == batching::literals && (what == verb::insert || what == verb::replace));
   }
 
-  // The same for a page of `table`.
+  // The statements of a slot, prepared when first asked for; `operation` returns what they do.
+  template <class C, class Operation, class Values, class Key>
+  prepared<C>& one(written<C>& slot, Operation operation, Values values, Key key) {
+    return made(slot.one, [&](prepared<C>& p) {
+      const row_operation op = operation();
+      p.use_values(values);
+      if (op.what == verb::update || op.what == verb::erase) p.use_key(key);
+      p.prepare(one_row(speaks_, op));
+    });
+  }
+  template <class C, class Operation, class Values, class Key>
+  gathered<C>& many(written<C>& slot, Operation operation, Values values, Key key) {
+    return made(slot.many, [&](gathered<C>& g) { g.prepare(operation(), values, key); });
+  }
+  // A page of `table`.
   template <class C, class Values, class Key>
   prepared<C>& reading(std::unique_ptr<prepared<C>>& slot, std::string_view table, Values values, Key key) {
-    if (!slot) {
-      auto made = std::make_unique<prepared<C>>(session_, counters_);
-      made->into_values(values);
-      made->use_page();
-      made->use_key(key);
-      made->prepare(select_page(table, names_of<C>(values), names_of<C>(key)));
-      slot = std::move(made);
-    }
-    return *slot;
+    return made(slot, [&](prepared<C>& p) {
+      p.into_values(values);
+      p.use_page();
+      p.use_key(key);
+      p.prepare(select_page(table, columns_of<C>(values), columns_of<C>(key)));
+    });
   }
 
-  std::size_t sweep(const std::string& table, instant before, const std::vector<std::string>& known) {
+  std::size_t sweep(const std::string& table, instant before, std::vector<std::string> known) {
     const number second = expiry_columns(before).column;
     const number ms = before.time_since_epoch().count();
     soci::statement statement{session_};
     statement.exchange(soci::use(second, "second"));
     statement.exchange(soci::use(ms, "ms"));
     for (std::size_t i = 0; i < known.size(); ++i) {
+      fit("event", known[i]);
+      if (speaks_.utf8_only) to_utf8(known[i]);
       statement.exchange(soci::use(known[i], "e" + std::to_string(i)));
     }
     statement.alloc();
-    statement.prepare(sweep_rows(table, known.size()));
+    statement.prepare(sweep_rows(speaks_, table, known.size()));
     statement.define_and_bind();
     ++counters_.statements;
     statement.execute(true);
@@ -215,32 +153,31 @@ class connection : public executor {
   }
 
  private:
-  static std::string connection_string(const target& to) {
-    return std::string{to.speaks->backend} + "://" + to.parameters;
+  static std::string limit(std::string_view name, const soci_settings& settings, purpose what) {
+    const bool in_ms = name == "ms" || name == "work";
+    seconds::rep time = settings.busy_timeout.count();
+    if (name == "work" || name == "work_s") time = what == purpose::schema ? 0 : work_limit(settings).count();
+    else if (in_ms && time == 0) return "1";  // 0 would be no limit
+    return std::to_string(in_ms ? time * 1000 : time);
   }
 
-  void run(std::unique_ptr<soci::statement>& slot, std::string_view verb) {
-    if (!slot) slot = std::make_unique<soci::statement>(session_.prepare << verb);
+  template <class T, class Prepare>
+  T& made(std::unique_ptr<T>& slot, Prepare prepare) {
+    if (!slot) {
+      auto fresh = std::make_unique<T>(session_, speaks_, counters_);
+      prepare(*fresh);
+      slot = std::move(fresh);
+    }
+    return *slot;
+  }
+
+  void run(std::unique_ptr<soci::statement>& slot, std::string_view words) {
+    if (!slot) slot = std::make_unique<soci::statement>(session_.prepare << words);
     ++counters_.statements;
     slot->execute(true);
   }
 
-  std::vector<std::string> column(const std::string& query, const std::string* table) {
-    std::vector<std::string> found;
-    std::string name;
-    soci::statement statement{session_};
-    statement.exchange(soci::into(name));
-    if (table != nullptr) statement.exchange(soci::use(*table, "table"));
-    statement.alloc();
-    statement.prepare(query);
-    statement.define_and_bind();
-    ++counters_.statements;
-    statement.execute();
-    while (statement.fetch()) found.push_back(name);
-    return found;
-  }
-
-  const target& to_;
+  const dialect& speaks_;
   storage_counters& counters_;
   soci::session session_;
   bool in_transaction_ = false;

@@ -4,12 +4,15 @@
 #include <cstddef>
 #include <exception>
 #include <filesystem>
+#include <initializer_list>
 #include <limits>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <type_traits>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -18,6 +21,7 @@
 #include "schema.hpp"
 #include "session.hpp"
 #include "statements.hpp"
+#include "target.hpp"
 
 namespace presence {
 namespace sql {
@@ -35,25 +39,39 @@ std::size_t operations(const change& c) {
          c.reservations.size() + c.ended_watchers.size() + c.watchers.size();
 }
 
-// What went wrong, from an exception in flight. SOCI adds the statement and its values to what();
-// they stay out of the log, get_error_message() is the database's own sentence.
-storage_error caught(const target& to) {
+complaint complaint_of(const soci::soci_error& e) {
+  switch (e.get_error_category()) {
+    case soci::soci_error::connection_error: return complaint::connection;
+    case soci::soci_error::invalid_statement: return complaint::statement;
+    case soci::soci_error::constraint_violation: return complaint::constraint;
+    default: return complaint::other;
+  }
+}
+
+// What went wrong, from an exception in flight. Values of rows stay out of the log: SOCI adds the statement
+// with them to what(), databases add them in later lines, and to a conflict in the first one too.
+storage_error caught(const target& to, bool connected) {
   const dialect& speaks = *to.speaks;
   try {
     throw;
   } catch (const soci::soci_error& e) {
     std::string message = e.get_error_message();
-    std::replace_if(
-        message.begin(), message.end(), [](unsigned char c) { return c < 0x20; }, ' ');
     if (message.find("shared library") != message.npos) {
       return {storage_fault::unavailable, "SOCI cannot load its backend '" + std::string{speaks.backend} +
                                               "': install the Debian package " + std::string{speaks.package}};
     }
-    if (message.find("unable to open") != message.npos) {
-      return {storage_fault::unavailable,
-              message + " '" + to.file + "': check that its directory exists and may be written"};
+    const storage_fault which = speaks.fault(complaint_of(e), message);
+    if (which == storage_fault::conflict) return {which, "a row to insert is there already"};
+    if (connected) {
+      for (const std::string_view end : {"\n", " to use near"}) message.resize(std::min(message.find(end), message.size()));
     }
-    return {speaks.fault(message), message};
+    std::replace_if(
+        message.begin(), message.end(), [](unsigned char c) { return c < 0x20; }, ' ');
+    message.resize(message.find_last_not_of(' ') + 1);
+    if (connected) return {which, message};
+    return {which, "cannot open " + to.place + ": " + message + "; check " +
+                       (to.file.empty() ? "that the server runs, and server, user, password and database in db_url"
+                                        : "that the file's directory exists and may be written")};
   } catch (const std::exception& e) {
     return {storage_fault::unavailable, e.what()};
   } catch (...) {
@@ -64,10 +82,10 @@ storage_error caught(const target& to) {
 // SQLite makes a file that is not there; only create_schema() may.
 outcome file_must_exist(const target& to) {
   std::error_code error;
-  if (std::filesystem::exists(to.file, error)) return {};
-  return fault(
-      storage_fault::unavailable,
-      "database file '" + to.file + "' does not exist: call create_schema() once before the first start");
+  if (to.file.empty() || std::filesystem::exists(to.file, error)) return {};
+  return fault(storage_fault::unavailable,
+               "database file '" + to.file +
+                   "' does not exist: run `presence-db create` or call create_schema() once before the first start");
 }
 
 class adapter : public soci_storage {
@@ -75,7 +93,7 @@ class adapter : public soci_storage {
   adapter(target to, soci_settings settings) : to_{std::move(to)}, settings_{std::move(settings)} {}
 
   outcome check() {
-    return guarded([&] { return check_schema(*connection_, settings_); });
+    return guarded([&] { return check_schema(*connection_, settings_, *to_.speaks); });
   }
 
   outcome publications(const row_filter& want, cursor& at, std::size_t limit,
@@ -132,12 +150,12 @@ class adapter : public soci_storage {
     try {
       if (!connection_) {
         if (done = file_must_exist(to_); done) {
-          connection_ = std::make_unique<connection>(to_, settings_, counters_);
+          connection_ = std::make_unique<connection>(to_, settings_, counters_, purpose::work);
         }
       }
       if (done) done = work();
     } catch (...) {
-      const storage_error error = caught(to_);
+      const storage_error error = caught(to_, connection_ != nullptr);
       done = unexpected{error};
       recover(error.fault);
     }
@@ -163,7 +181,7 @@ class adapter : public soci_storage {
     cursor moved = at;
     const outcome done = guarded([&]() -> outcome {
       prepared<C>& query = page_query((*connection_).*table, name, values, want);
-      key_of_page(want, query.key);
+      filter_columns(want, query.key);
       query.after = at.after;
       query.count = static_cast<number>(std::min<std::size_t>(limit, std::numeric_limits<int>::max()));
       query.start();
@@ -182,12 +200,6 @@ class adapter : public soci_storage {
     return done;
   }
 
-  template <class C>
-  static void key_of_page(const row_filter& want, C& key) {
-    key.event.assign(want.event);
-    resource_columns(want.resource, key);
-  }
-
   template <class C, class Values>
   prepared<C>& page_query(statements_of<C>& table, const std::string& name, Values values,
                           const row_filter& want) {
@@ -198,6 +210,11 @@ class adapter : public soci_storage {
     return c.reading(table.pages[3], name, values, all_of(resource_list, event_list));
   }
 
+  // Writes all `rows`: `fill` puts one into the variables of a statement, `identify` tells which rows it changes.
+  // Returns false if one was not there to be updated.
+  template <class C, class Values, class Key, class Rows, class Fill, class Identify>
+  bool write(written<C>& slot, verb what, const std::string& table, Values values, Key key, const Rows& rows, Fill fill,
+             Identify identify);
   // The operations in member order; what could not be done, or null.
   const char* perform(const change& what);
   const char* perform_publications(const change& what);
@@ -210,6 +227,67 @@ class adapter : public soci_storage {
   std::unique_ptr<connection> connection_;  // absent after a fault
 };
 
+using row_name = std::initializer_list<std::string_view>;
+
+// The rows one statement changes, by name. It must not change one twice: it would see none of its own changes.
+class named_rows {
+ public:
+  void clear() { names_.clear(); }
+  bool hold(row_name name) const { return names_.count(joined(name)) != 0; }
+  void add(row_name name) { names_.insert(joined(name)); }
+
+ private:
+  static std::string joined(row_name name) {
+    std::string made;
+    for (const auto& part : name) made.append(part) += '\0';
+    return made;
+  }
+  std::unordered_set<std::string> names_;
+};
+
+// For rows that are inserted or ended: twice in one statement is as good as one after the other.
+constexpr auto no_matter = [](const auto&, const auto&) {};
+
+template <class C, class Values, class Key, class Rows, class Fill, class Identify>
+bool adapter::write(written<C>& slot, verb what, const std::string& table, Values values, Key key, const Rows& rows,
+                    Fill fill, Identify identify) {
+  const auto operation = [&] {
+    const bool subscription = what == verb::insert && std::is_same_v<C, subscription_columns>;
+    return row_operation{.what = what,
+                         .table = table,
+                         .values = columns_of<C>(values),
+                         .key = columns_of<C>(key),
+                         .names = subscription ? ", updated, updated_winfo" : "",
+                         .constants = subscription ? ", -1, -1" : ""};
+  };
+  const auto all_there = [&](long long written, long long wanted) { return what != verb::update || written == wanted; };
+  if (rows.size() < 2 || !connection_->gathers(what)) {
+    for (const auto& row : rows) {
+      prepared<C>& s = connection_->one(slot, operation, values, key);
+      fill(row, s.values, s.key);
+      if (!all_there(s.execute(), 1)) return false;
+    }
+    return true;
+  }
+  gathered<C>& g = connection_->many(slot, operation, values, key);
+  g.clear();
+  named_rows names;
+  for (const auto& row : rows) {
+    bool full = g.full();
+    identify(row, [&](row_name name) { full = full || names.hold(name); });
+    if (full) {
+      names.clear();
+      const long long wanted = g.rows();
+      if (!all_there(g.execute(), wanted)) return false;
+    }
+    identify(row, [&](row_name name) { names.add(name); });
+    fill(row, g.values, g.key);
+    g.add();
+  }
+  const long long wanted = g.rows();
+  return all_there(g.execute(), wanted);
+}
+
 const char* adapter::perform(const change& what) {
   if (const char* obstacle = perform_publications(what)) return obstacle;
   if (const char* obstacle = perform_subscriptions(what)) return obstacle;
@@ -218,90 +296,71 @@ const char* adapter::perform(const change& what) {
 }
 
 const char* adapter::perform_publications(const change& what) {
-  connection& c = *connection_;
-  auto& slots = c.publications;
+  auto& slots = connection_->publications;
   const std::string& table = settings_.presentity_table;
-  const auto remove = [&](const names&, const names& key) { return delete_row(table, key); };
-  const auto insert = [&](const names& columns, const names&) { return insert_row(table, columns); };
-  const auto update = [&](const names& columns, const names& key) { return update_row(table, columns, key); };
+  using columns = publication_columns;
 
-  for (const auto& key : what.ended_publications) {
-    auto& s = c.writing(slots.erase, no_list, key_list, remove);
-    key_columns(key.resource, key.event, key.etag, s.key);
-    s.execute();
-  }
-  for (const auto& row : what.new_publications) {
-    auto& s =
-        c.writing(slots.insert, all_of(key_list, state_list, content_list, birth_list), no_list, insert);
-    to_columns(row, s.values);
-    s.execute();
-  }
-  for (const auto& [old_etag, content_changed, row] : what.changed_publications) {
-    auto& s = content_changed ? c.writing(slots.update_content, all_of(tag_list, state_list, content_list),
-                                          key_list, update)
-                              : c.writing(slots.update, all_of(tag_list, state_list), key_list, update);
-    to_columns(row, s.values);
-    key_columns(row.resource, row.event, old_etag, s.key);
-    if (s.execute() == 0) return "a publication to change is not there";
-  }
-  return nullptr;
+  write(slots.erase, verb::erase, table, no_list, key_list, what.ended_publications,
+        [](const publication_key& k, columns&, columns& key) { key_columns(k.resource, k.event, k.etag, key); },
+        no_matter);
+  write(slots.insert, verb::insert, table, all_of(key_list, state_list, content_list, birth_list), no_list,
+        what.new_publications, [](const publication_row& row, columns& values, columns&) { to_columns(row, values); },
+        no_matter);
+  const bool all_there = write(
+      slots.update, verb::update, table, all_of(tag_list, state_list, content_list), key_list, what.changed_publications,
+      [](const publication_update& u, columns& values, columns& key) {
+        to_columns(u.row, values);
+        if (!u.content_changed) values.body.clear(), values.x_content_type.clear();
+        key_columns(u.row.resource, u.row.event, u.old_etag, key);
+      },
+      [](const publication_update& u, auto&& name) {
+        name({u.row.resource, u.row.event, u.old_etag});
+        name({u.row.resource, u.row.event, u.row.etag});
+      });
+  return all_there ? nullptr : "a publication to change is not there";
 }
 
 const char* adapter::perform_subscriptions(const change& what) {
-  connection& c = *connection_;
-  auto& slots = c.subscriptions;
+  auto& slots = connection_->subscriptions;
   const std::string& table = settings_.active_watchers_table;
-  const auto remove = [&](const names&, const names& key) { return delete_row(table, key); };
-  const auto insert = [&](const names& columns, const names&) {
-    return insert_row(table, columns, {{"updated", "-1"}, {"updated_winfo", "-1"}});
+  using columns = subscription_columns;
+  const auto of_key = [](const subscription_key& k, auto&& name) {
+    name({k.call_id, k.local_tag, k.remote_tag, k.event, k.event_id});
   };
-  const auto update = [&](const names& columns, const names& key) { return update_row(table, columns, key); };
 
-  for (const auto& key : what.ended_subscriptions) {
-    auto& s = c.writing(slots.erase, no_list, key_list, remove);
-    key_columns(key, s.key);
-    s.execute();
+  write(slots.erase, verb::erase, table, no_list, key_list, what.ended_subscriptions,
+        [](const subscription_key& k, columns&, columns& key) { key_columns(k, key); }, no_matter);
+  write(slots.insert, verb::insert, table, all_of(key_list, numbers_list, state_list), no_list, what.new_subscriptions,
+        [](const subscription_row& row, columns& values, columns&) { to_columns(row, values); }, no_matter);
+  if (!write(slots.update, verb::update, table, all_of(numbers_list, state_list), key_list, what.changed_subscriptions,
+             [](const subscription_row& row, columns& values, columns& key) {
+               to_columns(row, values);
+               key_columns(row, key);
+             },
+             [&](const subscription_row& row, auto&& name) { of_key(key_of(row), name); })) {
+    return "a subscription to change is not there";
   }
-  for (const auto& row : what.new_subscriptions) {
-    auto& s = c.writing(slots.insert, all_of(key_list, numbers_list, state_list), no_list, insert);
-    to_columns(row, s.values);
-    s.execute();
-  }
-  for (const auto& row : what.changed_subscriptions) {
-    auto& s = c.writing(slots.update, all_of(numbers_list, state_list), key_list, update);
-    to_columns(row, s.values);
-    key_columns(row, s.key);
-    if (s.execute() == 0) return "a subscription to change is not there";
-  }
-  for (const auto& [key, local_cseq, version] : what.reservations) {
-    auto& s = c.writing(slots.reserve, numbers_list, key_list, update);
-    s.values.local_cseq = static_cast<number>(local_cseq) - 1;
-    s.values.version = version;
-    key_columns(key, s.key);
-    if (s.execute() == 0) return "a subscription to reserve numbers for is not there";
+  if (!write(slots.reserve, verb::update, table, numbers_list, key_list, what.reservations,
+             [](const number_reservation& n, columns& values, columns& key) {
+               number_columns(n, values);
+               key_columns(n.key, key);
+             },
+             [&](const number_reservation& n, auto&& name) { of_key(n.key, name); })) {
+    return "a subscription to reserve numbers for is not there";
   }
   return nullptr;
 }
 
 void adapter::perform_watchers(const change& what) {
-  connection& c = *connection_;
-  auto& slots = c.watchers;
+  auto& slots = connection_->watchers;
   const std::string& table = settings_.watchers_table;
+  using columns = watcher_columns;
 
-  for (const auto& key : what.ended_watchers) {
-    auto& s = c.writing(slots.erase, no_list, key_list,
-                        [&](const names&, const names& keys) { return delete_row(table, keys); });
-    key_columns(key, s.key);
-    s.execute();
-  }
-  for (const auto& row : what.watchers) {
-    auto& s = c.writing(slots.put, all_of(key_list, state_list), no_list, [&](const names&, const names&) {
-      return put_row(*to_.speaks, table, names_of<watcher_columns>(state_list),
-                     names_of<watcher_columns>(key_list));
-    });
-    to_columns(row, s.values);
-    s.execute();
-  }
+  write(slots.erase, verb::erase, table, no_list, key_list, what.ended_watchers,
+        [](const watcher_key& k, columns&, columns& key) { key_columns(k, key); }, no_matter);
+  write(slots.replace, verb::replace, table, all_of(key_list, state_list), key_list, what.watchers,
+        [](const watcher_row& row, columns& values, columns&) { to_columns(row, values); },
+        [](const watcher_row& row, auto&& name) { name({row.resource, row.event, row.watcher}); });
 }
 
 }  // namespace
@@ -316,21 +375,22 @@ result<std::unique_ptr<soci_storage>, storage_error> open_soci_storage(const soc
 }
 
 result<void, storage_error> create_schema(const soci_settings& settings) {
-  auto to = sql::target_of(settings);
+  auto to = sql::target_of(settings, sql::purpose::schema);
   if (!to) return unexpected{to.error()};
+  storage_counters counters;
+  std::optional<sql::connection> connection;  // closing it rolls back
   try {
-    storage_counters counters;
-    sql::connection connection{*to, settings, counters};
-    connection.begin();
-    auto built = sql::build_schema(connection, settings, *to->speaks);
+    connection.emplace(*to, settings, counters, sql::purpose::schema);
+    connection->begin();
+    auto built = sql::build_schema(*connection, settings, *to->speaks);
     if (built) {
-      connection.commit();
+      connection->commit();
     } else {
-      connection.rollback();
+      connection->rollback();
     }
     return built;
   } catch (...) {
-    return unexpected{sql::caught(*to)};  // closing the connection has rolled back
+    return unexpected{sql::caught(*to, connection.has_value())};
   }
 }
 

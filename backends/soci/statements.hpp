@@ -1,87 +1,160 @@
-/// Every SQL text of this backend, as a function of table names, column lists and dialect. Values
-/// are always bound, never written into a text. No table lock, no REPLACE, no join; each statement
-/// names one table.
+/// Every SQL text of this backend, as a function of table names, column lists and dialect. Values are
+/// always bound, but in rows_of_literals(), where they are hexadecimal digits. No table lock, no
+/// REPLACE, no join of tables; each statement names one table.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
-#include <initializer_list>
+#include <cstdint>
 #include <string>
 #include <string_view>
-#include <utility>
-#include <vector>
 
+#include "columns.hpp"
 #include "dialect.hpp"
 
 namespace presence::sql {
 
-using names = std::vector<std::string_view>;
-
-/// `a<between>b<between>c`, each name as `write` renders it.
+/// `a<between>b<between>c`, each column as `write` renders it.
 template <class Write>
-std::string joined(const names& list, std::string_view between, Write write) {
+std::string joined(const columns& list, std::string_view between, Write write) {
   std::string made;
-  for (const auto& name : list) {
+  for (const auto& c : list) {
     if (!made.empty()) made += between;
-    made += write(name);
+    made += write(c);
   }
   return made;
 }
 
-inline std::string plain(std::string_view name) { return std::string{name}; }
-inline std::string bound(std::string_view name) { return ":" + std::string{name}; }
-inline std::string assigned(std::string_view name) { return plain(name) + " = " + bound(name); }
-
-/// Comparison with a key column. A key's values are bound under names of their own (k_...), so that a
-/// statement can both set and compare a column. Kamailio may have left event_id NULL for empty.
-inline std::string compared(std::string_view name) {
-  return (name == "event_id" ? "coalesce(event_id, '')" : plain(name)) + " = :k_" + plain(name);
-}
-
-/// `constants`: columns with a fixed value of Kamailio's, e.g. {"updated", "-1"}.
-inline std::string insert_row(
-    std::string_view table, const names& columns,
-    std::initializer_list<std::pair<std::string_view, std::string_view>> constants = {}) {
-  std::string into = joined(columns, ", ", plain);
-  std::string values = joined(columns, ", ", bound);
-  for (const auto& [name, value] : constants) {
-    into.append(", ").append(name);
-    values.append(", ").append(value);
+/// Puts values in the place of {names} in a pattern.
+template <class Value>
+std::string filled(std::string_view pattern, Value value) {
+  std::string made;
+  while (!pattern.empty()) {
+    const auto brace = pattern.find('{');
+    made += pattern.substr(0, brace);
+    if (brace == pattern.npos) break;
+    const auto end = pattern.find('}', brace);
+    made += value(pattern.substr(brace + 1, end - brace - 1));
+    pattern.remove_prefix(end + 1);
   }
-  return "INSERT INTO " + plain(table) + " (" + into + ") VALUES (" + values + ")";
+  return made;
 }
 
-inline std::string update_row(std::string_view table, const names& columns, const names& key) {
-  return "UPDATE " + plain(table) + " SET " + joined(columns, ", ", assigned) + " WHERE " +
-         joined(key, " AND ", compared);
+// --- writing ----------------------------------------------------------------------------------------
+
+/// A kind of row operation. `values` are written, `key` is compared.
+struct row_operation {
+  enum class verb : std::uint8_t { insert, update, replace, erase } what;
+  std::string_view table;
+  columns values, key;
+  /// Columns of Kamailio's with a fixed value: an insert ends with `names` and `constants`.
+  std::string_view names = {}, constants = {};
+};
+using verb = row_operation::verb;
+
+inline std::string plain(const column& c) { return std::string{c.name}; }
+
+/// The name a value is bound under. A key's values have names of their own (k_...), so that a
+/// statement can both set and compare a column.
+inline std::string key_name(const column& c) { return "k_" + plain(c); }
+
+/// NULL keeps the content a publication has. `of`: what a column's name is preceded by, e.g. "t.".
+inline std::string assigned(const column& c, const std::string& value, const std::string& of = {}) {
+  const bool keeps = c.name == "body" || c.name == "x_content_type";
+  return plain(c) + " = " + (keeps ? "coalesce(" + value + ", " + of + plain(c) + ")" : value);
 }
 
-/// Inserts, or replaces every column but the key.
-inline std::string put_row(const dialect&, std::string_view table, const names& columns, const names& key) {
-  names all = key;
-  all.insert(all.end(), columns.begin(), columns.end());
-  return insert_row(table, all) + " ON CONFLICT (" + joined(key, ", ", plain) + ") DO UPDATE SET " +
-         joined(columns, ", ",
-                [](std::string_view name) { return plain(name) + " = excluded." + plain(name); });
+/// Kamailio may have left event_id NULL for empty.
+inline std::string compared(const column& c, const std::string& value, const std::string& of = {}) {
+  return (c.name == "event_id" ? "coalesce(" + of + "event_id, '')" : of + plain(c)) + " = " + value;
 }
 
-inline std::string delete_row(std::string_view table, const names& key) {
-  return "DELETE FROM " + plain(table) + " WHERE " + joined(key, " AND ", compared);
+inline std::string insert_into(const row_operation& op) {
+  return "INSERT INTO " + std::string{op.table} + " (" + joined(op.values, ", ", plain) + std::string{op.names} + ")";
 }
 
-/// A page: rows after :after in the order of their ids. `columns` begins with id.
-inline std::string select_page(std::string_view table, const names& columns, const names& filter) {
+/// What follows an insert that replaces: every column but the key.
+inline std::string when_there(const dialect& d, const row_operation& op) {
+  if (op.what != verb::replace) return {};
+  const auto replaced = [&](const column& c) {
+    return plain(c) + " = " + filled(d.new_value, [&](std::string_view) { return c.name; });
+  };
+  columns rest;
+  for (const auto& c : op.values) {
+    const auto is_key = [&](const column& k) { return k.name == c.name; };
+    if (std::none_of(op.key.begin(), op.key.end(), is_key)) rest.push_back(c);
+  }
+  return filled(d.on_duplicate, [&](std::string_view) { return joined(op.key, ", ", plain); }) +
+         joined(rest, ", ", replaced);
+}
+
+/// The statement for one row.
+inline std::string one_row(const dialect& d, const row_operation& op) {
+  const auto bound = [&](const column& c) {
+    return std::string{c.type == column_type::binary ? d.of_bytes : ""} + ":" + plain(c);
+  };
+  const auto where = [&] {
+    return " WHERE " + joined(op.key, " AND ", [](const column& c) { return compared(c, ":" + key_name(c)); });
+  };
+  const std::string table{op.table};
+  if (op.what == verb::erase) return "DELETE FROM " + table + where();
+  if (op.what == verb::update) {
+    return "UPDATE " + table + " SET " +
+           joined(op.values, ", ", [&](const column& c) { return assigned(c, bound(c)); }) + where();
+  }
+  return insert_into(op) + " VALUES (" + joined(op.values, ", ", bound) + std::string{op.constants} + ")" +
+         when_there(d, op);
+}
+
+/// The statement for any number of rows, whose values are bound as one array per column.
+inline std::string rows_of_arrays(const dialect& d, const row_operation& op) {
+  const auto array = [](const std::string& name, column_type type) {
+    return "CAST(:" + name + " AS " +
+           (type == column_type::integer  ? "bigint"
+            : type == column_type::binary ? "bytea"
+                                         : "text") +
+           "[])";
+  };
+  std::string arrays = joined(op.values, ", ", [&](const column& c) { return array(plain(c), c.type); });
+  std::string names = joined(op.values, ", ", plain);
+  const auto value = [](const column& c) { return "v." + plain(c); };
+  const std::string table{op.table};
+  if (op.what == verb::insert || op.what == verb::replace) {
+    return insert_into(op) + " SELECT " + joined(op.values, ", ", value) + std::string{op.constants} + " FROM unnest(" +
+           arrays + ") AS v (" + names + ")" + when_there(d, op);
+  }
+  if (!arrays.empty()) arrays += ", ", names += ", ";
+  arrays += joined(op.key, ", ", [&](const column& c) { return array(key_name(c), c.type); });
+  names += joined(op.key, ", ", key_name);
+  const std::string from = "unnest(" + arrays + ") AS v (" + names + ") WHERE " +
+                           joined(op.key, " AND ", [](const column& c) { return compared(c, "v." + key_name(c), "t."); });
+  if (op.what == verb::erase) return "DELETE FROM " + table + " AS t USING " + from;
+  return "UPDATE " + table + " AS t SET " +
+         joined(op.values, ", ", [&](const column& c) { return assigned(c, value(c), "t."); }) + " FROM " + from;
+}
+
+/// The statement that inserts `rows`, each of them values in parentheses, as literals.
+inline std::string rows_of_literals(const dialect& d, const row_operation& op, std::string_view rows) {
+  return insert_into(op) + " VALUES " + std::string{rows} + when_there(d, op);
+}
+
+// --- reading, sweeping --------------------------------------------------------------------------------
+
+/// A page: rows after :after in the order of their ids. `wanted` begins with id.
+inline std::string select_page(std::string_view table, const columns& wanted, const columns& filter) {
   std::string where = "id > :after";
-  for (const auto& name : filter) where += " AND " + compared(name);
-  return "SELECT " + joined(columns, ", ", plain) + " FROM " + plain(table) + " WHERE " + where +
+  for (const auto& c : filter) where += " AND " + compared(c, ":" + key_name(c));
+  return "SELECT " + joined(wanted, ", ", plain) + " FROM " + std::string{table} + " WHERE " + where +
          " ORDER BY id LIMIT :count";
 }
 
 /// Lapsed rows of events other than :e0, :e1, ... (expires -1 is Kamailio's "never"). The first
 /// condition can use the index on expires, the second is exact.
-inline std::string sweep_rows(std::string_view table, std::size_t known) {
-  std::string made = "DELETE FROM " + plain(table) +
-                     " WHERE expires <= :second AND expires * 1000 + coalesce(x_expires_ms, 0) < :ms"
+inline std::string sweep_rows(const dialect& d, std::string_view table, std::size_t known) {
+  std::string made = "DELETE FROM " + std::string{table} + " WHERE expires <= :second AND CAST(expires AS " +
+                     std::string{d.wide_type} +
+                     ") * 1000 + coalesce(x_expires_ms, 0) < :ms"
                      " AND NOT (expires = -1 AND x_expires_ms IS NULL)";
   for (std::size_t i = 0; i < known; ++i)
     made += (i == 0 ? " AND event NOT IN (:e" : ", :e") + std::to_string(i);
@@ -89,15 +162,17 @@ inline std::string sweep_rows(std::string_view table, std::size_t known) {
 }
 
 // --- schema ---------------------------------------------------------------------------------------
-// Kamailio's tables, column for column: {t} table name, {id} {blob} the dialect's types. Only the
-// unique index of active_watchers is wider than Kamailio's: by RFC 3265 one dialog may carry several
-// subscriptions, so event and event_id (empty, never NULL) belong to the key.
+// Kamailio's tables, column for column: {t} table name, {i} what the names of its indexes begin with,
+// {id} {blob} the dialect's types, {end} its table options. Ids have 64 bits and a body has no limit
+// where Kamailio's would. Only the unique index of active_watchers is wider than Kamailio's: by RFC
+// 3265 one dialog may carry several subscriptions, so event and event_id (empty, never NULL) belong
+// to the key.
 
 inline constexpr std::string_view create_version = R"(CREATE TABLE version (
   id {id},
   table_name VARCHAR(32) NOT NULL,
   table_version INTEGER DEFAULT 0 NOT NULL,
-  CONSTRAINT version_table_name_idx UNIQUE (table_name)))";
+  CONSTRAINT {i}table_name_idx UNIQUE (table_name)){end})";
 
 inline constexpr std::string_view create_presentity = R"(CREATE TABLE {t} (
   id {id},
@@ -111,8 +186,8 @@ inline constexpr std::string_view create_presentity = R"(CREATE TABLE {t} (
   sender VARCHAR(255) NOT NULL,
   priority INTEGER DEFAULT 0 NOT NULL,
   ruid VARCHAR(64),
-  CONSTRAINT {t}_presentity_idx UNIQUE (username, domain, event, etag),
-  CONSTRAINT {t}_ruid_idx UNIQUE (ruid)))";
+  CONSTRAINT {i}presentity_idx UNIQUE (username, domain, event, etag),
+  CONSTRAINT {i}ruid_idx UNIQUE (ruid)){end})";
 
 inline constexpr std::string_view create_active_watchers = R"(CREATE TABLE {t} (
   id {id},
@@ -142,7 +217,7 @@ inline constexpr std::string_view create_active_watchers = R"(CREATE TABLE {t} (
   updated_winfo INTEGER NOT NULL,
   flags INTEGER DEFAULT 0 NOT NULL,
   user_agent VARCHAR(255) DEFAULT '',
-  CONSTRAINT {t}_active_watchers_idx UNIQUE (callid, to_tag, from_tag, event, event_id)))";
+  CONSTRAINT {i}active_watchers_idx UNIQUE (callid, to_tag, from_tag, event, event_id)){end})";
 
 inline constexpr std::string_view create_watchers = R"(CREATE TABLE {t} (
   id {id},
@@ -153,7 +228,7 @@ inline constexpr std::string_view create_watchers = R"(CREATE TABLE {t} (
   status INTEGER NOT NULL,
   reason VARCHAR(64),
   inserted_time INTEGER NOT NULL,
-  CONSTRAINT {t}_watcher_idx UNIQUE (presentity_uri, watcher_username, watcher_domain, event)))";
+  CONSTRAINT {i}watcher_idx UNIQUE (presentity_uri, watcher_username, watcher_domain, event)){end})";
 
 /// An index of a table; `partial`: a condition all rows of ours fail, so that it costs nothing.
 struct index_text {
@@ -176,11 +251,12 @@ struct column_text {
   std::string_view name, type;
 };
 
-inline constexpr std::array<column_text, 4> presentity_columns{{{"x_id", "BIGINT"},
+inline constexpr std::array<column_text, 5> presentity_columns{{{"x_id", "BIGINT"},
                                                                 {"x_content_type", "TEXT"},
                                                                 {"x_expires_ms", "BIGINT"},
-                                                                {"x_received_ms", "BIGINT"}}};
-inline constexpr std::array<column_text, 9> active_watchers_columns{{{"x_expires_ms", "BIGINT"},
+                                                                {"x_received_ms", "BIGINT"},
+                                                                {"x_long", "{blob}"}}};
+inline constexpr std::array<column_text, 10> active_watchers_columns{{{"x_expires_ms", "BIGINT"},
                                                                      {"x_since_ms", "BIGINT"},
                                                                      {"x_local_uri", "TEXT"},
                                                                      {"x_remote_uri", "TEXT"},
@@ -188,34 +264,30 @@ inline constexpr std::array<column_text, 9> active_watchers_columns{{{"x_expires
                                                                      {"x_cookie", "{blob}"},
                                                                      {"x_headers", "TEXT"},
                                                                      {"x_secure", "INTEGER"},
-                                                                     {"x_proven", "INTEGER"}}};
-inline constexpr std::array<column_text, 1> watchers_columns{{{"x_inserted_ms", "BIGINT"}}};
+                                                                     {"x_proven", "INTEGER"},
+                                                                      {"x_long", "{blob}"}}};
+inline constexpr std::array<column_text, 2> watchers_columns{{{"x_inserted_ms", "BIGINT"},
+                                                              {"x_long", "{blob}"}}};
 
 /// Puts the table's name and the dialect's types into one of the texts above.
-inline std::string filled(std::string_view pattern, std::string_view table, const dialect& d) {
-  std::string made;
-  while (!pattern.empty()) {
-    const auto brace = pattern.find('{');
-    made += pattern.substr(0, brace);
-    if (brace == pattern.npos) break;
-    const auto end = pattern.find('}', brace);
-    const auto name = pattern.substr(brace + 1, end - brace - 1);
-    made += name == "t" ? table : name == "id" ? d.id_type : d.blob_type;
-    pattern.remove_prefix(end + 1);
-  }
-  return made;
+inline std::string schema_text(std::string_view pattern, std::string_view table, const dialect& d) {
+  return filled(pattern, [&](std::string_view name) -> std::string {
+    if (name == "t") return std::string{table};
+    if (name == "i") return d.prefixed_indexes ? std::string{table} + "_" : "";
+    return std::string{name == "id" ? d.id_type : name == "blob" ? d.blob_type : d.table_options};
+  });
 }
 
 inline std::string create_index(const index_text& which, std::string_view table, const dialect& d) {
-  std::string made = "CREATE INDEX " + plain(table) + "_" + plain(which.name) + " ON " + plain(table) + " (" +
-                     plain(which.columns) + ")";
-  if (d.partial_indexes && !which.partial.empty()) made += " WHERE " + plain(which.partial);
+  std::string made = schema_text("CREATE INDEX IF NOT EXISTS {i}", table, d) + std::string{which.name} + " ON " +
+                     std::string{table} + " (" + std::string{which.columns} + ")";
+  if (d.partial_indexes && !which.partial.empty()) made.append(" WHERE ").append(which.partial);
   return made;
 }
 
 inline std::string add_column(const column_text& which, std::string_view table, const dialect& d) {
-  return "ALTER TABLE " + plain(table) + " ADD COLUMN " + plain(which.name) + " " +
-         filled(which.type, table, d);
+  return schema_text("ALTER TABLE {t} ADD COLUMN ", table, d) + std::string{which.name} + " " +
+         schema_text(which.type, table, d);
 }
 
 inline constexpr std::string_view select_versions = "SELECT table_name, table_version FROM version";

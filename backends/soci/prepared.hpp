@@ -1,0 +1,248 @@
+/// Statements with the values they are bound to: for one row at a time, for a query, for many rows at
+/// once. Internal, as is everything that sees SOCI here. None may outlive its session.
+#pragma once
+
+#include <cstddef>
+#include <deque>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <soci/soci.h>
+
+#include "columns.hpp"
+#include "dialect.hpp"
+#include "encoding.hpp"
+#include "soci_storage.hpp"
+#include "statements.hpp"
+
+namespace presence::sql {
+
+// Where a column's value is in memory.
+struct place {
+  std::string name;
+  column_type type = column_type::integer;
+  number* digits = nullptr;
+  std::string* characters = nullptr;
+  bool* null = nullptr;
+
+  place(std::string_view n, number& v) : name{n}, digits{&v} {}
+  place(std::string_view n, text& v) : name{n}, type{column_type::string}, characters{&v} {}
+  place(std::string_view n, bytes& v) : name{n}, type{column_type::binary}, characters{&v} {}
+  template <class T>
+  place(std::string_view n, nullable<T>& v) : place{n, v.value} {
+    null = &v.null;
+  }
+  bool is_null() const { return null != nullptr && *null; }
+
+  // As the database takes it. Changes the value, which is assigned anew for the next row anyway.
+  void encode(const dialect& d) const {
+    if (type == column_type::string && d.utf8_only) to_utf8(*characters);
+    if (type == column_type::binary && d.hex_bytes) to_bytea(*characters);
+  }
+  void decode(const dialect& d) const {
+    if (type == column_type::string && d.utf8_only) from_utf8(*characters);
+    if (type == column_type::binary && d.hex_bytes) from_bytea(*characters);
+  }
+};
+
+// One prepared statement, bound to one row.
+template <class C>
+class prepared {
+ public:
+  prepared(soci::session& session, const dialect& speaks, storage_counters& counters)
+      : speaks_{speaks}, counters_{counters}, statement_{session} {}
+  prepared(const prepared&) = delete;
+  prepared& operator=(const prepared&) = delete;
+
+  C values;                     // what is written, or what a fetch has read
+  C key;                        // what key columns are compared with
+  number after = 0, count = 0;  // of a page
+
+  template <class List>
+  void use_values(List list) {
+    list(values, [this](std::string_view name, auto& value) { this->use({name, value}); });
+  }
+  template <class List>
+  void use_key(List list) {
+    list(key, [this](std::string_view name, auto& value) { this->use({key_name({name, {}}), value}); });
+  }
+  template <class List>
+  void into_values(List list) {
+    list(values, [this](std::string_view name, auto& value) { this->into({name, value}); });
+  }
+  void use_page() {
+    use({"after", after});
+    use({"count", count});
+  }
+  void prepare(const std::string& sentence) {
+    statement_.alloc();
+    statement_.prepare(sentence);
+    statement_.define_and_bind();
+  }
+
+  // Returns how many rows were written.
+  long long execute() {
+    start(true);
+    return statement_.get_affected_rows();
+  }
+
+  // A query: call fetch() until it returns false. A query not read to its end would hold its snapshot.
+  void start(bool with_data = false) {
+    for (auto& u : uses_) {
+      u.state = u.where.is_null() ? soci::i_null : soci::i_ok;
+      if (!u.where.is_null()) u.where.encode(speaks_);
+    }
+    ++counters_.statements;
+    statement_.execute(with_data);
+  }
+  bool fetch() {
+    if (!statement_.fetch()) return false;
+    ++counters_.rows_read;
+    for (auto& i : intos_) {
+      const bool null = i.state == soci::i_null;
+      if (i.where.null != nullptr) *i.where.null = null;
+      if (i.where.characters == nullptr) continue;
+      if (null) i.where.characters->clear();
+      else i.where.decode(speaks_);
+    }
+    return true;
+  }
+
+ private:
+  struct exchanged {
+    place where;
+    soci::indicator state = soci::i_ok;
+  };
+
+  void use(place where) {
+    exchanged& u = uses_.emplace_back(exchanged{std::move(where)});
+    if (u.where.digits != nullptr) statement_.exchange(soci::use(*u.where.digits, u.state, u.where.name));
+    else statement_.exchange(soci::use(*u.where.characters, u.state, u.where.name));
+  }
+  // NULL where none is allowed throws: no indicator there.
+  void into(place where) {
+    exchanged& i = intos_.emplace_back(exchanged{std::move(where)});
+    if (i.where.digits != nullptr) {
+      if (i.where.null != nullptr) statement_.exchange(soci::into(*i.where.digits, i.state));
+      else statement_.exchange(soci::into(*i.where.digits));
+    } else {
+      if (i.where.null != nullptr) statement_.exchange(soci::into(*i.where.characters, i.state));
+      else statement_.exchange(soci::into(*i.where.characters));
+    }
+  }
+
+  const dialect& speaks_;
+  storage_counters& counters_;
+  std::deque<exchanged> uses_, intos_;  // SOCI keeps their addresses
+  soci::statement statement_;
+};
+
+// Rows of one kind on their way into one statement: as arrays, or as literals.
+template <class C>
+class gathered {
+ public:
+  gathered(soci::session& session, const dialect& speaks, storage_counters& counters)
+      : session_{session}, speaks_{speaks}, counters_{counters}, statement_{session} {}
+  gathered(const gathered&) = delete;
+  gathered& operator=(const gathered&) = delete;
+
+  C values, key;  // the next row
+
+  template <class Values, class Key>
+  void prepare(const row_operation& op, Values write, Key compare) {
+    operation_ = op;
+    write(values, [this](std::string_view name, auto& value) { lists_.push_back({{name, value}, {}}); });
+    if (speaks_.many == batching::literals) return;
+    if (op.what == verb::update || op.what == verb::erase)
+      compare(key, [this](std::string_view name, auto& value) { lists_.push_back({{key_name({name, {}}), value}, {}}); });
+    for (auto& list : lists_) statement_.exchange(soci::use(list.made, list.where.name));
+    statement_.alloc();
+    statement_.prepare(rows_of_arrays(speaks_, op));
+    statement_.define_and_bind();
+  }
+
+  void add() {
+    for (auto& list : lists_) {
+      if (!list.where.is_null()) list.where.encode(speaks_);
+      if (speaks_.many == batching::literals) {
+        literals_ += &list != &lists_.front() ? ", " : rows_ == 0 ? "(" : ", (";
+        add_literal(list.where);
+      } else {
+        list.made += rows_ == 0 ? '{' : ',';
+        add_element(list.where, list.made);
+      }
+    }
+    if (speaks_.many == batching::literals) literals_.append(operation_.constants).append(")");
+    ++rows_;
+  }
+
+  long long rows() const { return rows_; }
+  // One more row would make the statement longer than servers like.
+  bool full() const { return size_ > 1 << 20; }
+
+  // Returns how many rows were written.
+  long long execute() {
+    ++counters_.statements;
+    long long written = 0;
+    if (speaks_.many == batching::literals) {
+      soci::statement once = (session_.prepare << rows_of_literals(speaks_, operation_, literals_));
+      once.execute(true);
+      written = once.get_affected_rows();
+    } else {
+      for (auto& list : lists_) list.made += '}';
+      statement_.execute(true);
+      written = statement_.get_affected_rows();
+    }
+    clear();
+    return written;
+  }
+
+  // What a change that failed has left.
+  void clear() {
+    for (auto& list : lists_) list.made.clear();
+    literals_.clear();
+    rows_ = 0;
+    size_ = 0;
+  }
+
+ private:
+  struct list_of_values {
+    place where;
+    std::string made;
+  };
+
+  void add_element(const place& p, std::string& to) {
+    const std::size_t before = to.size();
+    if (p.is_null()) to += "NULL";
+    else if (p.digits != nullptr) to += std::to_string(*p.digits);
+    else append_element(*p.characters, to);
+    size_ += to.size() - before;
+  }
+
+  void add_literal(const place& p) {
+    const std::size_t before = literals_.size();
+    if (p.is_null()) {
+      literals_ += "NULL";
+    } else if (p.digits != nullptr) {
+      literals_ += std::to_string(*p.digits);
+    } else {
+      literals_ += p.type == column_type::binary ? "_binary x'" : "_utf8mb4 x'";
+      append_hex(*p.characters, literals_);
+      literals_ += '\'';
+    }
+    size_ += literals_.size() - before;
+  }
+
+  soci::session& session_;
+  const dialect& speaks_;
+  storage_counters& counters_;
+  row_operation operation_{};
+  std::deque<list_of_values> lists_;
+  std::string literals_;
+  long long rows_ = 0;
+  std::size_t size_ = 0;
+  soci::statement statement_;
+};
+
+}  // namespace presence::sql

@@ -1,0 +1,155 @@
+/// A database of its own for one test: SQLite, PostgreSQL and MariaDB as types with the same verbs, for
+/// test templates. The servers are those tests/databases.py has started; programs with such tests have
+/// main_databases.cpp, which leaves out the tests of a server that is not there, or fails.
+#pragma once
+
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <doctest/doctest.h>
+#include <soci/soci.h>
+#include <unistd.h>
+
+#include <soci_storage.hpp>
+
+#include "raw_sqlite.hpp"
+#include "sqlite_file.hpp"
+#include "target.hpp"
+
+namespace presence::test {
+
+/// An SQLite file that can also be looked at from outside.
+struct sqlite_database : sqlite_file {
+  static constexpr bool is_server = false;
+  void run(const std::string& statements) const { raw_sqlite{path()}.run(statements); }
+  std::vector<std::string> rows(const std::string& query) const { return raw_sqlite{path()}.rows(query); }
+  std::string value(const std::string& query) const { return raw_sqlite{path()}.value(query); }
+  bool has_table(const std::string& name) const {
+    return !rows("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = '" + name + "'").empty();
+  }
+};
+
+/// Opens what db_url names, past the library.
+inline std::unique_ptr<soci::session> raw_session(const std::string& url) {
+  soci_settings settings;
+  settings.db_url = url;
+  const auto to = sql::target_of(settings, sql::purpose::schema);
+  REQUIRE(to);
+  return std::make_unique<soci::session>(std::string{to->speaks->backend} + "://" + to->parameters);
+}
+
+inline std::string environment(const std::string& name) {
+  const char* value = std::getenv(name.c_str());
+  INFO(name);
+  REQUIRE(value != nullptr);
+  return value;
+}
+
+/// All rows of a query, columns joined by '|', NULL as "NULL".
+inline std::vector<std::string> rows_of(soci::session& session, const std::string& query) {
+  INFO(query);
+  std::vector<std::string> all;
+  const soci::rowset<soci::row> found = session.prepare << query;
+  for (const soci::row& row : found) {
+    std::string line;
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      if (i != 0) line += '|';
+      if (row.get_indicator(i) == soci::i_null) line += "NULL";
+      else if (row.get_properties(i).get_data_type() == soci::dt_integer) line += std::to_string(row.get<int>(i));
+      else if (row.get_properties(i).get_data_type() == soci::dt_long_long) line += std::to_string(row.get<long long>(i));
+      else if (row.get_properties(i).get_data_type() == soci::dt_unsigned_long_long)
+        line += std::to_string(row.get<unsigned long long>(i));
+      else line += row.get<std::string>(i);
+    }
+    all.push_back(line);
+  }
+  return all;
+}
+
+struct postgres {
+  static constexpr const char* variable = "PRESENCE_TEST_POSTGRES";
+  static constexpr const char* home = "postgres";
+  static std::vector<std::string> creation(const std::string& name) {
+    return {"CREATE DATABASE " + name + " OWNER presence"};
+  }
+  static std::string removal(const std::string& name) { return "DROP DATABASE " + name + " WITH (FORCE)"; }
+};
+struct mariadb {
+  static constexpr const char* variable = "PRESENCE_TEST_MARIADB";
+  static constexpr const char* home = "mysql";
+  static std::vector<std::string> creation(const std::string& name) {
+    return {"CREATE DATABASE " + name, "GRANT ALL ON " + name + ".* TO presence"};
+  }
+  static std::string removal(const std::string& name) { return "DROP DATABASE " + name; }
+};
+
+template <class Server>
+class server_database {
+ public:
+  static constexpr bool is_server = true;
+
+  server_database() {
+    static int count = 0;
+    name_ = "t" + std::to_string(::getpid()) + "_" + std::to_string(++count);
+    for (const auto& statement : Server::creation(name_)) *home() << statement;
+  }
+  ~server_database() {
+    raw_.reset();
+    try {
+      *home() << Server::removal(name_);
+    } catch (const std::exception&) {  // the server is gone, and all of it
+    }
+  }
+  server_database(const server_database&) = delete;
+  server_database& operator=(const server_database&) = delete;
+
+  /// As who may do everything; in the servers' own database, or in this one.
+  static std::unique_ptr<soci::session> home() {
+    return raw_session(environment(std::string{Server::variable} + "_ADMIN") + Server::home);
+  }
+  std::unique_ptr<soci::session> raw() const {
+    return raw_session(environment(std::string{Server::variable} + "_ADMIN") + name_);
+  }
+
+  soci_settings settings() const {
+    soci_settings made;
+    made.db_url = environment(Server::variable) + name_;
+    made.commit = durability::normal;
+    return made;
+  }
+  std::unique_ptr<soci_storage> open() const { return open(settings()); }
+  static std::unique_ptr<soci_storage> open(const soci_settings& with) { return sqlite_file::open(with); }
+
+  void run(const std::string& statement) const { *session() << statement; }
+  std::vector<std::string> rows(const std::string& query) const { return rows_of(*session(), query); }
+  std::string value(const std::string& query) const {
+    const auto all = rows(query);
+    REQUIRE(all.size() == 1);
+    return all[0];
+  }
+  bool has_table(const std::string& name) const {
+    return !rows("SELECT table_name FROM information_schema.tables WHERE table_name = '" + name +
+                 "' AND table_schema IN ('public', '" + name_ + "')")
+                .empty();
+  }
+  const std::string& name() const { return name_; }
+
+ private:
+  soci::session* session() const {
+    if (!raw_) raw_ = raw();
+    return raw_.get();
+  }
+  std::string name_;
+  mutable std::unique_ptr<soci::session> raw_;
+};
+
+using postgres_database = server_database<postgres>;
+using mariadb_database = server_database<mariadb>;
+
+#define PRESENCE_EVERY_SERVER presence::test::postgres_database, presence::test::mariadb_database
+#define PRESENCE_EVERY_DATABASE presence::test::sqlite_database, PRESENCE_EVERY_SERVER
+
+}  // namespace presence::test
