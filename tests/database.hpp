@@ -30,6 +30,18 @@ struct sqlite_database : sqlite_file {
   bool has_table(const std::string& name) const {
     return !rows("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = '" + name + "'").empty();
   }
+  /// While it lives, another connection has changed every row and not committed.
+  std::unique_ptr<raw_sqlite> busy() const {
+    auto other = std::make_unique<raw_sqlite>(path());
+    other->run("BEGIN IMMEDIATE");
+    return other;
+  }
+  /// Puts NULL where none is expected.
+  void forget_username(int id) const {
+    run("PRAGMA writable_schema = 1; UPDATE sqlite_master SET sql = replace(sql, 'username VARCHAR(64) NOT NULL',"
+        " 'username VARCHAR(64)') WHERE name = 'presentity'");
+    run("UPDATE presentity SET username = NULL WHERE id = " + std::to_string(id));
+  }
 };
 
 /// Opens what db_url names, past the library.
@@ -76,6 +88,7 @@ struct postgres {
     return {"CREATE DATABASE " + name + " OWNER presence"};
   }
   static std::string removal(const std::string& name) { return "DROP DATABASE " + name + " WITH (FORCE)"; }
+  static constexpr const char* nullable_username = "ALTER TABLE presentity ALTER COLUMN username DROP NOT NULL";
 };
 struct mariadb {
   static constexpr const char* variable = "PRESENCE_TEST_MARIADB";
@@ -84,6 +97,7 @@ struct mariadb {
     return {"CREATE DATABASE " + name, "GRANT ALL ON " + name + ".* TO presence"};
   }
   static std::string removal(const std::string& name) { return "DROP DATABASE " + name; }
+  static constexpr const char* nullable_username = "ALTER TABLE presentity MODIFY username VARCHAR(64)";
 };
 
 template <class Server>
@@ -136,6 +150,26 @@ class server_database {
                 .empty();
   }
   const std::string& name() const { return name_; }
+  /// While it lives, another connection has changed every row and not committed.
+  class changed_elsewhere {
+   public:
+    explicit changed_elsewhere(std::unique_ptr<soci::session> session) : session_{std::move(session)} {
+      for (const char* statement : {"BEGIN", "UPDATE presentity SET priority = 1", "UPDATE active_watchers SET flags = 1",
+                                    "UPDATE watchers SET status = 9"}) {
+        *session_ << statement;
+      }
+    }
+    ~changed_elsewhere() { *session_ << "ROLLBACK"; }
+
+   private:
+    std::unique_ptr<soci::session> session_;
+  };
+  changed_elsewhere busy() const { return changed_elsewhere{raw()}; }
+  /// Puts NULL where none is expected.
+  void forget_username(int id) const {
+    run(Server::nullable_username);
+    run("UPDATE presentity SET username = NULL WHERE id = " + std::to_string(id));
+  }
 
  private:
   soci::session* session() const {

@@ -157,6 +157,22 @@ inline void apply(storage& rows, const change& what) {
   REQUIRE(done);
 }
 
+inline storage_error error_of(const result<void, storage_error>& done) {
+  REQUIRE_FALSE(done);
+  return done.error();
+}
+
+/// A change that makes a row in each table.
+inline change one_of_each() {
+  return {.new_publications = {publication("sip:alice@example.com", "a", 1)},
+          .new_subscriptions = {subscription("call")},
+          .watchers = {watcher("sip:alice@example.com", "sip:bob@example.com")}};
+}
+
+inline contents rows_of(const change& what) {
+  return {what.new_publications, what.new_subscriptions, what.watchers};
+}
+
 inline void refuse(storage& rows, const change& what) {
   const contents before = read_all(rows);
   const auto done = rows.apply(what);

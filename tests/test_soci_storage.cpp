@@ -1,10 +1,9 @@
-/// What only a database can do: be reopened, be busy, be full, be gone. The contract itself is in
-/// test_storage.cpp.
+/// What only a database can do: be reopened, be busy, be read-only, be shared, lose a table. The contract
+/// itself is in test_storage.cpp; what only a file or only a server can do, in test_sqlite.cpp and
+/// test_servers.cpp.
 #include <csignal>
 #include <cstddef>
 #include <cstdint>
-#include <filesystem>
-#include <fstream>
 #include <memory>
 #include <random>
 #include <string>
@@ -12,30 +11,19 @@
 #include <vector>
 
 #include <doctest/doctest.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <presence/memory_storage.hpp>
 
-#include "raw_sqlite.hpp"
-#include "sqlite_file.hpp"
+#include "database.hpp"
 #include "storage_rows.hpp"
 
 using namespace presence;
+using namespace presence::test;
 using namespace storage_contract;
 
 namespace {
-
-change one_of_each() {
-  return {.new_publications = {publication("sip:alice@example.com", "a", 1)},
-          .new_subscriptions = {subscription("call")},
-          .watchers = {watcher("sip:alice@example.com", "sip:bob@example.com")}};
-}
-
-contents rows_of(const change& what) {
-  return {what.new_publications, what.new_subscriptions, what.watchers};
-}
 
 std::uint64_t statements_for(soci_storage& rows, const change& what) {
   const std::uint64_t before = rows.counters().statements;
@@ -43,67 +31,121 @@ std::uint64_t statements_for(soci_storage& rows, const change& what) {
   return rows.counters().statements - before;
 }
 
-storage_error error_of(result<void, storage_error> done) {
-  REQUIRE_FALSE(done);
-  return done.error();
+// n rows of each table.
+change several(unsigned n) {
+  change what;
+  for (unsigned i = 0; i < n; ++i) {
+    const std::string name = std::to_string(i);
+    what.new_publications.push_back(publication("sip:alice@example.com", name, i + 1));
+    what.new_subscriptions.push_back(subscription(name));
+    what.watchers.push_back(watcher("sip:alice@example.com", "sip:w" + name + "@example.com"));
+  }
+  return what;
 }
 
 }  // namespace
 
-TEST_CASE("sqlite: a database opened again holds everything") {
-  const sqlite_file file;
+TEST_CASE_TEMPLATE("a database opened again holds everything (T12)", Database, PRESENCE_EVERY_DATABASE) {
+  const Database database;
   const change what = one_of_each();
-  apply(*file.open(), what);
-  CHECK(read_all(*file.open()) == rows_of(what));
-  CHECK(raw_sqlite{file.path()}.value("PRAGMA journal_mode") == "wal");
+  apply(*database.open(), what);
+  CHECK(read_all(*database.open()) == rows_of(what));
 }
 
-TEST_CASE("sqlite: a change costs a statement per row, and two more if there are several") {
-  const sqlite_file file;
-  const auto rows = file.open();
+TEST_CASE_TEMPLATE("a change costs the statements docs/storage.md says (T16, T17)", Database, PRESENCE_EVERY_DATABASE) {
+  const Database database;
+  const auto rows = database.open();
+  constexpr bool arrays = std::is_same_v<Database, postgres_database>;
+  constexpr bool literals = std::is_same_v<Database, mariadb_database>;
+  const auto inserts = [&](std::uint64_t n) { return arrays || literals ? std::uint64_t{1} : n; };
+  const auto others = [&](std::uint64_t n) { return arrays ? std::uint64_t{1} : n; };
+
+  // one row of a kind: a statement; several kinds: BEGIN and COMMIT besides
   CHECK(statements_for(*rows, {}) == 0);
   CHECK(statements_for(*rows, one_of_each()) == 5);
   CHECK(rows->counters().transactions == 1);
   publication_row next = publication("sip:alice@example.com", "b", 1);
   CHECK(statements_for(*rows, {.changed_publications = {{.old_etag = "a", .row = next}}}) == 1);
-  CHECK(statements_for(*rows, {.ended_publications = {key(next)}}) == 1);
   CHECK(statements_for(*rows, {.reservations = {{key_of(subscription("call")), 128, 2}}}) == 1);
+  CHECK(statements_for(*rows, {.changed_subscriptions = {subscription("call")}}) == 1);
+  CHECK(statements_for(*rows, {.watchers = one_of_each().watchers}) == 1);
+  CHECK(statements_for(*rows, {.ended_publications = {key(next)}}) == 1);
+  CHECK(statements_for(*rows, {.ended_subscriptions = {key_of(subscription("call"))}}) == 1);
+  CHECK(statements_for(*rows, {.ended_watchers = {key(one_of_each().watchers[0])}}) == 1);
   CHECK(rows->counters().transactions == 1);
-  change many;
-  for (int i = 0; i < 50; ++i) many.new_subscriptions.push_back(subscription("call-" + std::to_string(i)));
-  CHECK(statements_for(*rows, many) == 52);
+  CHECK(read_all(*rows) == contents{});
 
-  const std::uint64_t before = rows->counters().statements;
+  // many rows: by kind
+  const change many = several(50);
+  CHECK(statements_for(*rows, many) == 2 + 3 * inserts(50));
+  CHECK(statements_for(*rows, {.watchers = many.watchers}) == 2 + inserts(50));
+  change more;
+  for (const auto& row : many.new_publications) more.changed_publications.push_back({.old_etag = row.etag, .row = row});
+  more.changed_publications[7].content_changed = true;
+  more.changed_subscriptions = many.new_subscriptions;
+  for (const auto& row : many.new_subscriptions) more.reservations.push_back({key_of(row), 7, 7});
+  CHECK(statements_for(*rows, more) == 2 + 3 * others(50));
+  change end;
+  for (const auto& row : many.new_publications) end.ended_publications.push_back(key(row));
+  for (const auto& row : many.new_subscriptions) end.ended_subscriptions.push_back(key_of(row));
+  for (const auto& row : many.watchers) end.ended_watchers.push_back(key(row));
+  CHECK(statements_for(*rows, end) == 2 + 3 * others(50));
+  CHECK(read_all(*rows) == contents{});
+
+  // a row named twice begins a new statement; so does a megabyte of values
+  apply(*rows, several(3));
+  change twice;
+  for (const char* tag : {"0", "1", "0", "2"}) twice.changed_publications.push_back({.old_etag = tag, .row = publication("sip:alice@example.com", tag, 9)});
+  CHECK(statements_for(*rows, twice) == 2 + (arrays ? 2 : 4));
+  change big;
+  for (unsigned i = 0; i < 40; ++i) {
+    big.new_publications.push_back(publication("sip:alice@example.com", "big" + std::to_string(i), 100 + i));
+    big.new_publications.back().content = body{"text/plain", std::string(65536, 'x')};
+  }
+  const std::uint64_t statements = statements_for(*rows, big);
+  CHECK(statements <= (arrays || literals ? 2 + 6 : 2 + 40));
+  CHECK(read_all(*rows, {}, 50).publications.size() == 43);
+
+  // reading and sweeping
+  const std::uint64_t before = rows->counters().statements, read = rows->counters().rows_read;
   std::vector<subscription_row> out;
   cursor at;
-  CHECK(rows->subscriptions({}, at, 20, out));
+  CHECK(rows->subscriptions({}, at, 2, out));
   CHECK(rows->counters().statements == before + 1);
-  CHECK(rows->counters().rows_read == 20);
+  CHECK(rows->counters().rows_read == read + 2);
   CHECK(rows->sweep(noon, {"presence"}));
   CHECK(rows->counters().statements == before + 5);
   CHECK(rows->counters().faults == 0);
+  CHECK(rows->counters().connects == 1);
 }
 
-TEST_CASE("sqlite: while another connection writes, a change is refused as unavailable and works later") {
-  const sqlite_file file;
-  soci_settings settings = file.settings();
+TEST_CASE_TEMPLATE("while another connection has written, a change is unavailable and works later (T18)", Database,
+                   PRESENCE_EVERY_DATABASE) {
+  const Database database;
+  soci_settings settings = database.settings();
   settings.busy_timeout = seconds{0};
-  const auto rows = file.open(settings);
-  raw_sqlite other{file.path()};
-  other.run("BEGIN IMMEDIATE");
-  CHECK(error_of(rows->apply(one_of_each())).fault == storage_fault::unavailable);
-  CHECK(error_of(rows->apply({.ended_watchers = {{"a", "b", "c"}}})).fault == storage_fault::unavailable);
-  CHECK_FALSE(rows->sweep(noon, {}));
-  CHECK(read_all(*rows) == contents{});  // reading goes on
-  other.run("ROLLBACK");
+  const auto rows = database.open(settings);
   apply(*rows, one_of_each());
-  CHECK(read_all(*rows) == rows_of(one_of_each()));
-  CHECK(rows->counters().faults == 3);
+  const subscription_row call = subscription("call");
+  {
+    const auto other = database.busy();
+    CHECK(error_of(rows->apply({.ended_publications = {key(one_of_each().new_publications[0])}})).fault ==
+          storage_fault::unavailable);
+    CHECK(error_of(rows->apply({.reservations = {{key_of(call), 99, 99}}})).fault == storage_fault::unavailable);
+    CHECK(error_of(rows->apply({.new_publications = {publication("sip:alice@example.com", "b", 2)},
+                                .reservations = {{key_of(call), 99, 99}, {key_of(call), 100, 100}}}))
+              .fault == storage_fault::unavailable);
+    CHECK_FALSE(rows->sweep(noon + seconds{3600}, {}));
+    CHECK(read_all(*rows) == rows_of(one_of_each()));  // reading goes on
+  }
+  CHECK(rows->counters().faults == 4);
+  apply(*rows, {.reservations = {{key_of(call), 99, 99}}});
+  CHECK(read_all(*rows).subscriptions[0].local_cseq == 99);
 }
 
-TEST_CASE("sqlite: a page read halfway holds no lock and no snapshot") {
-  const sqlite_file file;
-  const auto a = file.open(), b = file.open();
+TEST_CASE_TEMPLATE("a page read halfway holds no lock and no snapshot", Database, PRESENCE_EVERY_DATABASE) {
+  const Database database;
+  const auto a = database.open(), b = database.open();
   change what = one_of_each();
   what.new_publications.push_back(publication("sip:alice@example.com", "b", 2));
   apply(*a, what);
@@ -113,29 +155,31 @@ TEST_CASE("sqlite: a page read halfway holds no lock and no snapshot") {
   apply(*b, {.ended_publications = {key(what.new_publications[0])}});
   apply(*a, {.ended_publications = {key(what.new_publications[1])}});
   CHECK(read_all(*b).publications.empty());
+  CHECK(read_all(*a).publications.empty());
   CHECK(a->counters().faults == 0);
 }
 
-TEST_CASE("sqlite: a conflict between two connections is seen by the second") {
-  const sqlite_file file;
-  const auto a = file.open(), b = file.open();
+TEST_CASE_TEMPLATE("a conflict between two connections is seen by the second", Database, PRESENCE_EVERY_DATABASE) {
+  const Database database;
+  const auto a = database.open(), b = database.open();
   apply(*a, one_of_each());
   publication_row next = publication("sip:alice@example.com", "b", 1);
   apply(*a, {.changed_publications = {{.old_etag = "a", .row = next}}});
   next.etag = "c";
-  CHECK(error_of(b->apply({.changed_publications = {{.old_etag = "a", .row = next}}})).fault ==
-        storage_fault::conflict);
+  CHECK(error_of(b->apply({.changed_publications = {{.old_etag = "a", .row = next}}})).fault == storage_fault::conflict);
+  CHECK(error_of(b->apply(one_of_each())).fault == storage_fault::conflict);
   apply(*b, {.changed_publications = {{.old_etag = "b", .row = next}}});
-  CHECK(b->counters().conflicts == 1);
+  CHECK(b->counters().conflicts == 2);
   CHECK(b->counters().connects == 1);
 }
 
-TEST_CASE("sqlite: a read-only database is read, and every write is unavailable") {
-  const sqlite_file file;
-  apply(*file.open(), one_of_each());
-  soci_settings settings = file.settings();
+TEST_CASE_TEMPLATE("a connection that may only read does so, and every write is unavailable", Database,
+                   PRESENCE_EVERY_DATABASE) {
+  const Database database;
+  apply(*database.open(), one_of_each());
+  soci_settings settings = database.settings();
   settings.read_only = true;
-  const auto rows = file.open(settings);
+  const auto rows = database.open(settings);
   CHECK(read_all(*rows) == rows_of(one_of_each()));
   CHECK(error_of(rows->apply({.ended_watchers = {{"a", "b", "c"}}})).fault == storage_fault::unavailable);
   change more = one_of_each();
@@ -143,111 +187,62 @@ TEST_CASE("sqlite: a read-only database is read, and every write is unavailable"
   CHECK(error_of(rows->apply(more)).fault == storage_fault::unavailable);
   CHECK_FALSE(rows->sweep(noon, {}));
   CHECK(read_all(*rows) == rows_of(one_of_each()));
+  database.run("DROP TABLE watchers");
+  CHECK_FALSE(create_schema(settings));
+  CHECK_FALSE(database.has_table("watchers"));
 }
 
-TEST_CASE("sqlite: when the disk is full nothing of the change is written, and later it is") {
-  const sqlite_file file;
-  const auto rows = file.open();
+TEST_CASE_TEMPLATE("a table that vanishes is a corrupt schema, and comes back with create_schema", Database,
+                   PRESENCE_EVERY_DATABASE) {
+  const Database database;
+  const auto rows = database.open();
   apply(*rows, one_of_each());
-  change big;
-  for (unsigned i = 0; i < 20; ++i) {
-    big.new_publications.push_back(publication("sip:alice@example.com", "big" + std::to_string(i), i + 10));
-    big.new_publications.back().content = body{"text/plain", std::string(100000, 'x')};
-  }
-  rlimit old{};
-  REQUIRE(getrlimit(RLIMIT_FSIZE, &old) == 0);
-  const auto handler = std::signal(SIGXFSZ, SIG_IGN);
-  const rlimit small{.rlim_cur = 500000, .rlim_max = old.rlim_max};
-  setrlimit(RLIMIT_FSIZE, &small);
-  const auto done = rows->apply(big);
-  const contents held = read_all(*rows);
-  setrlimit(RLIMIT_FSIZE, &old);
-  std::signal(SIGXFSZ, handler);
-  CHECK(error_of(done).fault == storage_fault::unavailable);
-  CHECK(held == rows_of(one_of_each()));
-  apply(*rows, big);
-  CHECK(read_all(*rows).publications.size() == 21);
-}
-
-TEST_CASE("sqlite: a table that vanishes is a corrupt schema, and comes back with create_schema") {
-  const sqlite_file file;
-  const auto rows = file.open();
-  apply(*rows, one_of_each());
-  raw_sqlite{file.path()}.run("DROP TABLE watchers");
+  database.run("DROP TABLE watchers");
   CHECK(error_of(rows->apply({.ended_watchers = {{"a", "b", "c"}}})).fault == storage_fault::corrupt);
   change more = one_of_each();
   more.new_publications[0].etag = "b";
   more.new_subscriptions[0] = subscription("call-2");
   CHECK(error_of(rows->apply(more)).fault == storage_fault::corrupt);
-  REQUIRE(create_schema(file.settings()));
+  REQUIRE(create_schema(database.settings()));
   const contents all = read_all(*rows);
   CHECK(all.publications == one_of_each().new_publications);
   CHECK(all.subscriptions == one_of_each().new_subscriptions);
   apply(*rows, more);
 }
 
-TEST_CASE("sqlite: a page with a row that cannot be understood fails whole") {
-  const sqlite_file file;
-  const auto rows = file.open();
-  raw_sqlite db{file.path()};
-  db.run(
-      "DROP TABLE presentity; CREATE TABLE presentity (id INTEGER PRIMARY KEY, username, domain, event, etag,"
-      " expires, received_time, body, sender, ruid, x_id, x_content_type, x_expires_ms, x_received_ms, x_long)");
+TEST_CASE_TEMPLATE("a page with a row that cannot be understood fails whole", Database, PRESENCE_EVERY_DATABASE) {
+  const Database database;
+  const auto rows = database.open();
   apply(*rows, {.new_publications = {publication("sip:alice@example.com", "a", 1),
                                      publication("sip:alice@example.com", "b", 2)}});
-  db.run("UPDATE presentity SET username = NULL WHERE id = 2");
+  database.forget_username(2);
   std::vector<publication_row> out{publication("sip:bob@example.com", "c", 3)};
   cursor at;
   CHECK(error_of(rows->publications({}, at, 10, out)).fault == storage_fault::corrupt);
   CHECK(out.size() == 1);
   CHECK(at.after == 0);
   CHECK_FALSE(at.done);
-  db.run("DELETE FROM presentity WHERE id = 2");
+  database.run("DELETE FROM presentity WHERE id = 2");
   CHECK(read_all(*rows).publications.size() == 1);
 }
 
-TEST_CASE("sqlite: a file that is gone is not silently made anew") {
-  const sqlite_file file;
-  soci_settings settings = file.settings();
-  settings.busy_timeout = seconds{0};
-  const auto rows = file.open(settings);
-  {
-    raw_sqlite other{file.path()};
-    other.run("BEGIN IMMEDIATE");
-    CHECK_FALSE(rows->apply(one_of_each()));  // after a fault the connection is made anew
-  }
-  std::filesystem::remove(file.path());
-  const storage_error error = error_of(rows->apply(one_of_each()));
-  CHECK(error.fault == storage_fault::unavailable);
-  CHECK(error.text.find("does not exist") != std::string::npos);
-  CHECK_FALSE(std::filesystem::exists(file.path()));
-}
-
-TEST_CASE("sqlite: a file that is no database is corrupt, and stays as it is") {
-  const sqlite_file file;
-  std::ofstream{file.path()} << std::string(8192, 'x');
-  const auto opened = open_soci_storage(file.settings());
-  REQUIRE_FALSE(opened);
-  CHECK(opened.error().fault == storage_fault::corrupt);
-  CHECK(error_of(create_schema(file.settings())).fault == storage_fault::corrupt);
-  CHECK(std::filesystem::file_size(file.path()) == 8192);
-}
-
-TEST_CASE("sqlite: errors name no value of a row") {
-  const sqlite_file file;
-  const auto rows = file.open();
+TEST_CASE_TEMPLATE("errors name no value of a row", Database, PRESENCE_EVERY_DATABASE) {
+  const Database database;
+  const auto rows = database.open();
   change what = one_of_each();
   what.new_publications[0].content = body{"text/plain", "a secret"};
   what.new_publications[0].etag = "secret-tag";
   apply(*rows, what);
   CHECK(error_of(rows->apply(what)).text.find("secret") == std::string::npos);
-  raw_sqlite{file.path()}.run("DROP TABLE presentity");
+  database.run("DROP TABLE presentity");
+  CHECK(error_of(rows->apply(what)).text.find("secret") == std::string::npos);
+  database.run("CREATE TABLE presentity (id INTEGER)");
   CHECK(error_of(rows->apply(what)).text.find("secret") == std::string::npos);
 }
 
-TEST_CASE("sqlite and memory agree on any sequence of changes") {
-  const sqlite_file file;
-  const auto database = file.open();
+TEST_CASE_TEMPLATE("a database and memory agree on any sequence of changes (T09)", Database, PRESENCE_EVERY_DATABASE) {
+  const Database place;
+  const auto database = place.open();
   memory_storage model;
   std::mt19937 random{20240607};
   const auto pick = [&](unsigned n) { return static_cast<unsigned>(random() % n); };
@@ -256,8 +251,8 @@ TEST_CASE("sqlite and memory agree on any sequence of changes") {
   unsigned conflicts = 0;
   for (std::uint64_t step = 1; step <= 3000; ++step) {
     change what;
-    for (unsigned n = pick(4); n != 0; --n) {
-      auto row = publication(resource(), "t" + std::to_string(pick(6)), step * 8 + n, event());
+    for (unsigned n = pick(10) == 0 ? pick(20) : pick(4); n != 0; --n) {
+      auto row = publication(resource(), "t" + std::to_string(pick(6)), step * 32 + n, event());
       row.expires = noon + milliseconds{pick(5000)};
       auto call = subscription("c" + std::to_string(pick(6)), resource(), event());
       call.expires = noon + milliseconds{pick(5000)};
@@ -292,11 +287,11 @@ TEST_CASE("sqlite and memory agree on any sequence of changes") {
   CHECK(database->counters().faults == 0);
 }
 
-TEST_CASE("sqlite: writers in several threads lose no update") {
-  const sqlite_file file;
+TEST_CASE_TEMPLATE("writers in several threads lose no update", Database, PRESENCE_EVERY_DATABASE) {
+  const Database place;
   constexpr std::uint32_t rounds = 100;
   const auto count_up = [&] {
-    const auto rows = file.open();
+    const auto rows = place.open();
     for (std::uint32_t i = 0; i < rounds;) {
       std::vector<publication_row> out;
       cursor at;
@@ -306,16 +301,16 @@ TEST_CASE("sqlite: writers in several threads lose no update") {
       if (rows->apply({.changed_publications = {{.old_etag = out[0].etag, .row = next}}})) ++i;
     }
   };
-  apply(*file.open(), {.new_publications = {publication("sip:alice@example.com", "0")}});
+  apply(*place.open(), {.new_publications = {publication("sip:alice@example.com", "0")}});
   std::thread first{count_up}, second{count_up};
   first.join();
   second.join();
-  CHECK(read_all(*file.open()).publications[0].etag == std::to_string(2 * rounds));
+  CHECK(read_all(*place.open()).publications[0].etag == std::to_string(2 * rounds));
 }
 
-TEST_CASE("sqlite: what was acknowledged before SIGKILL is there after it") {
-  const sqlite_file file;
-  REQUIRE(file.open() != nullptr);
+TEST_CASE_TEMPLATE("what was acknowledged before SIGKILL is there after it (RL3)", Database, PRESENCE_EVERY_DATABASE) {
+  const Database place;
+  REQUIRE(place.open() != nullptr);
   std::uint32_t acknowledged = 0;
   for (std::uint32_t round = 0; round < 10; ++round) {
     int ends[2];
@@ -323,7 +318,7 @@ TEST_CASE("sqlite: what was acknowledged before SIGKILL is there after it") {
     const std::uint32_t first = acknowledged;
     const pid_t child = fork();
     if (child == 0) {
-      auto rows = open_soci_storage(file.settings());
+      auto rows = open_soci_storage(place.settings());
       for (std::uint32_t n = first; rows; ++n) {
         const std::string name = std::to_string(n);
         if (!(*rows)->apply({.new_publications = {publication("sip:alice@example.com", name, n + 1)},
@@ -343,7 +338,7 @@ TEST_CASE("sqlite: what was acknowledged before SIGKILL is there after it") {
     }
     close(ends[0]);
     waitpid(child, nullptr, 0);
-    const contents all = read_all(*file.open(), {}, 1000);
+    const contents all = read_all(*place.open(), {}, 1000);
     REQUIRE(all.publications.size() >= last + 1);
     REQUIRE(all.publications.size() <= last + 2);  // one may have been written and not yet acknowledged
     REQUIRE(all.subscriptions.size() == all.publications.size());

@@ -1,5 +1,6 @@
 /// Statements with the values they are bound to: for one row at a time, for a query, for many rows at
-/// once. Internal, as is everything that sees SOCI here. None may outlive its session.
+/// once. Internal, as is everything that sees SOCI here. None may outlive its session, and none is used
+/// again after it has failed: SOCI would send its old values where the new ones are NULL.
 #pragma once
 
 #include <cstddef>
@@ -94,8 +95,11 @@ class prepared {
       if (!u.where.is_null()) u.where.encode(speaks_);
     }
     ++counters_.statements;
+    failed_ = true;
     statement_.execute(with_data);
+    failed_ = false;
   }
+  bool failed() const { return failed_; }
   bool fetch() {
     if (!statement_.fetch()) return false;
     ++counters_.rows_read;
@@ -136,6 +140,7 @@ class prepared {
   storage_counters& counters_;
   std::deque<exchanged> uses_, intos_;  // SOCI keeps their addresses
   soci::statement statement_;
+  bool failed_ = false;
 };
 
 // Rows of one kind on their way into one statement: as arrays, or as literals.
@@ -184,6 +189,7 @@ class gathered {
   // Returns how many rows were written.
   long long execute() {
     ++counters_.statements;
+    failed_ = true;
     long long written = 0;
     if (speaks_.many == batching::literals) {
       soci::statement once = (session_.prepare << rows_of_literals(speaks_, operation_, literals_));
@@ -194,17 +200,14 @@ class gathered {
       statement_.execute(true);
       written = statement_.get_affected_rows();
     }
-    clear();
-    return written;
-  }
-
-  // What a change that failed has left.
-  void clear() {
+    failed_ = false;
     for (auto& list : lists_) list.made.clear();
     literals_.clear();
     rows_ = 0;
     size_ = 0;
+    return written;
   }
+  bool failed() const { return failed_; }
 
  private:
   struct list_of_values {
@@ -242,6 +245,7 @@ class gathered {
   std::string literals_;
   long long rows_ = 0;
   std::size_t size_ = 0;
+  bool failed_ = false;
   soci::statement statement_;
 };
 

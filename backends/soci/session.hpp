@@ -108,7 +108,7 @@ class connection : public executor {
            (speaks_.many == batching::literals && (what == verb::insert || what == verb::replace));
   }
 
-  // The statements of a slot, prepared when first asked for; `operation` returns what they do.
+  // The statements of a slot, prepared when first asked for and after they have failed; `operation` returns what they do.
   template <class C, class Operation, class Values, class Key>
   prepared<C>& one(written<C>& slot, Operation operation, Values values, Key key) {
     return made(slot.one, [&](prepared<C>& p) {
@@ -163,7 +163,7 @@ class connection : public executor {
 
   template <class T, class Prepare>
   T& made(std::unique_ptr<T>& slot, Prepare prepare) {
-    if (!slot) {
+    if (!slot || slot->failed()) {
       auto fresh = std::make_unique<T>(session_, speaks_, counters_);
       prepare(*fresh);
       slot = std::move(fresh);

@@ -270,7 +270,6 @@ bool adapter::write(written<C>& slot, verb what, const std::string& table, Value
     return true;
   }
   gathered<C>& g = connection_->many(slot, operation, values, key);
-  g.clear();
   named_rows names;
   for (const auto& row : rows) {
     bool full = g.full();
