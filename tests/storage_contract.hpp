@@ -28,12 +28,14 @@
   TEST_CASE_TEMPLATE_INVOKE(subscriptions_come_back, __VA_ARGS__); \
   TEST_CASE_TEMPLATE_INVOKE(watchers_come_back, __VA_ARGS__);      \
   TEST_CASE_TEMPLATE_INVOKE(addresses_differ, __VA_ARGS__);        \
+  TEST_CASE_TEMPLATE_INVOKE(wide_values, __VA_ARGS__);             \
   TEST_CASE_TEMPLATE_INVOKE(publications_change, __VA_ARGS__);     \
   TEST_CASE_TEMPLATE_INVOKE(subscriptions_change, __VA_ARGS__);    \
   TEST_CASE_TEMPLATE_INVOKE(watchers_change, __VA_ARGS__);         \
   TEST_CASE_TEMPLATE_INVOKE(dialogs_shared, __VA_ARGS__);          \
   TEST_CASE_TEMPLATE_INVOKE(changes_in_order, __VA_ARGS__);        \
   TEST_CASE_TEMPLATE_INVOKE(changes_atomic, __VA_ARGS__);          \
+  TEST_CASE_TEMPLATE_INVOKE(long_changes, __VA_ARGS__);            \
   TEST_CASE_TEMPLATE_INVOKE(pages, __VA_ARGS__);                   \
   TEST_CASE_TEMPLATE_INVOKE(pages_while_writing, __VA_ARGS__);     \
   TEST_CASE_TEMPLATE_INVOKE(filters, __VA_ARGS__);                 \
@@ -68,6 +70,7 @@ TEST_CASE_TEMPLATE_DEFINE("storage: a publication changes only if its tag is the
   publication_row taken = next;
   taken.etag = "b1";
   refuse(rows, {.changed_publications = {{.old_etag = "a1", .row = taken}}});
+  refuse(rows, {.changed_publications = {{.old_etag = "a1", .content_changed = true, .row = taken}}});
 
   // A refresh: all but the content is as the row says.
   apply(rows, {.changed_publications = {{.old_etag = "a1", .content_changed = false, .row = next}}});
@@ -240,6 +243,90 @@ TEST_CASE_TEMPLATE_DEFINE("storage: a conflict anywhere in a change leaves every
   CHECK(after.publications.size() == 5);
   CHECK(after.subscriptions.size() == 5);
   CHECK(after.watchers.size() == 5);
+}
+
+TEST_CASE_TEMPLATE_DEFINE("storage: a change of many rows is one change, in its order, with the same conflicts", Host,
+                          long_changes) {
+  Host host;
+  storage& rows = host.rows();
+  constexpr unsigned count = 40;
+  change start;
+  for (unsigned i = 0; i < count; ++i) {
+    const std::string n = std::to_string(i);
+    start.new_publications.push_back(publication("sip:p" + n + "@example.com", "a", i + 1));
+    start.new_subscriptions.push_back(subscription(n));
+    start.watchers.push_back(watcher("sip:alice@example.com", "sip:w" + n + "@example.com"));
+  }
+  apply(rows, start);
+  contents expected{start.new_publications, start.new_subscriptions, start.watchers};
+  CHECK(read_all(rows, {}, 100) == expected);
+
+  change next;
+  for (unsigned i = 0; i < count; ++i) {
+    auto& p = expected.publications[i];
+    p.etag = "b";
+    p.since += seconds{1};
+    if (i % 3 == 0) p.content = body{"text/plain", std::string("\0'\"\\{,}\n\xff", 9) + std::to_string(i)};
+    next.changed_publications.push_back({.old_etag = "a", .content_changed = i % 3 == 0, .row = p});
+    auto& s = expected.subscriptions[i];
+    s.remote_cseq = i;
+    next.changed_subscriptions.push_back(s);
+    s.local_cseq = 1000 + i;
+    next.reservations.push_back({.key = key_of(s), .local_cseq = s.local_cseq, .version = s.version});
+    auto& w = expected.watchers[i];
+    w.reason = "reason {\"\\" + std::to_string(i);
+    next.watchers.push_back(w);
+  }
+  apply(rows, next);
+  CHECK(read_all(rows, {}, 100) == expected);
+
+  // One row among many that is not there, or that is.
+  for (const unsigned at : {0U, 17U, count - 1}) {
+    CAPTURE(at);
+    for (int kind = 0; kind < 5; ++kind) {
+      CAPTURE(kind);
+      change bad;
+      for (unsigned i = 0; i < count; ++i) {
+        const std::string n = std::to_string(i);
+        const bool wrong = i == at;
+        if (kind == 0) bad.changed_publications.push_back({.old_etag = wrong ? "x" : "b", .row = expected.publications[i]});
+        if (kind == 1) bad.new_publications.push_back(wrong ? expected.publications[i] : publication("sip:q" + n, "a", 100 + i));
+        if (kind == 2) bad.changed_subscriptions.push_back(wrong ? subscription("x") : expected.subscriptions[i]);
+        if (kind == 3) bad.reservations.push_back({.key = key_of(subscription(wrong ? "x" : n)), .local_cseq = 1, .version = 1});
+        if (kind == 4) bad.new_subscriptions.push_back(subscription(wrong ? n : "new" + n));
+      }
+      refuse(rows, bad);
+    }
+  }
+
+  // Rows that meet again in the same list: later ones see what earlier ones did.
+  change chain;
+  publication_row p = expected.publications[0];
+  for (const char* tag : {"c", "d", "b", "e"}) {
+    chain.changed_publications.push_back({.old_etag = p.etag, .content_changed = true, .row = p});
+    chain.changed_publications.back().row.etag = p.etag = tag;
+    chain.changed_publications.back().row.content = p.content = body{"text/plain", tag};
+  }
+  expected.publications[0] = p;
+  for (const std::uint32_t number : {7U, 9U, 8U}) {
+    expected.subscriptions[5].remote_cseq = expected.subscriptions[5].local_cseq = number;
+    chain.changed_subscriptions.push_back(expected.subscriptions[5]);
+    chain.reservations.push_back({.key = key_of(expected.subscriptions[5]), .local_cseq = number, .version = 1});
+    expected.watchers[5].reason = std::to_string(number);
+    chain.watchers.push_back(expected.watchers[5]);
+  }
+  apply(rows, chain);
+  CHECK(read_all(rows, {}, 100) == expected);
+  refuse(rows, {.changed_publications = {{.old_etag = "e", .row = p}, {.old_etag = "b", .row = p}}});
+
+  change end;
+  for (const auto& row : expected.publications) end.ended_publications.push_back(key(row));
+  for (const auto& row : expected.subscriptions) end.ended_subscriptions.push_back(key_of(row));
+  for (const auto& row : expected.watchers) end.ended_watchers.push_back(key(row));
+  end.ended_publications.push_back(end.ended_publications[3]);
+  end.ended_subscriptions.push_back(key_of(subscription("never")));
+  apply(rows, end);
+  CHECK(read_all(rows) == contents{});
 }
 
 // --- reading ----------------------------------------------------------------------------------------

@@ -185,4 +185,74 @@ TEST_CASE_TEMPLATE_DEFINE("storage: different addresses are different rows", Hos
   CHECK(read_all(rows).watchers == what.watchers);
 }
 
+TEST_CASE_TEMPLATE_DEFINE("storage: values wider than Kamailio's columns come back, and are told apart by their ends", Host,
+                          wide_values) {
+  Host host;
+  storage& rows = host.rows();
+  change what;
+  std::uint64_t id = 0;
+  std::vector<std::string> keep;  // dialog_fields are views
+  keep.reserve(1000);
+  // around each width of a column, and at the engine's limits
+  for (const std::size_t size : {60U, 64U, 65U, 128U, 129U, 256U, 300U, 2048U}) {
+    for (const char last : {'a', 'b'}) {
+      const std::string wide = "sip:" + std::string(size - 5, 'x') + last;
+      const std::string user = "sip:" + std::string(size - 16, 'u') + last + "@example.com";
+      const std::string token = std::string(std::min<std::size_t>(size, 256) - 1, 't') + last;
+      for (const std::string& address : {wide, user}) {
+        publication_row row = publication(address, token, ++id, token);
+        row.sender = user;
+        row.content = body{token, "bytes"};
+        what.new_publications.push_back(row);
+        watcher_row w = watcher(address, user, token);
+        w.reason = token;
+        what.watchers.push_back(w);
+        w.watcher = wide;
+        what.watchers.push_back(w);
+        dialog_fields fields = usual_dialog("");
+        keep.insert(keep.end(), {token + std::to_string(id), token + "l", token + "r", address, wide, user});
+        const auto* k = &keep[keep.size() - 6];
+        fields.call_id = k[0];
+        fields.local_tag = k[1];
+        fields.remote_tag = k[2];
+        fields.local_uri = fields.remote_uri = k[3];
+        fields.remote_target = fields.local_contact = k[4];
+        fields.watcher = fields.user_agent = fields.cookie = k[5];
+        subscription_row s = subscription("call", address, token);
+        s.dialog = dialog{fields};
+        s.event_id = token;
+        what.new_subscriptions.push_back(s);
+      }
+    }
+  }
+  apply(rows, what);
+  contents expected{what.new_publications, what.new_subscriptions, what.watchers};
+  CHECK(read_all(rows, {}, 100) == expected);
+  for (const auto& row : what.new_publications) {
+    refuse(rows, {.new_publications = {row}});
+    CHECK(read_all(rows, {.event = row.event, .resource = row.resource}).publications == std::vector{row});
+  }
+  refuse(rows, {.new_subscriptions = {what.new_subscriptions.back()}});
+  for (std::size_t i = 0; i < expected.subscriptions.size(); ++i) {
+    expected.publications[i].etag += "-next";
+    expected.subscriptions[i].local_cseq = 4711;
+    expected.watchers[2 * i].reason += "-next";
+    apply(rows, {.changed_publications = {{.old_etag = what.new_publications[i].etag, .row = expected.publications[i]}},
+                 .changed_subscriptions = {expected.subscriptions[i]},
+                 .reservations = {{key_of(expected.subscriptions[i]), 4711, 1}},
+                 .watchers = {expected.watchers[2 * i]}});
+  }
+  CHECK(read_all(rows, {}, 100) == expected);
+  const std::string known = what.new_publications.back().event;
+  REQUIRE(rows.sweep(noon + seconds{3600}, {known}));
+  std::erase_if(expected.publications, [&](const auto& row) { return row.event != known; });
+  CHECK(read_all(rows, {}, 100).publications == expected.publications);
+  change end;
+  for (const auto& row : expected.publications) end.ended_publications.push_back(key(row));
+  for (const auto& row : expected.subscriptions) end.ended_subscriptions.push_back(key_of(row));
+  for (const auto& row : expected.watchers) end.ended_watchers.push_back(key(row));
+  apply(rows, end);
+  CHECK(read_all(rows) == contents{});
+}
+
 }  // namespace storage_contract
