@@ -30,6 +30,27 @@ struct sqlite_database : sqlite_file {
   bool has_table(const std::string& name) const {
     return !rows("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = '" + name + "'").empty();
   }
+
+  // A table as `name|type|not null|default` for each column, and the types for what Kamailio calls INTEGER,
+  // VARCHAR(n), TEXT and BLOB: as this library makes them, and as Kamailio's own scripts do.
+  std::vector<std::string> columns_of(const std::string& table) const {
+    return rows("SELECT name, type, \"notnull\", dflt_value FROM pragma_table_info('" + table + "')");
+  }
+  static std::string our_type(std::string_view, const std::string& type) { return type; }
+  static std::string kamailio_type(std::string_view name, const std::string& type) {
+    return name == "id" ? type + " PRIMARY KEY" : type;
+  }
+  std::vector<std::string> unique_keys(const std::string& table) const {
+    return rows("SELECT group_concat(c.name) FROM pragma_index_list('" + table +
+                "') i, pragma_index_info(i.name) c WHERE i.\"unique\" GROUP BY i.name ORDER BY 1");
+  }
+  /// Of the other indexes, without the table's name before them.
+  std::vector<std::string> index_names() const {
+    return rows("SELECT substr(name, length(tbl_name) + 2) FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
+                " ORDER BY 1");
+  }
+  static std::string as_text(const std::string& blob) { return blob; }
+
   /// While it lives, another connection has changed every row and not committed.
   std::unique_ptr<raw_sqlite> busy() const {
     auto other = std::make_unique<raw_sqlite>(path());
@@ -89,6 +110,29 @@ struct postgres {
   }
   static std::string removal(const std::string& name) { return "DROP DATABASE " + name + " WITH (FORCE)"; }
   static constexpr const char* nullable_username = "ALTER TABLE presentity ALTER COLUMN username DROP NOT NULL";
+  static std::string columns_of(const std::string& table) {
+    return "SELECT concat_ws('|', a.attname, upper(replace(format_type(a.atttypid, a.atttypmod), 'character varying',"
+           " 'varchar')), CAST(a.attnotnull AS integer), CASE WHEN a.attname = 'id' THEN 'NULL' ELSE"
+           " coalesce(split_part(pg_get_expr(d.adbin, d.adrelid), chr(58), 1), 'NULL') END) FROM pg_attribute a LEFT JOIN"
+           " pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum WHERE a.attrelid = to_regclass('" + table +
+           "') AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
+  }
+  static std::string our_type(std::string_view name, const std::string& type) {
+    return name == "id" ? "BIGINT" : type == "BLOB" ? "BYTEA" : type;
+  }
+  static std::string kamailio_type(std::string_view name, const std::string& type) {
+    return name == "id" ? "SERIAL PRIMARY KEY" : type == "BLOB" ? "BYTEA" : type;
+  }
+  static std::string unique_keys(const std::string& table) {
+    return "SELECT string_agg(a.attname, ',' ORDER BY k.n) FROM pg_index i, unnest(i.indkey) WITH ORDINALITY AS k(c, n),"
+           " pg_attribute a WHERE i.indrelid = to_regclass('" + table + "') AND i.indisunique AND NOT i.indisprimary AND"
+           " a.attrelid = i.indrelid AND a.attnum = k.c GROUP BY i.indexrelid ORDER BY 1";
+  }
+  static constexpr const char* index_names =
+      "SELECT substr(c.relname, length(t.relname) + 2) FROM pg_index i, pg_class c, pg_class t WHERE c.oid = i.indexrelid"
+      " AND t.oid = i.indrelid AND NOT i.indisunique AND pg_table_is_visible(t.oid) AND t.relname ~ '^(pres|act|watch)'"
+      " ORDER BY 1";
+  static std::string as_text(const std::string& blob) { return "convert_from(" + blob + ", 'UTF8')"; }
 };
 struct mariadb {
   static constexpr const char* variable = "PRESENCE_TEST_MARIADB";
@@ -98,6 +142,26 @@ struct mariadb {
   }
   static std::string removal(const std::string& name) { return "DROP DATABASE " + name; }
   static constexpr const char* nullable_username = "ALTER TABLE presentity MODIFY username VARCHAR(64)";
+  static std::string columns_of(const std::string& table) {
+    return "SELECT concat_ws('|', column_name, upper(column_type), is_nullable = 'NO', coalesce(column_default, 'NULL'))"
+           " FROM information_schema.columns WHERE table_schema = database() AND table_name = '" + table +
+           "' ORDER BY ordinal_position";
+  }
+  static std::string our_type(std::string_view name, const std::string& type) {
+    return name == "id" ? "BIGINT(20) UNSIGNED" : type == "BLOB" ? "LONGBLOB" : type == "INTEGER" ? "INT(11)" : type;
+  }
+  static std::string kamailio_type(std::string_view name, const std::string& type) {
+    return name == "id" ? "INT(10) UNSIGNED AUTO_INCREMENT PRIMARY KEY" : type;
+  }
+  static std::string unique_keys(const std::string& table) {
+    return "SELECT group_concat(column_name ORDER BY seq_in_index) FROM information_schema.statistics WHERE table_schema ="
+           " database() AND table_name = '" + table +
+           "' AND non_unique = 0 AND index_name <> 'PRIMARY' GROUP BY index_name ORDER BY 1";
+  }
+  static constexpr const char* index_names =
+      "SELECT DISTINCT index_name FROM information_schema.statistics WHERE table_schema = database() AND non_unique = 1"
+      " ORDER BY 1";
+  static std::string as_text(const std::string& blob) { return "CAST(" + blob + " AS CHAR)"; }
 };
 
 template <class Server>
@@ -120,13 +184,11 @@ class server_database {
   server_database(const server_database&) = delete;
   server_database& operator=(const server_database&) = delete;
 
-  /// As who may do everything; in the servers' own database, or in this one.
+  /// As who may do everything, in the server's own database.
   static std::unique_ptr<soci::session> home() {
     return raw_session(environment(std::string{Server::variable} + "_ADMIN") + Server::home);
   }
-  std::unique_ptr<soci::session> raw() const {
-    return raw_session(environment(std::string{Server::variable} + "_ADMIN") + name_);
-  }
+  std::unique_ptr<soci::session> raw() const { return raw_session(environment(Server::variable) + name_); }
 
   soci_settings settings() const {
     soci_settings made;
@@ -150,6 +212,12 @@ class server_database {
                 .empty();
   }
   const std::string& name() const { return name_; }
+  std::vector<std::string> columns_of(const std::string& table) const { return rows(Server::columns_of(table)); }
+  static std::string our_type(std::string_view n, const std::string& type) { return Server::our_type(n, type); }
+  static std::string kamailio_type(std::string_view n, const std::string& type) { return Server::kamailio_type(n, type); }
+  std::vector<std::string> unique_keys(const std::string& table) const { return rows(Server::unique_keys(table)); }
+  std::vector<std::string> index_names() const { return rows(Server::index_names); }
+  static std::string as_text(const std::string& blob) { return Server::as_text(blob); }
   /// While it lives, another connection has changed every row and not committed.
   class changed_elsewhere {
    public:

@@ -176,12 +176,12 @@ TEST_CASE_TEMPLATE("a server that refuses is quoted, with what to check and with
   settings.db_url = url;
   database.open(settings);
   const std::string what = "stranger" + database.name();
-  database.run("CREATE USER " + what + (url.starts_with("mysql") ? " IDENTIFIED BY 'p'" : " PASSWORD 'p'"));
-  if (url.starts_with("mysql")) database.run("GRANT SELECT ON " + database.name() + ".version TO " + what);
+  *database.home() << "CREATE USER " + what + (url.starts_with("mysql") ? " IDENTIFIED BY 'p'" : " PASSWORD 'p'");
+  if (url.starts_with("mysql")) *database.home() << "GRANT SELECT ON " + database.name() + ".version TO " + what;
   settings.db_url = url.substr(0, url.find("://") + 3) + what + ":p" + url.substr(at);
   const auto opened = open_soci_storage(settings);
   CHECK_FALSE(opened);
-  database.run("DROP USER " + what);
+  *database.home() << "DROP USER " + what;
 }
 
 TEST_CASE_TEMPLATE("a socket can be named in db_url", Database, PRESENCE_EVERY_SERVER) {
@@ -208,13 +208,13 @@ TEST_CASE_TEMPLATE("a server that would lose what it has confirmed is refused fo
   settings.commit = durability::full;
   database.open(settings);  // these servers do not
   if (settings.db_url.starts_with("mysql")) {
-    database.run("SET GLOBAL innodb_flush_log_at_trx_commit = 2");
+    *database.home() << "SET GLOBAL innodb_flush_log_at_trx_commit = 2";
     const storage_error error = failure_of(settings);
     CHECK(error.fault == storage_fault::unavailable);
     says(error.text, "innodb_flush_log_at_trx_commit is 2");
     says(error.text, "open with durability::normal");
     settings.commit = durability::normal;
     CHECK(open_soci_storage(settings));
-    database.run("SET GLOBAL innodb_flush_log_at_trx_commit = 1");
+    *database.home() << "SET GLOBAL innodb_flush_log_at_trx_commit = 1";
   }
 }

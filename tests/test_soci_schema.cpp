@@ -7,11 +7,11 @@
 
 #include <doctest/doctest.h>
 
-#include "raw_sqlite.hpp"
-#include "sqlite_file.hpp"
+#include "database.hpp"
 #include "storage_rows.hpp"
 
 using namespace presence;
+using namespace presence::test;
 using namespace storage_contract;
 
 namespace {
@@ -67,18 +67,21 @@ const column_list kamailio_watchers{"id|INTEGER|1|NULL",
 const column_list kamailio_version{"id|INTEGER|1|NULL", "table_name|VARCHAR(32)|1|NULL",
                                    "table_version|INTEGER|1|0"};
 
-column_list columns_of(raw_sqlite& db, const std::string& table) {
-  return db.rows("SELECT name, type, \"notnull\", dflt_value FROM pragma_table_info('" + table + "')");
-}
-
-// Kamailio's columns first, then only columns of ours, which Kamailio can leave out.
-void check_columns(raw_sqlite& db, const std::string& table, const column_list& kamailio) {
-  column_list found = columns_of(db, table);
+// Kamailio's columns first, as `types` calls their types, then only columns of ours, which Kamailio can leave out.
+template <class Database>
+void check_columns(const Database& db, const std::string& table, const column_list& kamailio) {
+  column_list found = db.columns_of(table);
   CAPTURE(table);
   REQUIRE(found.size() >= kamailio.size());
   const column_list ours(found.begin() + static_cast<std::ptrdiff_t>(kamailio.size()), found.end());
   found.resize(kamailio.size());
-  CHECK(found == kamailio);
+  column_list expected;
+  for (const auto& column : kamailio) {
+    const auto begin = column.find('|') + 1, end = column.find('|', begin);
+    const std::string name = column.substr(0, begin - 1), type = column.substr(begin, end - begin);
+    expected.push_back(column.substr(0, begin) + Database::our_type(name, type) + column.substr(end));
+  }
+  CHECK(found == expected);
   for (const auto& column : ours) {
     CHECK(column.starts_with("x_"));
     CHECK(column.ends_with("|0|NULL"));
@@ -86,15 +89,14 @@ void check_columns(raw_sqlite& db, const std::string& table, const column_list& 
 }
 
 // A table as Kamailio makes it: none of our columns, and its own unique index on active_watchers.
-void make_kamailio_tables(raw_sqlite& db) {
-  const auto make = [&](const std::string& table, const column_list& columns,
-                        const std::string& constraints) {
+template <class Database>
+void make_kamailio_tables(const Database& db) {
+  const auto make = [&](const std::string& table, const column_list& columns, const std::string& constraints) {
     std::string text;
     for (const auto& column : columns) {
-      const auto type = column.find('|'), null = column.find('|', type + 1),
-                 init = column.find('|', null + 1);
-      text += column.substr(0, type) + " " + column.substr(type + 1, null - type - 1);
-      if (column.starts_with("id|")) text += " PRIMARY KEY";
+      const auto type = column.find('|'), null = column.find('|', type + 1), init = column.find('|', null + 1);
+      const std::string name = column.substr(0, type);
+      text += name + " " + Database::kamailio_type(name, column.substr(type + 1, null - type - 1));
       if (column[null + 1] == '1') text += " NOT NULL";
       if (column.substr(init + 1) != "NULL") text += " DEFAULT " + column.substr(init + 1);
       text += ", ";
@@ -110,12 +112,13 @@ void make_kamailio_tables(raw_sqlite& db) {
       " ('watchers', 3)");
 }
 
-void insert_kamailio_rows(raw_sqlite& db) {
+template <class Database>
+void insert_kamailio_rows(const Database& db) {
   db.run(
       "INSERT INTO presentity (username, domain, event, etag, expires, received_time, body, sender, "
       "priority, ruid)"
       " VALUES ('alice', 'example.com', 'presence', 'a.1700000000.42.17.0', 1700000600, 1700000000,"
-      " x'3c702f3e', '', 0, 'pres-655-1'), ('carol', 'example.com', 'presence', 'pidf', -1, 1700000000,"
+      " '<p/>', '', 0, 'pres-655-1'), ('carol', 'example.com', 'presence', 'pidf', -1, 1700000000,"
       " '<hard/>', '', 0, NULL)");
   db.run(
       "INSERT INTO active_watchers (presentity_uri, watcher_username, watcher_domain, to_user, to_domain, "
@@ -140,37 +143,31 @@ instant at_second(std::int64_t s) { return instant{seconds{s}}; }
 
 }  // namespace
 
-TEST_CASE("schema: the tables are Kamailio's, column for column, and ours come after") {
-  const sqlite_file file;
-  file.open();
-  raw_sqlite db{file.path()};
+TEST_CASE_TEMPLATE("schema: the tables are Kamailio's, column for column, and ours come after", Database, PRESENCE_EVERY_DATABASE) {
+  const Database db;
+  db.open();
   check_columns(db, "version", kamailio_version);
   check_columns(db, "presentity", kamailio_presentity);
   check_columns(db, "active_watchers", kamailio_active_watchers);
   check_columns(db, "watchers", kamailio_watchers);
   CHECK(db.rows("SELECT table_name, table_version FROM version ORDER BY 1") ==
         column_list{"active_watchers|12", "presentity|5", "watchers|3"});
-  const auto unique = [&](const std::string& table) {
-    return db.rows("SELECT group_concat(c.name) FROM pragma_index_list('" + table +
-                   "') i, pragma_index_info(i.name) c WHERE i.\"unique\" GROUP BY i.name ORDER BY 1");
-  };
-  CHECK(unique("presentity") == column_list{"ruid", "username,domain,event,etag"});
-  CHECK(unique("active_watchers") == column_list{"callid,to_tag,from_tag,event,event_id"});
-  CHECK(unique("watchers") == column_list{"presentity_uri,watcher_username,watcher_domain,event"});
-  CHECK(db.rows("SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL ORDER BY 1") ==
-        column_list{"active_watchers_active_watchers_expires", "active_watchers_active_watchers_pres",
-                    "active_watchers_updated_idx", "active_watchers_updated_winfo_idx",
-                    "presentity_account_idx", "presentity_presentity_expires"});
+  CHECK(db.unique_keys("presentity") == column_list{"ruid", "username,domain,event,etag"});
+  CHECK(db.unique_keys("active_watchers") == column_list{"callid,to_tag,from_tag,event,event_id"});
+  CHECK(db.unique_keys("watchers") == column_list{"presentity_uri,watcher_username,watcher_domain,event"});
+  CHECK(db.index_names() ==
+        column_list{"account_idx", "active_watchers_expires", "active_watchers_pres", "presentity_expires",
+                    "updated_idx", "updated_winfo_idx"});
 }
 
-TEST_CASE("schema: create_schema may be called again, and table names may be others") {
-  const sqlite_file file;
-  soci_settings settings = file.settings();
-  file.open(settings);
-  raw_sqlite db{file.path()};
-  const auto before = db.rows("SELECT * FROM sqlite_master");
-  file.open(settings);
-  CHECK(db.rows("SELECT * FROM sqlite_master") == before);
+TEST_CASE_TEMPLATE("schema: create_schema may be called again, and table names may be others", Database, PRESENCE_EVERY_DATABASE) {
+  const Database db;
+  soci_settings settings = db.settings();
+  db.open(settings);
+  const auto indexes = db.index_names(), columns = db.columns_of("presentity");
+  db.open(settings);
+  CHECK(db.index_names() == indexes);
+  CHECK(db.columns_of("presentity") == columns);
 
   options configured;
   configured.db_url = settings.db_url;
@@ -179,22 +176,21 @@ TEST_CASE("schema: create_schema may be called again, and table names may be oth
   configured.watchers_table = "w2";
   settings = soci_settings::from(configured);
   CHECK(settings.commit == durability::full);
-  apply(*file.open(settings), {.new_publications = {publication("sip:alice@example.com", "a")}});
+  apply(*db.open(settings), {.new_publications = {publication("sip:alice@example.com", "a")}});
   CHECK(db.value("SELECT count(*) FROM p2") == "1");
   CHECK(db.value("SELECT count(*) FROM presentity") == "0");
-  CHECK(read_all(*file.open(settings)).publications.size() == 1);
+  CHECK(read_all(*db.open(settings)).publications.size() == 1);
 }
 
-TEST_CASE("schema: rows written by Kamailio are read, changed and ended") {
-  const sqlite_file file;
-  raw_sqlite db{file.path()};
+TEST_CASE_TEMPLATE("schema: rows written by Kamailio are read, changed and ended", Database, PRESENCE_EVERY_DATABASE) {
+  const Database db;
   make_kamailio_tables(db);
   insert_kamailio_rows(db);
-  const auto refused = open_soci_storage(file.settings());
+  const auto refused = open_soci_storage(db.settings());
   REQUIRE_FALSE(refused);
   CHECK(refused.error().fault == storage_fault::corrupt);
   CHECK(refused.error().text.find("ADD COLUMN x_id BIGINT): run `presence-db create`") != std::string::npos);
-  const auto rows = file.open();
+  const auto rows = db.open();
   contents all = read_all(*rows);
 
   REQUIRE(all.publications.size() == 2);
@@ -209,7 +205,8 @@ TEST_CASE("schema: rows written by Kamailio are read, changed and ended") {
   CHECK(all.publications[1].expires > at_second(4102444800));  // hard state does not lapse
   CHECK(rows->sweep(at_second(4102444800), {}).value() == 3);
   CHECK(read_all(*rows).publications == std::vector{all.publications[1]});
-  db.run("DELETE FROM presentity; DELETE FROM watchers");
+  db.run("DELETE FROM presentity");
+  db.run("DELETE FROM watchers");
   insert_kamailio_rows(db);
   all = read_all(*rows);
 
@@ -270,18 +267,17 @@ TEST_CASE("schema: rows written by Kamailio are read, changed and ended") {
   refuse(*rows, {.new_subscriptions = {subscription("call", "sip:alice@example.com", "dialog")}});
 }
 
-TEST_CASE("schema: what we write is what Kamailio looks for") {
-  const sqlite_file file;
-  const auto rows = file.open();
+TEST_CASE_TEMPLATE("schema: what we write is what Kamailio looks for", Database, PRESENCE_EVERY_DATABASE) {
+  const Database db;
+  const auto rows = db.open();
   subscription_row call = subscription("call");
   call.polite_block = true;
   call.event_id = "7";
   apply(*rows, {.new_publications = {publication("sip:alice@example.com", "a", 255)},
                 .new_subscriptions = {call},
                 .watchers = {watcher("sip:alice@example.com", "sip:bob@example.com")}});
-  raw_sqlite db{file.path()};
-  CHECK(db.value("SELECT username, domain, event, etag, expires, received_time, body, sender, priority FROM"
-                 " presentity") ==
+  CHECK(db.value("SELECT username, domain, event, etag, expires, received_time, " + Database::as_text("body") +
+                 ", sender, priority FROM presentity") ==
         "alice|example.com|presence|a|1700000601|1700000000|"
         "<presence entity='a'/>|sip:sender@example.com|0");
   CHECK(db.value("SELECT ruid FROM presentity").starts_with("pres-ff-"));
@@ -313,9 +309,9 @@ TEST_CASE("schema: what we write is what Kamailio looks for") {
   CHECK(all.subscriptions[0].expires <= at_second(1700009000));
 }
 
-TEST_CASE("schema: what does not fit Kamailio's columns stands there as something harmless") {
-  const sqlite_file file;
-  const auto rows = file.open();
+TEST_CASE_TEMPLATE("schema: what does not fit Kamailio's columns stands there as something harmless", Database, PRESENCE_EVERY_DATABASE) {
+  const Database db;
+  const auto rows = db.open();
   const auto written = [&](std::string_view cookie, std::string_view local_uri) {
     dialog_fields fields = usual_dialog("call");
     fields.cookie = cookie;
@@ -324,8 +320,7 @@ TEST_CASE("schema: what does not fit Kamailio's columns stands there as somethin
     row.dialog = dialog{fields};
     row.expires = at_second(4102444800);  // the year 2100; Kamailio's seconds end in 2038
     apply(*rows, {.new_subscriptions = {row}});
-    raw_sqlite db{file.path()};
-    const auto found = db.value("SELECT socket_info, to_user, to_domain, expires FROM active_watchers");
+      const auto found = db.value("SELECT socket_info, to_user, to_domain, expires FROM active_watchers");
     apply(*rows, {.ended_subscriptions = {key_of(row)}});
     return found;
   };

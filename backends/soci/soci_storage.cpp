@@ -56,6 +56,7 @@ storage_error caught(const target& to, bool connected) {
     throw;
   } catch (const soci::soci_error& e) {
     std::string message = e.get_error_message();
+    if (const auto own = message.find(" Fatal error. "); own != message.npos) message.erase(0, own + 14);
     if (message.find("shared library") != message.npos) {
       return {storage_fault::unavailable, "SOCI cannot load its backend '" + std::string{speaks.backend} +
                                               "': install the Debian package " + std::string{speaks.package}};
