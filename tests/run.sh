@@ -2,15 +2,22 @@
 # Installs what is missing (Debian 12; as root or with sudo), builds in build-test, runs all tests.
 # Ends with the line `N passed, N failed`; exit code 0 only if none failed.
 #
-# usage: sh tests/run.sh [MESON OPTION]...     e.g. -Dwerror=true; environment: CXX, BUILD
+# usage: sh tests/run.sh [MESON OPTION]...     e.g. -Dwerror=true; environment: CXX, BUILD, and
+# DATABASES=no to leave out the tests that start PostgreSQL and MariaDB servers of their own
 set -eu
 
-case ${1-} in -h | --help) sed -n '2,6s/^# \{0,1\}//p' "$0"; exit 0 ;; esac
+case ${1-} in -h | --help) sed -n '2,7s/^# \{0,1\}//p' "$0"; exit 0 ;; esac
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 . "$root/tests/install.sh"
 # shellcheck disable=SC2086
 install_packages $build_packages $example_packages $test_packages
+with_databases=
+if [ "${DATABASES-yes}" != no ]; then
+  # shellcheck disable=SC2086
+  install_packages $database_packages
+  with_databases="env PRESENCE_TEST_NEEDS_DATABASES=1 python3 $root/tests/databases.py --"
+fi
 
 build=${BUILD:-$root/build-test}
 mkdir -p "$build"
@@ -24,5 +31,6 @@ if ! { meson setup $reconfigure "$build" "$root" -Dbackends=enabled -Dexamples=e
   echo "0 passed, 1 failed"
   exit 1
 fi
-meson test -C "$build" --no-rebuild --print-errorlogs || true
+# shellcheck disable=SC2086
+$with_databases meson test -C "$build" --no-rebuild --print-errorlogs || true
 python3 "$root/tests/count.py" "$build"

@@ -107,6 +107,7 @@ TEST_CASE_TEMPLATE_DEFINE("storage: a subscription is replaced whole, or only it
   fields.watcher = "tel:+15551234";
   fields.user_agent = "";
   fields.headers = "X: y\r\n";
+  fields.display_name = "Bob";
   fields.secure = true;
   fields.proven = true;
   subscription_row next = first;

@@ -225,6 +225,7 @@ void to_columns(const subscription_row& r, subscription_columns& c) {
   append_event(c, implied);
   put_unless(d.event == implied, d.event, c.x_event);
   put_unless(d.headers.empty(), d.headers, c.x_headers);
+  put_unless(d.display_name.empty(), d.display_name, c.x_display_name);
   c.x_secure.set(d.secure ? 1 : 0);
   c.x_proven.set(d.proven ? 1 : 0);
   fold(c);
@@ -333,6 +334,7 @@ subscription_row to_row(subscription_columns& c) {
                                   .cookie = c.x_cookie.null ? std::string_view{c.socket_info} : c.x_cookie.value,
                                   .user_agent = c.user_agent.value,
                                   .headers = c.x_headers.value,
+                                  .display_name = c.x_display_name.value,
                                   .secure = secure,
                                   .proven = c.x_proven.null || c.x_proven.value != 0}};
   r.state = c.status == 1   ? subscription_state::active

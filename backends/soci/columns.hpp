@@ -108,6 +108,7 @@ struct subscription_columns {
   nullable<text> x_event;         ///< Event value; NULL: event[;id=event_id]
   nullable<bytes> x_cookie;       ///< NULL: socket_info
   nullable<text> x_headers;       ///< NULL: none
+  nullable<text> x_display_name;  ///< NULL: none
   nullable<number> x_secure;      ///< NULL: as contact and socket_info say
   nullable<number> x_proven;      ///< whether the watcher's address was proven; NULL: Kamailio's script saw to it
   nullable<bytes> x_long;         ///< what was too long for its column
@@ -154,6 +155,7 @@ struct subscription_columns {
     f("x_event", c.x_event);
     f("x_cookie", c.x_cookie);
     f("x_headers", c.x_headers);
+    f("x_display_name", c.x_display_name);
     f("x_secure", c.x_secure);
     f("x_proven", c.x_proven);
     f("x_long", c.x_long);

@@ -2,7 +2,7 @@
 /// module, column for column, so that it and this library can read each other's rows; a few further
 /// columns of our own, all nullable and named x_*, keep exactly what Kamailio's would lose.
 ///
-/// SQLite today; PostgreSQL and MariaDB come next. SOCI loads the database's library when a storage
+/// SQLite, PostgreSQL (15) and MariaDB (10.11). SOCI loads the database's library when a storage
 /// is opened, so neither it nor SOCI shows in this header or in a program that only includes it.
 ///
 ///   create_schema(settings)         once, when the host is installed; never behind its back
@@ -20,14 +20,16 @@
 
 namespace presence {
 
-/// What a power failure may take (a crash of the program alone takes nothing in either mode).
+/// What a power failure may take (a crash of the program alone takes nothing in either mode). On MariaDB the
+/// server decides (innodb_flush_log_at_trx_commit).
 enum class durability : std::uint8_t {
   full,   ///< nothing apply() has acknowledged: each one waits for the disk
   normal  ///< the last changes, but never half of one: commits do not wait for the disk
 };
 
 struct soci_settings {
-  /// `sqlite:///absolute/path`. Not a secret for SQLite, but errors never repeat it whole.
+  /// `sqlite:///absolute/path`, `postgres://user:password@host:port/database` or `mysql://...`, as Kamailio writes
+  /// them. Errors never repeat it.
   std::string db_url = {};
   /// Plain identifiers: letters, digits and `_`, at most 32 characters.
   std::string presentity_table = "presentity";

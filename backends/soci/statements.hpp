@@ -256,16 +256,17 @@ inline constexpr std::array<column_text, 5> presentity_columns{{{"x_id", "BIGINT
                                                                 {"x_expires_ms", "BIGINT"},
                                                                 {"x_received_ms", "BIGINT"},
                                                                 {"x_long", "{blob}"}}};
-inline constexpr std::array<column_text, 10> active_watchers_columns{{{"x_expires_ms", "BIGINT"},
+inline constexpr std::array<column_text, 11> active_watchers_columns{{{"x_expires_ms", "BIGINT"},
                                                                      {"x_since_ms", "BIGINT"},
                                                                      {"x_local_uri", "TEXT"},
                                                                      {"x_remote_uri", "TEXT"},
                                                                      {"x_event", "TEXT"},
                                                                      {"x_cookie", "{blob}"},
                                                                      {"x_headers", "TEXT"},
+                                                                     {"x_display_name", "TEXT"},
                                                                      {"x_secure", "INTEGER"},
                                                                      {"x_proven", "INTEGER"},
-                                                                      {"x_long", "{blob}"}}};
+                                                                     {"x_long", "{blob}"}}};
 inline constexpr std::array<column_text, 2> watchers_columns{{{"x_inserted_ms", "BIGINT"},
                                                               {"x_long", "{blob}"}}};
 
