@@ -110,14 +110,15 @@ struct undecided {
   event_state* state = nullptr;
   watcher_account* watcher = nullptr;
   std::uint32_t pending = 0;        ///< live pending subscriptions
-  bool proven = false;              ///< the last of them proved the address
-  dialog named = {};                ///< that of the last of them, if it told a display name
+  bool proven = false;              ///< one that ended without a decision proved the address
+  dialog named = {};                ///< that of the last of them to tell a display name
   std::uint64_t id = 0;             ///< under which watcher information tells of him
   instant since = {};
 
-  void seen_in(const dialog& last) noexcept {
-    proven = last.proven();
-    named = last.display_name().empty() ? dialog{} : last;
+  /// A pending subscription of his ended without a decision.
+  void ended_in(const dialog& last) noexcept {
+    proven = proven || last.proven();
+    if (!last.display_name().empty()) named = last;
   }
 };
 

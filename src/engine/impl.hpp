@@ -336,7 +336,7 @@ struct engine::impl {
   /// The same, if one of his pending subscriptions is decided and it is the last.
   void plan_approved(event_state& state, const watcher_account& watcher);
   /// A pending subscription of his began / ended without a decision / was decided.
-  void pending_began(undecided& u, const subscription& s) noexcept;
+  void pending_began(undecided& u) noexcept;
   void pending_ended(event_state& state, watcher_account& watcher, instant now) noexcept;
   void pending_decided(event_state& state, watcher_account& watcher) noexcept;
   undecided* crowded_out = nullptr;  ///< gives up for another in this call

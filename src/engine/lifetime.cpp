@@ -310,7 +310,7 @@ result<void, std::string> engine::impl::restore(const event_package& package, in
       });
       table.link(s, state, account);
       if (sibling != nullptr) table.share_numbers(*sibling, s);
-      if (s.stands == standing::pending) pending_began(table.obtain_undecided(state, account, s.since), s);
+      if (s.stands == standing::pending) pending_began(table.obtain_undecided(state, account, s.since));
       s.unsure = true;  // nobody knows what he has got
     }
   }

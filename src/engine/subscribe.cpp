@@ -17,7 +17,7 @@ subscription_row engine::impl::row_of(const subscription& s, const event_state& 
           .state = s.stands == standing::pending ? subscription_state::pending : subscription_state::active,
           .polite_block = s.stands == standing::polite,
           .local_cseq = std::max(s.cseq_ceiling, s.local_cseq),
-          .remote_cseq = s.remote_cseq,
+          .remote_cseq = s.shared != nullptr ? std::max(s.shared->remote_cseq, s.remote_cseq) : s.remote_cseq,
           // no more documents than NOTIFYs can be sent before the next write
           .version = s.version + (std::max(s.cseq_ceiling, s.local_cseq) - s.local_cseq),
           .since = s.since,
@@ -331,8 +331,8 @@ void engine::impl::begin(const subscribe_request& request, const event_package& 
   s.stands = stands;
   if (stands == standing::active) s.view = table.hold_view(state, std::move(answer.view));
   note(state, answer);
-  s.remote_cseq = *request.cseq;
   if (sibling != nullptr) table.share_numbers(*sibling, s);  // one dialog, one sequence of CSeqs
+  s.remote_cseq = *request.cseq;  // the dialog's own with the commit
   undecided* const waited = table.find_undecided(state, *account);  // from before
   if (stands == standing::pending) plan.waits = &plan_undecided(state, *account, now);
   if (lifetime == seconds{0}) plan_unanswered(s, now);
@@ -373,11 +373,11 @@ void engine::impl::begin(const subscribe_request& request, const event_package& 
   if (lifetime != seconds{0}) {
     plan.made = nullptr;
     table.link(s, state, *account);
-    if (plan.waits != nullptr) pending_began(*plan.waits, s);
+    if (plan.waits != nullptr) pending_began(*plan.waits);
     if (lapsed != nullptr) commit_end(*lapsed, true, now);
   } else if (plan.waits != nullptr && plan.waits->pending == 0) {
     if (waited == nullptr) plan.waits->id = watcher_id(s);
-    plan.waits->seen_in(s.dialog);
+    plan.waits->ended_in(s.dialog);
     table.set_waiting(*plan.waits, now + settings.waiting_limit);
   }
   if (waits_no_more) table.erase(*waited);

@@ -39,9 +39,8 @@ void engine::impl::plan_unanswered(const subscription& s, instant now) {
                                 watcher_status::pending, {}, now});
 }
 
-void engine::impl::pending_began(undecided& u, const subscription& s) noexcept {
+void engine::impl::pending_began(undecided& u) noexcept {
   ++u.pending;
-  u.seen_in(s.dialog);
   table.set_pending(u);
 }
 
@@ -74,7 +73,7 @@ void engine::impl::commit_end(subscription& s, bool decided, instant now) noexce
       if (undecided* u = table.find_undecided(state, *s.watcher)) {
         u->id = watcher_id(s);
         u->since = s.since;
-        u->seen_in(s.dialog);
+        u->ended_in(s.dialog);
       }
       pending_ended(state, *s.watcher, now);
     }

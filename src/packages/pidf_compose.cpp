@@ -31,13 +31,13 @@ struct contribution {
   bool leaving = false;  ///< only its tuples are told, closed
 };
 
-/// The one publication that counts where only one does; null: none.
-const published* chosen(std::span<const published> all, presence_options::composing by) noexcept {
+/// The one publication that counts where only one does; null: none. `before`: those that leave count, too.
+const published* chosen(std::span<const published> all, presence_options::composing by, bool before) noexcept {
   const published* best = nullptr;
   std::pair<std::uint32_t, std::uint64_t> best_place;
   for (const published& p : all) {
-    const auto* d = p.leaving ? nullptr : dynamic_cast<const checked_document*>(p.parsed);
-    if (d == nullptr) continue;
+    const auto* d = dynamic_cast<const checked_document*>(p.parsed);
+    if (d == nullptr || (p.leaving && !before)) continue;
     std::uint32_t rank = 0;
     if (by == presence_options::composing::most_available) rank = d->open ? 1 : 0;
     if (by == presence_options::composing::by_word) rank = d->rank;
@@ -177,11 +177,12 @@ body compose(std::string_view resource, std::span<const published> publications,
              const lens* through, std::string& out) {
   boost::container::small_vector<contribution, 4> all;
   const bool merges = how.several == presence_options::composing::merge;
-  const published* const only = merges ? nullptr : chosen(publications, how.several);
+  const published* const only = merges ? nullptr : chosen(publications, how.several, false);
+  const published* const shown = merges ? nullptr : chosen(publications, how.several, true);
   for (const published& p : publications) {
     const auto* d = dynamic_cast<const checked_document*>(p.parsed);
-    if (d == nullptr || (p.leaving ? !how.closes_leaving : !merges && &p != only)) continue;
-    all.push_back({p.id, d, p.leaving});
+    const bool counts = p.leaving ? how.closes_leaving && (merges || &p == shown) : merges || &p == only;
+    if (d != nullptr && counts) all.push_back({p.id, d, p.leaving});
   }
   settle_ids({all.data(), all.size()});
   const std::vector<const fragment*> skipped = repeated({all.data(), all.size()});

@@ -196,17 +196,22 @@ void walk::check_watchers(m_subscription* s, expected_notify& e, const notify& n
   }
   require(e.untold.empty(), "what was not told before is lost\n" + all);
   std::map<std::string, m_watcher> last;
+  std::vector<std::string> told_keys;
+  for (const auto& [key, got] : found) told_keys.push_back(key);
   for (const m_watcher& w : changes) last[w.key] = w;
   for (const auto& [key, w] : last) {
     const auto tells = [&](const auto& one) { return (one.first == key || ambiguous.contains(key)) && same(one.second, w); };
-    if (std::any_of(found.begin(), found.end(), tells)) continue;
+    if (const auto told = std::find_if(found.begin(), found.end(), tells); told != found.end()) {
+      found.erase(told);
+      continue;
+    }
     require(expected.sliced, "a change is not told: " + w.uri + " " + w.status + "\n" + all);
     if (s == nullptr) continue;
     s->owes = owing::yes;
     if (w.ended()) s->late.push_back(w);
   }
   if (s == nullptr) return;
-  for (const auto& [key, got] : found) s->watchers.erase(key);
+  for (const auto& key : told_keys) s->watchers.erase(key);
   s->watchers.merge(table);
 }
 
@@ -226,9 +231,11 @@ void walk::audit() {
   for (const auto& s : subscriptions) states.insert({s.kind, s.resource});
   for (const auto& u : undecideds) states.insert({u.kind, u.resource});
   require(states.size() == sizes_now.resources, "resources: " + std::to_string(sizes_now.resources) + "; expected: " + std::to_string(states.size()));
-  const auto gone = [&](const auto& state) { return !states.contains(state); };
-  std::erase_if(by_sphere, gone);
-  std::erase_if(edges, [&](const auto& known) { return gone(known.first); });
+  std::erase_if(by_sphere, [&](const auto& state) { return !states.contains(state); });
+  std::erase_if(edges, [&](const auto& known) {  // nobody is there to be decided about
+    const auto is_there = [&](const auto& one) { return one.kind == known.first.first && one.resource == known.first.second; };
+    return std::none_of(subscriptions.begin(), subscriptions.end(), is_there) && std::none_of(undecideds.begin(), undecideds.end(), is_there);
+  });
   // nobody is forgotten (PROP-7)
   for (const auto& s : subscriptions)
     require(s.owes == owing::no || s.in_flight || s.unpaid || s.unsure || !hears(s), "the model owes a NOTIFY and waits for nothing");
@@ -244,10 +251,7 @@ void walk::audit_deadlines() {
   for (const auto& s : subscriptions) sooner(s.unpaid ? clock : s.deadline);
   for (const auto& u : undecideds)
     if (u.pending == 0) sooner(u.deadline);
-  for (const auto& [state, edge] : edges) {
-    const auto watches = [&](const auto& one) { return one.kind == state.first && one.resource == state.second; };
-    if (std::any_of(subscriptions.begin(), subscriptions.end(), watches) || std::any_of(undecideds.begin(), undecideds.end(), watches)) sooner(edge);
-  }
+  for (const auto& [state, edge] : edges) sooner(edge);
   if (!soonest) return;
   const auto next = engine->next_deadline();
   require(next && *next <= std::max(*soonest, blocked_until),

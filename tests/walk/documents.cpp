@@ -117,13 +117,14 @@ bool has_open(const content& c) {
 
 shown compose_presence(const variant& how, const std::vector<held>& all, const sight& seen) {
   using composing = presence_options::composing;
-  const held* only = nullptr;
+  const bool merges = how.presence.several == composing::merge;
+  const held *only = nullptr, *was = nullptr;  // the one that counts where only one does, now and before
   for (const held& h : all) {
-    if (h.leaving || how.presence.several == composing::merge) continue;
     const auto rank = [&](const held& one) {
       return std::pair{how.presence.several == composing::most_available && has_open(*one.what), one.order};
     };
-    if (only == nullptr || rank(h) >= rank(*only)) only = &h;
+    if (was == nullptr || rank(h) >= rank(*was)) was = &h;
+    if (!h.leaving && (only == nullptr || rank(h) >= rank(*only))) only = &h;
   }
   std::vector<std::string> tuples, notes, others;
   std::set<std::string> said;
@@ -131,7 +132,7 @@ shown compose_presence(const variant& how, const std::vector<held>& all, const s
     if (const auto words = seen_of(c, seen)) (c.what == "tuple" ? tuples : c.what == "note" ? notes : others).push_back(*words);
   };
   for (const held& h : all) {
-    if (h.leaving ? !how.presence.closes_leaving : how.presence.several != composing::merge && &h != only) continue;
+    if (h.leaving ? !how.presence.closes_leaving || (!merges && &h != was) : !merges && &h != only) continue;
     for (const component& c : h.what->components) {
       if (h.leaving) {
         // told to whom could see it, by what it was

@@ -222,7 +222,7 @@ void model::end(expectation& out, int name, const char* event) {
     if (undecided) {
       u->key = at->key();
       u->since = at->since;
-      u->proven = at->proven;
+      u->proven = u->proven || at->proven;
       if (u->pending == 0) u->deadline = clock + bounds.waiting_limit;
       // one entry he waits with (WIN-FSM-4)
       for (const m_change& c : out.changes) {

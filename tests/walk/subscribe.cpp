@@ -183,11 +183,13 @@ void walk::subscribe() {
           }
         } else {
           if (waits && op == does::create) tell_waiting_over(expected, *waited, "giveup");
-          if (waited == nullptr) undecideds.push_back({made.resource, kind, made.watcher, made.proven, 0, made.key(), clock, clock});
+          if (waited == nullptr) undecideds.push_back({made.resource, kind, made.watcher, false, 0, made.key(), clock, clock});
           m_undecided& u = waited == nullptr ? undecideds.back() : *waited;
           if (op == does::create) ++u.pending;
-          if (op == does::create || u.pending == 0) u.proven = made.proven;
-          if (u.pending == 0) u.deadline = clock + bounds.waiting_limit;
+          if (u.pending == 0) {
+            u.proven = u.proven || made.proven;
+            u.deadline = clock + bounds.waiting_limit;
+          }
           // however many fetches he makes, he waits once (WIN-FSM-4)
           if (op == does::fetch && waited == nullptr) tell(expected, made.resource, kind, watcher_of(u), "waiting", "timeout");
         }

@@ -224,7 +224,7 @@ void walk::restart() {
     s.untold.clear();
     if (!flushed || !may("exact_versions")) s.version_may_jump = true;
     if (!flushed) dialogs[s.dialog].may_jump = true;
-    if (how.ruled[s.kind] && hears(s)) note(s.kind, s.resource, ask(s.kind, s.resource, s.watcher, s.proven));
+    if (how.ruled[s.kind]) note(s.kind, s.resource, ask(s.kind, s.resource, s.watcher, s.proven));
   }
   for (auto& u : undecideds) {  // what the row tells
     u.key = "u" + u.resource + package_names[u.kind] + u.watcher;
