@@ -200,7 +200,7 @@ void walk::check_watchers(m_subscription* s, expected_notify& e, const notify& n
   for (const auto& [key, got] : found) told_keys.push_back(key);
   for (const m_watcher& w : changes) last[w.key] = w;
   for (const auto& [key, w] : last) {
-    const auto tells = [&](const auto& one) { return (one.first == key || ambiguous.contains(key)) && same(one.second, w); };
+    const auto tells = [&, &key = key, &w = w](const auto& one) { return (one.first == key || ambiguous.contains(key)) && same(one.second, w); };
     if (const auto told = std::find_if(found.begin(), found.end(), tells); told != found.end()) {
       found.erase(told);
       continue;
@@ -269,7 +269,7 @@ void walk::audit_watchers() {
     };
     for (const auto& [key, w] : s.watchers) {
       const bool lapsed = std::any_of(subscriptions.begin(), subscriptions.end(),
-                                      [&](const auto& q) { return q.key() == key && q.deadline <= clock; });
+                                      [&, &key = key](const auto& q) { return q.key() == key && q.deadline <= clock; });
       if (!lapsed) has.insert(words(w));
     }
     for (const m_watcher& w : watchers_now(s.resource, watched_by(s.kind))) is.insert(words(w));
