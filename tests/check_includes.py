@@ -15,10 +15,15 @@ SEEN_IN = {
     "doctest/": ["tests/"],
     "sofia-sip/": ["docs/examples/"],
     "benchmark/": ["bench/"],
+    "boost/intrusive": ["include/presence/cache/policy.hpp", "include/presence/state_table.hpp",
+                        "include/presence/timer_wheel.hpp"],
 }
 VALUES = {"time", "result", "body", "dialog", "requests", "effects", "options", "random"}
 RULES = {"publication", "subscription", "watcher_state", "notify_outcome", "grammar", "uri"}
-MEMORY = {"state_table", "subscription_table", "timer_wheel", "slab", "keyed_hash"}
+MEMORY = {"state_table", "subscription_table", "timer_wheel", "slab", "keyed_hash", "cache/policy"}
+# cache policies know each other, and a value or an error; no SIP, no keys, no clock
+POLICIES = {f"cache/{p.stem}" for p in (root / "include/presence/cache").glob("*.hpp")}
+KINDS = [("value", VALUES, VALUES), ("rule", RULES, VALUES | RULES), ("policy", POLICIES, POLICIES | {"result"})]
 
 wrong = []
 files = [p for d in ("include", "src", "backends", "tests", "bench", "docs") for p in sorted((root / d).rglob("*.[hc]pp"))]
@@ -33,10 +38,9 @@ for path in files:
     if not name.startswith("include/presence/"):
         continue
     own = [h[len("presence/"):-len(".hpp")] for h in included if h.startswith("presence/")]
-    allowed = VALUES if path.stem in VALUES else VALUES | RULES if path.stem in RULES else None
-    for header in own:
-        if allowed is not None and header not in allowed:
-            wrong.append(f"{name}: a {'value' if path.stem in VALUES else 'rule'} includes {header}")
+    for kind, members, allowed in KINDS:
+        if name[len("include/presence/"):-len(".hpp")] in members:
+            wrong += [f"{name}: a {kind} includes {header}" for header in own if header not in allowed]
     for banned in ("iostream", "regex", "presence/engine.hpp"):
         if banned in included and path.stem not in ("presence", "engine"):
             wrong.append(f"{name}: includes {banned}")
