@@ -18,7 +18,7 @@ SEEN_IN = {
     "boost/intrusive": ["include/presence/cache/policy.hpp", "include/presence/state_table.hpp",
                         "include/presence/timer_wheel.hpp"],
 }
-VALUES = {"time", "result", "body", "dialog", "requests", "effects", "options", "random"}
+VALUES = {"time", "result", "body", "dialog", "requests", "effects", "options", "random", "trace"}
 RULES = {"publication", "subscription", "watcher_state", "notify_outcome", "grammar", "uri"}
 MEMORY = {"state_table", "subscription_table", "timer_wheel", "slab", "keyed_hash", "cache/policy"}
 # cache policies know each other, and a value or an error; no SIP, no keys, no clock
