@@ -1,16 +1,14 @@
 // Replays traces against the cache policies of the library; see the usage below and
 // docs/cache-policies.md. Everything but the times is the same in every run with the same seed.
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
-#include <memory>
-#include <optional>
+#include <limits>
 #include <sstream>
 #include <string>
-#include <string_view>
-#include <thread>
 #include <vector>
 
 #include <presence/cache/policies.hpp>
@@ -105,6 +103,7 @@ command_line parse(int argc, char** argv) {
       line.policies = split(value());
       for (const auto& name : line.policies)
         if (auto made = cache::make_policy(name, 1); !made) fail(made.error());
+      std::erase(line.policies, "unbounded");  // is there anyway
     } else if (option == "--entries" || option == "--bytes") {
       line.capacities = split(value());
       line.in_bytes = option == "--bytes";
@@ -196,7 +195,9 @@ std::vector<row> run(const trace& t, const command_line& line, progress& told) {
   std::vector<row> rows;
   cache::unbounded all;
   const outcome most = simulate(t, all, {}, line.flush_every);
-  const std::size_t alive = line.in_bytes ? most.most_bytes : most.most_entries;
+  const std::size_t entries = std::max<std::size_t>(most.most_entries, 1);
+  const std::size_t bytes = std::max<std::size_t>(most.most_bytes, 1);
+  const std::size_t alive = line.in_bytes ? bytes : entries;
   const auto one = [&](cache::policy& policy, std::size_t capacity) {
     const bounds limit = line.in_bytes ? bounds{.bytes = capacity} : bounds{.entries = capacity};
     rows.push_back({t.name, std::string{policy.name()}, capacity, percent(capacity, alive),
@@ -206,7 +207,7 @@ std::vector<row> run(const trace& t, const command_line& line, progress& told) {
   for (const auto& text : line.capacities) {
     const std::size_t capacity = capacity_of(text, alive);
     std::size_t expected = capacity;  // in entries
-    if (line.in_bytes) expected = capacity / std::max<std::size_t>(most.most_bytes / most.most_entries, 1);
+    if (line.in_bytes) expected = capacity / std::max<std::size_t>(bytes / entries, 1);
     for (const auto& name : line.policies) one(**cache::make_policy(name, expected), capacity);
     clairvoyant future;
     one(future, capacity);
@@ -271,7 +272,6 @@ void write_csv(const std::string& path, const std::vector<std::vector<row>>& res
 
 void draw(const command_line& line, const std::vector<trace>& traces, const std::vector<std::vector<row>>& results) {
   std::vector<std::string> names = line.policies;
-  std::erase(names, "unbounded");
   names.insert(names.end(), {"clairvoyant", "unbounded"});
   std::vector<panel> panels;
   for (std::size_t i = 0; i < results.size(); ++i) {

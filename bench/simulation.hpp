@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <algorithm>
 #include <ctime>
 #include <limits>
 #include <set>
@@ -116,7 +117,7 @@ inline outcome simulate(const trace& t, cache::policy& policy, const bounds& mos
     }
     e.next_use = next[i];
     if (e.held) {
-      bytes += s.bytes - e.cost;
+      bytes = bytes - e.cost + s.bytes;
       e.cost = s.bytes;
       policy.touched(e);
     } else {

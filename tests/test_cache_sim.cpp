@@ -105,6 +105,26 @@ TEST_CASE("a bound in bytes holds as well, and one entry larger than it is not k
   }
 }
 
+TEST_CASE("an entry that grows makes others go, one that shrinks makes room") {
+  trace t;
+  const auto step = [&](char key, std::uint32_t bytes) {
+    t.steps.push_back({0, static_cast<std::uint32_t>(key - 'a'), bytes, traced_operation::publish});
+  };
+  const auto run_bytes = [&] { return simulate(t, *policy_of("lru", 10), {.bytes = 100}); };
+  step('a', 40);
+  step('b', 40);
+  step('b', 10);
+  step('c', 50);
+  CHECK(run_bytes().evictions == 0);
+  CHECK(run_bytes().most_bytes == 100);
+  step('b', 20);
+  CHECK(run_bytes().evictions == 1);
+  step('c', 100);
+  CHECK(run_bytes().evictions == 2);
+  step('c', 101);
+  CHECK(run_bytes().evictions == 3);
+}
+
 TEST_CASE("written back, a change is written once in a while, or when it is evicted") {
   trace t;
   using op = traced_operation;

@@ -1,6 +1,8 @@
 // Traces as text.
 #include <doctest/doctest.h>
 
+#include <random>
+
 #include <presence/trace.hpp>
 
 using namespace presence;
@@ -30,6 +32,29 @@ TEST_CASE("blanks between columns and further columns do not matter") {
   const auto read = parse_trace_line(" \t-5  read\tk 0 and more\r");
   REQUIRE(read);
   CHECK(*read == traced_access{instant{milliseconds{-5}}, traced_operation::read, "k", 0});
+}
+
+TEST_CASE("a damaged line is refused, or is an access that is written and read as it is") {
+  std::mt19937 dice{3};
+  std::size_t accepted = 0;
+  for (int round = 0; round < 20'000; ++round) {
+    std::string line = "1700000000123 publish sip:alice@example.com 522";
+    for (int edits = 0; edits < 2; ++edits) line[dice() % line.size()] = static_cast<char>(dice());
+    const auto first = parse_trace_line(line);
+    if (!first) {
+      CHECK_FALSE(first.error().empty());
+      continue;
+    }
+    ++accepted;
+    std::string once, twice;
+    append_line(once, *first);
+    CHECK(once.find('\n') == once.size() - 1);
+    const auto second = parse_trace_line(std::string_view{once}.substr(0, once.size() - 1));
+    REQUIRE(second);
+    append_line(twice, *second);
+    CHECK(twice == once);
+  }
+  CHECK(accepted > 1000);
 }
 
 TEST_CASE("a line that is no access is refused with what is wrong") {

@@ -17,7 +17,7 @@ class frequency_sketch {
   static constexpr unsigned most = 15;
 
   explicit frequency_sketch(std::size_t capacity)
-      : lines_(std::bit_ceil((std::clamp<std::size_t>(capacity, 1, 1u << 28) + 7) / 8)) {}
+      : lines_(std::bit_ceil((std::clamp<std::size_t>(capacity, 1, 1u << 26) + 7) / 8)) {}
 
   void add(std::uint64_t hash) noexcept {
     line& l = lines_[line_of(hash)];

@@ -15,7 +15,7 @@ namespace presence::cache {
 class ghost {
  public:
   explicit ghost(std::size_t capacity)
-      : capacity_{static_cast<std::uint32_t>(std::clamp<std::size_t>(capacity, 1, 1u << 28))},
+      : capacity_{static_cast<std::uint32_t>(std::clamp<std::size_t>(capacity, 1, 1u << 26))},
         clock_{capacity_},
         lines_(std::bit_ceil((std::size_t{capacity_} * 2 + places - 1) / places)) {}
 

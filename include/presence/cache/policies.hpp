@@ -30,8 +30,8 @@ inline constexpr known_policy known_policies[] = {
     {"unbounded", [](std::size_t) -> std::unique_ptr<policy> { return std::make_unique<unbounded>(); }},
 };
 
-/// The policy of that name for a cache of about `capacity` entries; fails with a sentence that lists
-/// the names there are. Throws std::bad_alloc.
+/// The policy of that name for a cache of about `capacity` entries; beyond 2^26 more makes no
+/// difference. Fails with a sentence that lists the names there are. Throws std::bad_alloc.
 inline result<std::unique_ptr<policy>, std::string> make_policy(std::string_view name, std::size_t capacity) {
   std::string names;
   for (const known_policy& known : known_policies) {
