@@ -127,7 +127,7 @@ void engine::impl::note(event_state& state, const authorization& answer) {
 // --- a watcher's standing and view change ------------------------------------------------------------
 
 void engine::impl::plan_turn(subscription& s, standing stands, std::shared_ptr<const view> what) {
-  turned.reserve(turned.size() + 1);
+  if (turned.size() == turned.capacity()) turned.reserve(2 * turned.size() + 16);  // push_back must not throw
   const std::uint16_t number = stands == standing::active ? table.hold_view(*s.state, std::move(what)) : 0;
   turned.push_back({&s, s.stands, s.view, end_reason::none});
   s.stands = stands;
