@@ -116,7 +116,8 @@ text ruid_of(const publication_row& row) {
 }
 
 // The key columns with their whole values.
-void whole_key(std::string_view resource, std::string_view event, std::string_view etag, publication_columns& c) {
+void whole_key(std::string_view resource, std::string_view event, std::string_view etag,
+               publication_columns& c) {
   put(resource, c.username, c.domain);
   c.event.assign(event);
   c.etag.assign(etag);
@@ -321,22 +322,23 @@ subscription_row to_row(subscription_columns& c) {
   if (c.x_event.null) append_event(c, event);
   const bool secure = c.x_secure.null ? c.contact.starts_with("sips:") || c.socket_info.starts_with("tls:")
                                       : c.x_secure.value != 0;
-  r.dialog = dialog{dialog_fields{.call_id = c.callid,
-                                  .local_tag = c.to_tag,
-                                  .remote_tag = c.from_tag,
-                                  .local_uri = local_uri,
-                                  .remote_uri = remote_uri,
-                                  .remote_target = c.contact,
-                                  .route_set = c.record_route.value,
-                                  .local_contact = c.local_contact,
-                                  .event = c.x_event.null ? event : c.x_event.value,
-                                  .watcher = watcher,
-                                  .cookie = c.x_cookie.null ? std::string_view{c.socket_info} : c.x_cookie.value,
-                                  .user_agent = c.user_agent.value,
-                                  .headers = c.x_headers.value,
-                                  .display_name = c.x_display_name.value,
-                                  .secure = secure,
-                                  .proven = c.x_proven.null || c.x_proven.value != 0}};
+  r.dialog =
+      dialog{dialog_fields{.call_id = c.callid,
+                           .local_tag = c.to_tag,
+                           .remote_tag = c.from_tag,
+                           .local_uri = local_uri,
+                           .remote_uri = remote_uri,
+                           .remote_target = c.contact,
+                           .route_set = c.record_route.value,
+                           .local_contact = c.local_contact,
+                           .event = c.x_event.null ? event : c.x_event.value,
+                           .watcher = watcher,
+                           .cookie = c.x_cookie.null ? std::string_view{c.socket_info} : c.x_cookie.value,
+                           .user_agent = c.user_agent.value,
+                           .headers = c.x_headers.value,
+                           .display_name = c.x_display_name.value,
+                           .secure = secure,
+                           .proven = c.x_proven.null || c.x_proven.value != 0}};
   r.state = c.status == 1   ? subscription_state::active
             : c.status == 3 ? subscription_state::terminated
                             : subscription_state::pending;

@@ -7,11 +7,10 @@
 #pragma once
 
 #include <cstdint>
+#include <presence/storage.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <presence/storage.hpp>
 
 namespace presence::sql {
 
@@ -110,8 +109,8 @@ struct subscription_columns {
   nullable<text> x_headers;       ///< NULL: none
   nullable<text> x_display_name;  ///< NULL: none
   nullable<number> x_secure;      ///< NULL: as contact and socket_info say
-  nullable<number> x_proven;      ///< whether the watcher's address was proven; NULL: Kamailio's script saw to it
-  nullable<bytes> x_long;         ///< what was too long for its column
+  nullable<number> x_proven;  ///< whether the watcher's address was proven; NULL: Kamailio's script saw to it
+  nullable<bytes> x_long;     ///< what was too long for its column
 
   template <class Self, class F>
   static void resource(Self& c, F&& f) {

@@ -12,14 +12,15 @@ namespace {
 using when = preparation::when;
 
 bool says(std::string_view message, std::initializer_list<std::string_view> any) {
-  return std::any_of(any.begin(), any.end(), [&](std::string_view part) { return message.find(part) != message.npos; });
+  return std::any_of(any.begin(), any.end(),
+                     [&](std::string_view part) { return message.find(part) != message.npos; });
 }
 
 // SQLite's texts of its result codes (sqlite3_errstr) have been the same for many years.
 storage_fault sqlite_fault(complaint, std::string_view message) {
   if (says(message, {"UNIQUE constraint failed"})) return storage_fault::conflict;
-  if (says(message, {"constraint failed", "no such table", "no such column", "has no column named", "malformed",
-                     "not a database", "Null value"})) {
+  if (says(message, {"constraint failed", "no such table", "no such column", "has no column named",
+                     "malformed", "not a database", "Null value"})) {
     return storage_fault::corrupt;
   }
   return storage_fault::unavailable;  // locked, full, read-only, I/O error, cannot open, out of memory
@@ -62,7 +63,8 @@ constexpr std::array<preparation, 4> postgresql_preparations{{
      " set_config('enable_mergejoin', 'off', false), set_config('jit', 'off', false)"},
     {when::reading, "SET default_transaction_read_only = on"},
     {when::durable,
-     "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"},
+     "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = "
+     "'off'"},
     {when::deferred, "SET synchronous_commit = off"},
 }};
 
@@ -116,11 +118,13 @@ const dialect postgresql{
     .partial_indexes = true,
     .tables = "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND pg_table_is_visible(oid)",
     .columns =
-        "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(:table) AND attnum > 0 AND NOT attisdropped",
+        "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(:table) AND attnum > 0 AND NOT "
+        "attisdropped",
     .mending =
         "SELECT unnest(ARRAY['ALTER TABLE ' || attrelid::regclass || ' ALTER COLUMN id TYPE BIGINT',"
         " 'ALTER SEQUENCE ' || pg_get_serial_sequence(attrelid::regclass::text, 'id') || ' AS BIGINT'])"
-        " FROM pg_attribute WHERE attrelid = to_regclass(:table) AND attname = 'id' AND atttypid = 'int4'::regtype",
+        " FROM pg_attribute WHERE attrelid = to_regclass(:table) AND attname = 'id' AND atttypid = "
+        "'int4'::regtype",
     .preparations = postgresql_preparations,
     .doubts = "SELECT 'fsync is off' WHERE current_setting('fsync') = 'off'",
     .begin = "BEGIN",
@@ -147,16 +151,20 @@ const dialect mariadb{
     .partial_indexes = false,
     .tables = "SELECT table_name FROM information_schema.tables WHERE table_schema = database()",
     .columns =
-        "SELECT column_name FROM information_schema.columns WHERE table_schema = database() AND table_name = :table",
+        "SELECT column_name FROM information_schema.columns WHERE table_schema = database() AND table_name = "
+        ":table",
     .mending =
         "SELECT concat('ALTER TABLE ', table_name, ' ENGINE = InnoDB') FROM information_schema.tables"
         " WHERE table_schema = database() AND table_name = :table AND engine <> 'InnoDB'"
-        " UNION ALL SELECT concat('ALTER TABLE ', table_name, ' MODIFY id BIGINT UNSIGNED AUTO_INCREMENT NOT NULL')"
+        " UNION ALL SELECT concat('ALTER TABLE ', table_name, ' MODIFY id BIGINT UNSIGNED AUTO_INCREMENT NOT "
+        "NULL')"
         " FROM information_schema.columns"
-        " WHERE table_schema = database() AND table_name = :table AND column_name = 'id' AND data_type <> 'bigint'"
+        " WHERE table_schema = database() AND table_name = :table AND column_name = 'id' AND data_type <> "
+        "'bigint'"
         " UNION ALL SELECT concat('ALTER TABLE ', table_name, ' MODIFY body LONGBLOB NOT NULL')"
         " FROM information_schema.columns"
-        " WHERE table_schema = database() AND table_name = :table AND column_name = 'body' AND data_type <> 'longblob'"
+        " WHERE table_schema = database() AND table_name = :table AND column_name = 'body' AND data_type <> "
+        "'longblob'"
         " UNION ALL SELECT concat('ALTER TABLE ', table_name,"
         " ' CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin') FROM information_schema.columns"
         " WHERE table_schema = database() AND table_name = :table AND collation_name <> 'utf8mb4_nopad_bin'"

@@ -3,12 +3,11 @@
 #pragma once
 
 #include <cstdint>
+#include <presence/result.hpp>
+#include <presence/storage.hpp>
 #include <span>
 #include <string>
 #include <string_view>
-
-#include <presence/result.hpp>
-#include <presence/storage.hpp>
 
 #include "soci_storage.hpp"
 
@@ -49,9 +48,9 @@ struct dialect {
 
   // --- statements
   std::span<const preparation> preparations;
-  std::string_view doubts;     ///< query: why a commit might not survive a power failure
-  std::string_view begin;      ///< begins a transaction that is going to write
-  std::string_view wide_type;  ///< for CAST: a 64-bit number
+  std::string_view doubts;                   ///< query: why a commit might not survive a power failure
+  std::string_view begin;                    ///< begins a transaction that is going to write
+  std::string_view wide_type;                ///< for CAST: a 64-bit number
   std::string_view on_duplicate, new_value;  ///< of an insert that replaces: {key} and {name}
   batching many;
 

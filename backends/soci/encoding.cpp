@@ -10,7 +10,9 @@ namespace presence::sql {
 
 namespace {
 
-unsigned char at(std::string_view s, std::size_t i) { return i < s.size() ? static_cast<unsigned char>(s[i]) : 0; }
+unsigned char at(std::string_view s, std::size_t i) {
+  return i < s.size() ? static_cast<unsigned char>(s[i]) : 0;
+}
 
 bool between(unsigned char c, unsigned char low, unsigned char high) { return c >= low && c <= high; }
 

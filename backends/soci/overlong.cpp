@@ -17,11 +17,11 @@ namespace {
 
 // Kamailio's widths in characters; counted here in bytes, of which there are never fewer.
 constexpr std::array<std::pair<std::string_view, std::size_t>, 20> widths{{
-    {"callid", 255},      {"contact", 255},   {"domain", 64},         {"etag", 128},
-    {"event", 64},        {"event_id", 64},   {"from_domain", 64},    {"from_tag", 128},
-    {"from_user", 64},    {"reason", 64},     {"local_contact", 255}, {"presentity_uri", 255},
-    {"sender", 255},      {"to_domain", 64},  {"to_tag", 128},        {"to_user", 64},
-    {"user_agent", 255},  {"username", 64},   {"watcher_domain", 64}, {"watcher_username", 64},
+    {"callid", 255},     {"contact", 255},  {"domain", 64},         {"etag", 128},
+    {"event", 64},       {"event_id", 64},  {"from_domain", 64},    {"from_tag", 128},
+    {"from_user", 64},   {"reason", 64},    {"local_contact", 255}, {"presentity_uri", 255},
+    {"sender", 255},     {"to_domain", 64}, {"to_tag", 128},        {"to_user", 64},
+    {"user_agent", 255}, {"username", 64},  {"watcher_domain", 64}, {"watcher_username", 64},
 }};
 
 constexpr std::size_t digest_digits = 40;
@@ -83,7 +83,8 @@ void unfold_row(C& row) {
     std::size_t size = 0;
     const auto end = rest.data() + rest.size();
     const auto parsed = std::from_chars(colon == rest.npos ? end : rest.data() + colon + 1, end, size);
-    if (parsed.ptr == end || *parsed.ptr != ':' || size > static_cast<std::size_t>(end - parsed.ptr - 1)) return;
+    if (parsed.ptr == end || *parsed.ptr != ':' || size > static_cast<std::size_t>(end - parsed.ptr - 1))
+      return;
     visit(row, unfolding{rest.substr(0, colon), {parsed.ptr + 1, size}});
     rest.remove_prefix(static_cast<std::size_t>(parsed.ptr + 1 - rest.data()) + size);
   }

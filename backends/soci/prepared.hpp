@@ -3,13 +3,13 @@
 /// again after it has failed: SOCI would send its old values where the new ones are NULL.
 #pragma once
 
+#include <soci/soci.h>
+
 #include <cstddef>
 #include <deque>
 #include <string>
 #include <string_view>
 #include <utility>
-
-#include <soci/soci.h>
 
 #include "columns.hpp"
 #include "dialect.hpp"
@@ -107,8 +107,10 @@ class prepared {
       const bool null = i.state == soci::i_null;
       if (i.where.null != nullptr) *i.where.null = null;
       if (i.where.characters == nullptr) continue;
-      if (null) i.where.characters->clear();
-      else i.where.decode(speaks_);
+      if (null)
+        i.where.characters->clear();
+      else
+        i.where.decode(speaks_);
     }
     return true;
   }
@@ -121,18 +123,24 @@ class prepared {
 
   void use(place where) {
     exchanged& u = uses_.emplace_back(exchanged{std::move(where)});
-    if (u.where.digits != nullptr) statement_.exchange(soci::use(*u.where.digits, u.state, u.where.name));
-    else statement_.exchange(soci::use(*u.where.characters, u.state, u.where.name));
+    if (u.where.digits != nullptr)
+      statement_.exchange(soci::use(*u.where.digits, u.state, u.where.name));
+    else
+      statement_.exchange(soci::use(*u.where.characters, u.state, u.where.name));
   }
   // NULL where none is allowed throws: no indicator there.
   void into(place where) {
     exchanged& i = intos_.emplace_back(exchanged{std::move(where)});
     if (i.where.digits != nullptr) {
-      if (i.where.null != nullptr) statement_.exchange(soci::into(*i.where.digits, i.state));
-      else statement_.exchange(soci::into(*i.where.digits));
+      if (i.where.null != nullptr)
+        statement_.exchange(soci::into(*i.where.digits, i.state));
+      else
+        statement_.exchange(soci::into(*i.where.digits));
     } else {
-      if (i.where.null != nullptr) statement_.exchange(soci::into(*i.where.characters, i.state));
-      else statement_.exchange(soci::into(*i.where.characters));
+      if (i.where.null != nullptr)
+        statement_.exchange(soci::into(*i.where.characters, i.state));
+      else
+        statement_.exchange(soci::into(*i.where.characters));
     }
   }
 
@@ -160,7 +168,9 @@ class gathered {
     write(values, [this](std::string_view name, auto& value) { lists_.push_back({{name, value}, {}}); });
     if (speaks_.many == batching::literals) return;
     if (op.what == verb::update || op.what == verb::erase)
-      compare(key, [this](std::string_view name, auto& value) { lists_.push_back({{key_name({name, {}}), value}, {}}); });
+      compare(key, [this](std::string_view name, auto& value) {
+        lists_.push_back({{key_name({name, {}}), value}, {}});
+      });
     for (auto& list : lists_) statement_.exchange(soci::use(list.made, list.where.name));
     statement_.alloc();
     statement_.prepare(rows_of_arrays(speaks_, op));
@@ -217,9 +227,12 @@ class gathered {
 
   void add_element(const place& p, std::string& to) {
     const std::size_t before = to.size();
-    if (p.is_null()) to += "NULL";
-    else if (p.digits != nullptr) to += std::to_string(*p.digits);
-    else append_element(*p.characters, to);
+    if (p.is_null())
+      to += "NULL";
+    else if (p.digits != nullptr)
+      to += std::to_string(*p.digits);
+    else
+      append_element(*p.characters, to);
     size_ += to.size() - before;
   }
 

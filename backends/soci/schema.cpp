@@ -40,7 +40,8 @@ result<void, storage_error> corrupt(std::string text) {
 
 std::string quoted(const std::string& name) { return "table '" + name + "'"; }
 
-constexpr std::string_view advice = ": run `presence-db create` or call create_schema() once before the first start";
+constexpr std::string_view advice =
+    ": run `presence-db create` or call create_schema() once before the first start";
 
 // Whether an existing table has the version this library reads and writes.
 result<void, storage_error> check_version(const table_text& table,
@@ -78,18 +79,21 @@ result<void, storage_error> check_schema(executor& db, const soci_settings& sett
   if (!holds(present, "version")) return corrupt("table 'version' does not exist" + std::string{advice});
   const auto versions = db.versions();
   for (const auto& table : tables_of(settings)) {
-    if (!holds(present, table.name)) return corrupt(quoted(table.name) + " does not exist" + std::string{advice});
+    if (!holds(present, table.name))
+      return corrupt(quoted(table.name) + " does not exist" + std::string{advice});
     if (auto same = check_version(table, versions); !same) return same;
     if (const auto missing = amendments(db, table, d); !missing.empty()) {
-      return corrupt(quoted(table.name) + " is as Kamailio made it (missing: " + missing.front() +
-                     "): run `presence-db create` or call create_schema() once; Kamailio can use the table as before");
+      return corrupt(
+          quoted(table.name) + " is as Kamailio made it (missing: " + missing.front() +
+          "): run `presence-db create` or call create_schema() once; Kamailio can use the table as before");
     }
   }
   if (settings.commit != durability::full) return {};
   if (const auto doubts = db.query(d.doubts, nullptr); !doubts.empty()) {
-    return unexpected{storage_error{storage_fault::unavailable,
-                                    std::string{d.name} + " may lose what it has confirmed: " + doubts.front() +
-                                        "; change that in the server's settings, or open with durability::normal"}};
+    return unexpected{
+        storage_error{storage_fault::unavailable,
+                      std::string{d.name} + " may lose what it has confirmed: " + doubts.front() +
+                          "; change that in the server's settings, or open with durability::normal"}};
   }
   return {};
 }

@@ -2,12 +2,11 @@
 #pragma once
 
 #include <map>
+#include <presence/result.hpp>
+#include <presence/storage.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <presence/result.hpp>
-#include <presence/storage.hpp>
 
 #include "dialect.hpp"
 

@@ -2,6 +2,8 @@
 /// few files. Everything here throws what SOCI throws; the storage class catches it at its edge.
 #pragma once
 
+#include <soci/soci.h>
+
 #include <array>
 #include <cstddef>
 #include <map>
@@ -10,8 +12,6 @@
 #include <string_view>
 #include <utility>
 #include <vector>
-
-#include <soci/soci.h>
 
 #include "columns.hpp"
 #include "dialect.hpp"
@@ -42,7 +42,9 @@ struct statements_of {
 class connection : public executor {
  public:
   connection(const target& to, const soci_settings& settings, storage_counters& counters, purpose what)
-      : speaks_{*to.speaks}, counters_{counters}, session_{std::string{to.speaks->backend} + "://" + to.parameters} {
+      : speaks_{*to.speaks},
+        counters_{counters},
+        session_{std::string{to.speaks->backend} + "://" + to.parameters} {
     ++counters_.connects;
     using when = preparation::when;
     for (const auto& [wanted, statement] : speaks_.preparations) {
@@ -108,7 +110,8 @@ class connection : public executor {
            (speaks_.many == batching::literals && (what == verb::insert || what == verb::replace));
   }
 
-  // The statements of a slot, prepared when first asked for and after they have failed; `operation` returns what they do.
+  // The statements of a slot, prepared when first asked for and after they have failed; `operation` returns
+  // what they do.
   template <class C, class Operation, class Values, class Key>
   prepared<C>& one(written<C>& slot, Operation operation, Values values, Key key) {
     return made(slot.one, [&](prepared<C>& p) {
@@ -156,8 +159,10 @@ class connection : public executor {
   static std::string limit(std::string_view name, const soci_settings& settings, purpose what) {
     const bool in_ms = name == "ms" || name == "work";
     seconds::rep time = settings.busy_timeout.count();
-    if (name == "work" || name == "work_s") time = what == purpose::schema ? 0 : work_limit(settings).count();
-    else if (in_ms && time == 0) return "1";  // 0 would be no limit
+    if (name == "work" || name == "work_s")
+      time = what == purpose::schema ? 0 : work_limit(settings).count();
+    else if (in_ms && time == 0)
+      return "1";  // 0 would be no limit
     return std::to_string(in_ms ? time * 1000 : time);
   }
 

@@ -41,10 +41,14 @@ std::size_t operations(const change& c) {
 
 complaint complaint_of(const soci::soci_error& e) {
   switch (e.get_error_category()) {
-    case soci::soci_error::connection_error: return complaint::connection;
-    case soci::soci_error::invalid_statement: return complaint::statement;
-    case soci::soci_error::constraint_violation: return complaint::constraint;
-    default: return complaint::other;
+    case soci::soci_error::connection_error:
+      return complaint::connection;
+    case soci::soci_error::invalid_statement:
+      return complaint::statement;
+    case soci::soci_error::constraint_violation:
+      return complaint::constraint;
+    default:
+      return complaint::other;
   }
 }
 
@@ -64,15 +68,17 @@ storage_error caught(const target& to, bool connected) {
     const storage_fault which = speaks.fault(complaint_of(e), message);
     if (which == storage_fault::conflict) return {which, "a row to insert is there already"};
     if (connected) {
-      for (const std::string_view end : {"\n", " to use near"}) message.resize(std::min(message.find(end), message.size()));
+      for (const std::string_view end : {"\n", " to use near"})
+        message.resize(std::min(message.find(end), message.size()));
     }
     std::replace_if(
         message.begin(), message.end(), [](unsigned char c) { return c < 0x20; }, ' ');
     message.resize(message.find_last_not_of(' ') + 1);
     if (connected) return {which, message};
-    return {which, "cannot open " + to.place + ": " + message + "; check " +
-                       (to.file.empty() ? "that the server runs, and server, user, password and database in db_url"
-                                        : "that the file's directory exists and may be written")};
+    return {which,
+            "cannot open " + to.place + ": " + message + "; check " +
+                (to.file.empty() ? "that the server runs, and server, user, password and database in db_url"
+                                 : "that the file's directory exists and may be written")};
   } catch (const std::exception& e) {
     return {storage_fault::unavailable, e.what()};
   } catch (...) {
@@ -84,9 +90,10 @@ storage_error caught(const target& to, bool connected) {
 outcome file_must_exist(const target& to) {
   std::error_code error;
   if (to.file.empty() || std::filesystem::exists(to.file, error)) return {};
-  return fault(storage_fault::unavailable,
-               "database file '" + to.file +
-                   "' does not exist: run `presence-db create` or call create_schema() once before the first start");
+  return fault(
+      storage_fault::unavailable,
+      "database file '" + to.file +
+          "' does not exist: run `presence-db create` or call create_schema() once before the first start");
 }
 
 class adapter : public soci_storage {
@@ -211,11 +218,11 @@ class adapter : public soci_storage {
     return c.reading(table.pages[3], name, values, all_of(resource_list, event_list));
   }
 
-  // Writes all `rows`: `fill` puts one into the variables of a statement, `identify` tells which rows it changes.
-  // Returns false if one was not there to be updated.
+  // Writes all `rows`: `fill` puts one into the variables of a statement, `identify` tells which rows it
+  // changes. Returns false if one was not there to be updated.
   template <class C, class Values, class Key, class Rows, class Fill, class Identify>
-  bool write(written<C>& slot, verb what, const std::string& table, Values values, Key key, const Rows& rows, Fill fill,
-             Identify identify);
+  bool write(written<C>& slot, verb what, const std::string& table, Values values, Key key, const Rows& rows,
+             Fill fill, Identify identify);
   // The operations in member order; what could not be done, or null.
   const char* perform(const change& what);
   const char* perform_publications(const change& what);
@@ -230,7 +237,8 @@ class adapter : public soci_storage {
 
 using row_name = std::initializer_list<std::string_view>;
 
-// The rows one statement changes, by name. It must not change one twice: it would see none of its own changes.
+// The rows one statement changes, by name. It must not change one twice: it would see none of its own
+// changes.
 class named_rows {
  public:
   void clear() { names_.clear(); }
@@ -250,8 +258,8 @@ class named_rows {
 constexpr auto no_matter = [](const auto&, const auto&) {};
 
 template <class C, class Values, class Key, class Rows, class Fill, class Identify>
-bool adapter::write(written<C>& slot, verb what, const std::string& table, Values values, Key key, const Rows& rows,
-                    Fill fill, Identify identify) {
+bool adapter::write(written<C>& slot, verb what, const std::string& table, Values values, Key key,
+                    const Rows& rows, Fill fill, Identify identify) {
   const auto operation = [&] {
     const bool subscription = what == verb::insert && std::is_same_v<C, subscription_columns>;
     return row_operation{.what = what,
@@ -261,7 +269,9 @@ bool adapter::write(written<C>& slot, verb what, const std::string& table, Value
                          .names = subscription ? ", updated, updated_winfo" : "",
                          .constants = subscription ? ", -1, -1" : ""};
   };
-  const auto all_there = [&](long long written, long long wanted) { return what != verb::update || written == wanted; };
+  const auto all_there = [&](long long written, long long wanted) {
+    return what != verb::update || written == wanted;
+  };
   if (rows.size() < 2 || !connection_->gathers(what)) {
     for (const auto& row : rows) {
       prepared<C>& s = connection_->one(slot, operation, values, key);
@@ -300,14 +310,17 @@ const char* adapter::perform_publications(const change& what) {
   const std::string& table = settings_.presentity_table;
   using columns = publication_columns;
 
-  write(slots.erase, verb::erase, table, no_list, key_list, what.ended_publications,
-        [](const publication_key& k, columns&, columns& key) { key_columns(k.resource, k.event, k.etag, key); },
-        no_matter);
-  write(slots.insert, verb::insert, table, all_of(key_list, state_list, content_list, birth_list), no_list,
-        what.new_publications, [](const publication_row& row, columns& values, columns&) { to_columns(row, values); },
-        no_matter);
+  write(
+      slots.erase, verb::erase, table, no_list, key_list, what.ended_publications,
+      [](const publication_key& k, columns&, columns& key) { key_columns(k.resource, k.event, k.etag, key); },
+      no_matter);
+  write(
+      slots.insert, verb::insert, table, all_of(key_list, state_list, content_list, birth_list), no_list,
+      what.new_publications,
+      [](const publication_row& row, columns& values, columns&) { to_columns(row, values); }, no_matter);
   const bool all_there = write(
-      slots.update, verb::update, table, all_of(tag_list, state_list, content_list), key_list, what.changed_publications,
+      slots.update, verb::update, table, all_of(tag_list, state_list, content_list), key_list,
+      what.changed_publications,
       [](const publication_update& u, columns& values, columns& key) {
         to_columns(u.row, values);
         if (!u.content_changed) values.body.clear(), values.x_content_type.clear();
@@ -328,24 +341,30 @@ const char* adapter::perform_subscriptions(const change& what) {
     name({k.call_id, k.local_tag, k.remote_tag, k.event, k.event_id});
   };
 
-  write(slots.erase, verb::erase, table, no_list, key_list, what.ended_subscriptions,
-        [](const subscription_key& k, columns&, columns& key) { key_columns(k, key); }, no_matter);
-  write(slots.insert, verb::insert, table, all_of(key_list, numbers_list, state_list), no_list, what.new_subscriptions,
-        [](const subscription_row& row, columns& values, columns&) { to_columns(row, values); }, no_matter);
-  if (!write(slots.update, verb::update, table, all_of(numbers_list, state_list), key_list, what.changed_subscriptions,
-             [](const subscription_row& row, columns& values, columns& key) {
-               to_columns(row, values);
-               key_columns(row, key);
-             },
-             [&](const subscription_row& row, auto&& name) { of_key(key_of(row), name); })) {
+  write(
+      slots.erase, verb::erase, table, no_list, key_list, what.ended_subscriptions,
+      [](const subscription_key& k, columns&, columns& key) { key_columns(k, key); }, no_matter);
+  write(
+      slots.insert, verb::insert, table, all_of(key_list, numbers_list, state_list), no_list,
+      what.new_subscriptions,
+      [](const subscription_row& row, columns& values, columns&) { to_columns(row, values); }, no_matter);
+  if (!write(
+          slots.update, verb::update, table, all_of(numbers_list, state_list), key_list,
+          what.changed_subscriptions,
+          [](const subscription_row& row, columns& values, columns& key) {
+            to_columns(row, values);
+            key_columns(row, key);
+          },
+          [&](const subscription_row& row, auto&& name) { of_key(key_of(row), name); })) {
     return "a subscription to change is not there";
   }
-  if (!write(slots.reserve, verb::update, table, numbers_list, key_list, what.reservations,
-             [](const number_reservation& n, columns& values, columns& key) {
-               number_columns(n, values);
-               key_columns(n.key, key);
-             },
-             [&](const number_reservation& n, auto&& name) { of_key(n.key, name); })) {
+  if (!write(
+          slots.reserve, verb::update, table, numbers_list, key_list, what.reservations,
+          [](const number_reservation& n, columns& values, columns& key) {
+            number_columns(n, values);
+            key_columns(n.key, key);
+          },
+          [&](const number_reservation& n, auto&& name) { of_key(n.key, name); })) {
     return "a subscription to reserve numbers for is not there";
   }
   return nullptr;
@@ -356,11 +375,15 @@ void adapter::perform_watchers(const change& what) {
   const std::string& table = settings_.watchers_table;
   using columns = watcher_columns;
 
-  write(slots.erase, verb::erase, table, no_list, key_list, what.ended_watchers,
-        [](const watcher_key& k, columns&, columns& key) { key_columns(k, key); }, no_matter);
-  write(slots.replace, verb::replace, table, all_of(key_list, state_list), key_list, what.watchers,
-        [](const watcher_row& row, columns& values, columns&) { to_columns(row, values); },
-        [](const watcher_row& row, auto&& name) { name({row.resource, row.event, row.watcher}); });
+  write(
+      slots.erase, verb::erase, table, no_list, key_list, what.ended_watchers,
+      [](const watcher_key& k, columns&, columns& key) { key_columns(k, key); }, no_matter);
+  write(
+      slots.replace, verb::replace, table, all_of(key_list, state_list), key_list, what.watchers,
+      [](const watcher_row& row, columns& values, columns&) { to_columns(row, values); },
+      [](const watcher_row& row, auto&& name) {
+        name({row.resource, row.event, row.watcher});
+      });
 }
 
 }  // namespace

@@ -11,12 +11,11 @@
 
 #include <cstdint>
 #include <memory>
-#include <string>
-
 #include <presence/options.hpp>
 #include <presence/result.hpp>
 #include <presence/storage.hpp>
 #include <presence/time.hpp>
+#include <string>
 
 namespace presence {
 

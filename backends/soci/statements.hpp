@@ -71,7 +71,8 @@ inline std::string compared(const column& c, const std::string& value, const std
 }
 
 inline std::string insert_into(const row_operation& op) {
-  return "INSERT INTO " + std::string{op.table} + " (" + joined(op.values, ", ", plain) + std::string{op.names} + ")";
+  return "INSERT INTO " + std::string{op.table} + " (" + joined(op.values, ", ", plain) +
+         std::string{op.names} + ")";
 }
 
 /// What follows an insert that replaces: every column but the key.
@@ -95,7 +96,8 @@ inline std::string one_row(const dialect& d, const row_operation& op) {
     return std::string{c.type == column_type::binary ? d.of_bytes : ""} + ":" + plain(c);
   };
   const auto where = [&] {
-    return " WHERE " + joined(op.key, " AND ", [](const column& c) { return compared(c, ":" + key_name(c)); });
+    return " WHERE " +
+           joined(op.key, " AND ", [](const column& c) { return compared(c, ":" + key_name(c)); });
   };
   const std::string table{op.table};
   if (op.what == verb::erase) return "DELETE FROM " + table + where();
@@ -113,7 +115,7 @@ inline std::string rows_of_arrays(const dialect& d, const row_operation& op) {
     return "CAST(:" + name + " AS " +
            (type == column_type::integer  ? "bigint"
             : type == column_type::binary ? "bytea"
-                                         : "text") +
+                                          : "text") +
            "[])";
   };
   std::string arrays = joined(op.values, ", ", [&](const column& c) { return array(plain(c), c.type); });
@@ -121,17 +123,19 @@ inline std::string rows_of_arrays(const dialect& d, const row_operation& op) {
   const auto value = [](const column& c) { return "v." + plain(c); };
   const std::string table{op.table};
   if (op.what == verb::insert || op.what == verb::replace) {
-    return insert_into(op) + " SELECT " + joined(op.values, ", ", value) + std::string{op.constants} + " FROM unnest(" +
-           arrays + ") AS v (" + names + ")" + when_there(d, op);
+    return insert_into(op) + " SELECT " + joined(op.values, ", ", value) + std::string{op.constants} +
+           " FROM unnest(" + arrays + ") AS v (" + names + ")" + when_there(d, op);
   }
   if (!arrays.empty()) arrays += ", ", names += ", ";
   arrays += joined(op.key, ", ", [&](const column& c) { return array(key_name(c), c.type); });
   names += joined(op.key, ", ", key_name);
-  const std::string from = "unnest(" + arrays + ") AS v (" + names + ") WHERE " +
-                           joined(op.key, " AND ", [](const column& c) { return compared(c, "v." + key_name(c), "t."); });
+  const std::string from =
+      "unnest(" + arrays + ") AS v (" + names + ") WHERE " +
+      joined(op.key, " AND ", [](const column& c) { return compared(c, "v." + key_name(c), "t."); });
   if (op.what == verb::erase) return "DELETE FROM " + table + " AS t USING " + from;
   return "UPDATE " + table + " AS t SET " +
-         joined(op.values, ", ", [&](const column& c) { return assigned(c, value(c), "t."); }) + " FROM " + from;
+         joined(op.values, ", ", [&](const column& c) { return assigned(c, value(c), "t."); }) + " FROM " +
+         from;
 }
 
 /// The statement that inserts `rows`, each of them values in parentheses, as literals.
@@ -257,18 +261,18 @@ inline constexpr std::array<column_text, 5> presentity_columns{{{"x_id", "BIGINT
                                                                 {"x_received_ms", "BIGINT"},
                                                                 {"x_long", "{blob}"}}};
 inline constexpr std::array<column_text, 11> active_watchers_columns{{{"x_expires_ms", "BIGINT"},
-                                                                     {"x_since_ms", "BIGINT"},
-                                                                     {"x_local_uri", "TEXT"},
-                                                                     {"x_remote_uri", "TEXT"},
-                                                                     {"x_event", "TEXT"},
-                                                                     {"x_cookie", "{blob}"},
-                                                                     {"x_headers", "TEXT"},
-                                                                     {"x_display_name", "TEXT"},
-                                                                     {"x_secure", "INTEGER"},
-                                                                     {"x_proven", "INTEGER"},
-                                                                     {"x_long", "{blob}"}}};
-inline constexpr std::array<column_text, 2> watchers_columns{{{"x_inserted_ms", "BIGINT"},
-                                                              {"x_long", "{blob}"}}};
+                                                                      {"x_since_ms", "BIGINT"},
+                                                                      {"x_local_uri", "TEXT"},
+                                                                      {"x_remote_uri", "TEXT"},
+                                                                      {"x_event", "TEXT"},
+                                                                      {"x_cookie", "{blob}"},
+                                                                      {"x_headers", "TEXT"},
+                                                                      {"x_display_name", "TEXT"},
+                                                                      {"x_secure", "INTEGER"},
+                                                                      {"x_proven", "INTEGER"},
+                                                                      {"x_long", "{blob}"}}};
+inline constexpr std::array<column_text, 2> watchers_columns{
+    {{"x_inserted_ms", "BIGINT"}, {"x_long", "{blob}"}}};
 
 /// Puts the table's name and the dialect's types into one of the texts above.
 inline std::string schema_text(std::string_view pattern, std::string_view table, const dialect& d) {
@@ -280,8 +284,8 @@ inline std::string schema_text(std::string_view pattern, std::string_view table,
 }
 
 inline std::string create_index(const index_text& which, std::string_view table, const dialect& d) {
-  std::string made = schema_text("CREATE INDEX IF NOT EXISTS {i}", table, d) + std::string{which.name} + " ON " +
-                     std::string{table} + " (" + std::string{which.columns} + ")";
+  std::string made = schema_text("CREATE INDEX IF NOT EXISTS {i}", table, d) + std::string{which.name} +
+                     " ON " + std::string{table} + " (" + std::string{which.columns} + ")";
   if (d.partial_indexes && !which.partial.empty()) made.append(" WHERE ").append(which.partial);
   return made;
 }

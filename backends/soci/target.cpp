@@ -26,10 +26,13 @@ namespace sql {
 namespace {
 
 constexpr std::string_view forms =
-    "expected sqlite:///absolute/path, postgres://user:password@host:port/database or mysql://user:password@host:port/"
+    "expected sqlite:///absolute/path, postgres://user:password@host:port/database or "
+    "mysql://user:password@host:port/"
     "database";
 
-unexpected<storage_error> refuse(std::string text) { return {storage_error{storage_fault::unavailable, std::move(text)}}; }
+unexpected<storage_error> refuse(std::string text) {
+  return {storage_error{storage_fault::unavailable, std::move(text)}};
+}
 
 bool plain_identifier(std::string_view name) {
   const auto letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; };
@@ -56,11 +59,14 @@ result<void, storage_error> check_tables(const soci_settings& s) {
 }
 
 bool has_control(std::string_view text) {
-  return std::any_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
+  return std::any_of(text.begin(), text.end(),
+                     [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
 }
 
 // Seconds within what the databases take.
-seconds::rep bounded(seconds s, seconds::rep least) { return std::clamp<seconds::rep>(s.count(), least, 86400); }
+seconds::rep bounded(seconds s, seconds::rep least) {
+  return std::clamp<seconds::rep>(s.count(), least, 86400);
+}
 
 result<target, storage_error> sqlite_target(std::string_view path, const soci_settings& s) {
   if (path.empty() || path.front() != '/') {
@@ -103,7 +109,8 @@ struct address {
   bool is_socket() const { return host.starts_with('/'); }
 };
 
-// `user:password@host:port/database`. The last @ ends the password, so that one not encoded is none the worse.
+// `user:password@host:port/database`. The last @ ends the password, so that one not encoded is none the
+// worse.
 result<address, storage_error> address_of(std::string_view rest) {
   const auto wrong = [](std::string_view what) {
     return refuse("db_url: " + std::string{what} + ": " + std::string{forms});
@@ -130,7 +137,8 @@ result<address, storage_error> address_of(std::string_view rest) {
     std::uint16_t number = 0;
     const auto end = port.data() + port.size();
     const auto parsed = std::from_chars(port.data(), end, number);
-    if (parsed.ec != std::errc{} || parsed.ptr != end || number == 0) return wrong("the port is no number up to 65535");
+    if (parsed.ec != std::errc{} || parsed.ptr != end || number == 0)
+      return wrong("the port is no number up to 65535");
   }
   if (bracket != 0) {
     if (bracket + 1 != host.size()) return wrong("something follows the host's bracket");
@@ -177,7 +185,8 @@ std::string percent_encoded(std::string_view text) {
 // libpq's own URI, every value encoded. SOCI cuts `keyword=value` strings at blanks, quoted or not, and takes
 // what looks like an option of its own out of them; a URI with a parameter passes it as one word.
 std::string postgresql_parameters(const address& a, const soci_settings& s, purpose what) {
-  std::string made = "postgresql:///?application_name=presence&keepalives_idle=10&keepalives_interval=5&keepalives_count=3";
+  std::string made =
+      "postgresql:///?application_name=presence&keepalives_idle=10&keepalives_interval=5&keepalives_count=3";
   const auto add = [&](std::string_view name, const std::string& value) {
     if (!value.empty()) made.append("&").append(name).append("=").append(percent_encoded(value));
   };
@@ -225,13 +234,15 @@ result<target, storage_error> target_of(const soci_settings& s, purpose what) {
   const std::string_view scheme = url.substr(0, colon), rest = url.substr(colon + 3);
   if (scheme == sqlite.scheme) return sqlite_target(rest, s);
   const bool is_postgresql = scheme == postgresql.scheme || scheme == "postgresql";
-  if (!is_postgresql && scheme != mariadb.scheme) return refuse("db_url: the scheme is not known: " + std::string{forms});
+  if (!is_postgresql && scheme != mariadb.scheme)
+    return refuse("db_url: the scheme is not known: " + std::string{forms});
   const dialect& speaks = is_postgresql ? postgresql : mariadb;
   const auto parts = address_of(rest);
   if (!parts) return unexpected{parts.error()};
   return target{.speaks = &speaks,
                 .place = place_of(speaks, *parts),
-                .parameters = is_postgresql ? postgresql_parameters(*parts, s, what) : mariadb_parameters(*parts, s, what)};
+                .parameters = is_postgresql ? postgresql_parameters(*parts, s, what)
+                                            : mariadb_parameters(*parts, s, what)};
 }
 
 }  // namespace sql

@@ -1,10 +1,9 @@
 /// Where to connect to: db_url and the other settings, checked and translated for SOCI.
 #pragma once
 
-#include <string>
-
 #include <presence/result.hpp>
 #include <presence/storage.hpp>
+#include <string>
 
 #include "dialect.hpp"
 #include "soci_storage.hpp"

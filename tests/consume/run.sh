@@ -39,6 +39,10 @@ storage_with_pkg_config() {
   sh "$here/pkgconfig/build.sh" presence-soci "$here/consumer_storage.cpp" "$work/storage" &&
     "$work/storage" "$work/presence.db"
 }
+database_tool() {
+  "$work/prefix/bin/presence-db" create --db-url "sqlite://$work/tool.db" &&
+    "$work/prefix/bin/presence-db" check --db-url "sqlite://$work/tool.db"
+}
 with_cmake() {
   cmake -S "$here/cmake" -B "$work/cmake" -DCMAKE_PREFIX_PATH="$work/prefix" &&
     cmake --build "$work/cmake" && "$work/cmake/consumer"
@@ -60,6 +64,7 @@ if attempt "install" install_library; then
   attempt "pkg-config" with_pkg_config || true
   if [ -f "$PKG_CONFIG_PATH/presence-soci.pc" ]; then
     attempt "pkg-config, SQL storage" storage_with_pkg_config || true
+    attempt "presence-db" database_tool || true
   fi
   attempt "CMake find_package" with_cmake || true
   unset PKG_CONFIG_PATH LD_LIBRARY_PATH
