@@ -9,7 +9,11 @@ import re
 import sys
 
 passed = failed = skipped = 0
-for line in open(f'{sys.argv[1]}/meson-logs/testlog.json'):
+try:
+    lines = list(open(f'{sys.argv[1]}/meson-logs/testlog.json'))
+except FileNotFoundError:
+    sys.exit('failed: no test has run\n0 passed, 1 failed')
+for line in lines:
     test = json.loads(line)
     cases = re.search(r'test cases: *(\d+) *\| *(\d+) passed *\| *(\d+) failed', test.get('stdout') or '')
     good = test['result'] in ('OK', 'EXPECTEDFAIL')

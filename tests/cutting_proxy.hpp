@@ -2,12 +2,6 @@
 /// answer comes: the two ways a database can be lost in the middle of something.
 #pragma once
 
-#include <array>
-#include <atomic>
-#include <cstdint>
-#include <string>
-#include <thread>
-
 #include <arpa/inet.h>
 #include <doctest/doctest.h>
 #include <netinet/in.h>
@@ -15,11 +9,18 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <string>
+#include <thread>
+
 namespace presence::test {
 
 class cutting_proxy {
  public:
-  explicit cutting_proxy(std::uint16_t server) : server_{server}, listener_{::socket(AF_INET, SOCK_STREAM, 0)} {
+  explicit cutting_proxy(std::uint16_t server)
+      : server_{server}, listener_{::socket(AF_INET, SOCK_STREAM, 0)} {
     sockaddr_in here = local(0);
     socklen_t size = sizeof here;
     REQUIRE(::bind(listener_, reinterpret_cast<sockaddr*>(&here), sizeof here) == 0);
@@ -66,7 +67,8 @@ class cutting_proxy {
       const int client = ::accept(listener_, nullptr, nullptr);
       const int server = ::socket(AF_INET, SOCK_STREAM, 0);
       const sockaddr_in there = local(server_);
-      if (::connect(server, reinterpret_cast<const sockaddr*>(&there), sizeof there) == 0) forward(client, server);
+      if (::connect(server, reinterpret_cast<const sockaddr*>(&there), sizeof there) == 0)
+        forward(client, server);
       ::close(server);
       ::close(client);
     }
@@ -79,7 +81,8 @@ class cutting_proxy {
       return size > 0 && ::send(to, buffer.data(), static_cast<std::size_t>(size), MSG_NOSIGNAL) == size;
     };
     while (!stopped_) {
-      std::array<pollfd, 2> both{{{.fd = client, .events = POLLIN, .revents = 0}, {.fd = server, .events = POLLIN, .revents = 0}}};
+      std::array<pollfd, 2> both{
+          {{.fd = client, .events = POLLIN, .revents = 0}, {.fd = server, .events = POLLIN, .revents = 0}}};
       if (::poll(both.data(), both.size(), 20) <= 0) continue;
       if (both[1].revents != 0 && !pass(server, client)) return;
       if (both[0].revents == 0) continue;

@@ -4,73 +4,15 @@
 // had happened (T17, T18, PUB-6.0-1, PUB-6.5-8, TV-16).
 #include "scenario.hpp"
 
-#include <unistd.h>
-
-#include <filesystem>
-#include <stdexcept>
-
 #include <presence/memory_storage.hpp>
-#if PRESENCE_TEST_SOCI
-#include <soci_storage.hpp>
-#endif
 
 #include "faulty_storage.hpp"
+#include "places.hpp"
 
 using namespace presence;
 using namespace presence::test;
 
 namespace {
-
-struct in_memory {
-  memory_storage held;
-  storage& rows() { return held; }
-};
-
-#if PRESENCE_TEST_SOCI
-/// One database for all flows; each begins with empty tables.
-struct in_sqlite {
-  struct file {
-    std::string name = (std::filesystem::temp_directory_path() / ("presence-faults-" + std::to_string(::getpid()) + ".db")).string();
-    std::unique_ptr<soci_storage> open;
-    file() {
-      std::filesystem::remove(name);
-      soci_settings settings{.db_url = "sqlite://" + name};
-      settings.commit = durability::normal;
-      const auto made = create_schema(settings);
-      if (!made) throw std::runtime_error{made.error().text};
-      auto opened = open_soci_storage(settings);
-      if (!opened) throw std::runtime_error{opened.error().text};
-      open = std::move(*opened);
-    }
-    ~file() {
-      open.reset();
-      for (const char* more : {"", "-wal", "-shm", "-journal"}) std::filesystem::remove(name + more);
-    }
-  };
-  static file& shared() {
-    static file one;
-    return one;
-  }
-  storage& rows() { return *shared().open; }
-  in_sqlite() {
-    change everything;
-    std::vector<publication_row> p;
-    std::vector<subscription_row> s;
-    std::vector<watcher_row> w;
-    for (cursor at; !at.done;) REQUIRE(rows().publications({}, at, 100, p));
-    for (cursor at; !at.done;) REQUIRE(rows().subscriptions({}, at, 100, s));
-    for (cursor at; !at.done;) REQUIRE(rows().watchers({}, at, 100, w));
-    for (const auto& row : p) everything.ended_publications.push_back({row.resource, row.event, row.etag});
-    for (const auto& row : s) everything.ended_subscriptions.push_back(key_of(row));
-    for (const auto& row : w) everything.ended_watchers.push_back({row.resource, row.event, row.watcher});
-    if (!everything.empty()) REQUIRE(rows().apply(everything));
-  }
-};
-#define EVERY_STORAGE in_memory, in_sqlite
-#else
-#define EVERY_STORAGE in_memory
-#endif
-
 
 struct flow {
   const char* name;

@@ -9,13 +9,14 @@
 int main(int argc, char** argv) {
   doctest::Context context{argc, argv};
   bool missing = false;
-  for (const auto& [variable, tests] : {std::pair{"PRESENCE_TEST_POSTGRES", "*postgres*"},
-                                        std::pair{"PRESENCE_TEST_MARIADB", "*mariadb*"}}) {
+  for (const auto& [variable, tests] :
+       {std::pair{"PRESENCE_TEST_POSTGRES", "*postgres*"}, std::pair{"PRESENCE_TEST_MARIADB", "*mariadb*"}}) {
     if (std::getenv(variable) != nullptr) continue;
     missing = true;
     context.addFilter("test-case-exclude", tests);
-    std::printf("%s is not set: left out are the tests named %s (python3 tests/databases.py COMMAND runs them)\n", variable,
-                tests);
+    std::printf(
+        "%s is not set: left out are the tests named %s (python3 tests/databases.py COMMAND runs them)\n",
+        variable, tests);
   }
   const int failed = context.run();
   if (missing && std::getenv("PRESENCE_TEST_NEEDS_DATABASES") != nullptr) {

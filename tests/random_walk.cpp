@@ -6,8 +6,13 @@
 // rows: HOST-12, PROP-2, PROP-3, PROP-6, PROP-7, W08, WIN-58-2, WIN-58-7, WIN-FSM-3, WIN-FSM-4, Z11, Z12, POL-CHG-1, POL-CHG-2
 #include <cstdio>
 #include <cstdlib>
+#include <set>
 #include <stdexcept>
+#include <string>
 
+#if PRESENCE_TEST_SOCI
+#include "server_database.hpp"
+#endif
 #include "walk/walk.hpp"
 
 namespace {
@@ -16,7 +21,8 @@ using namespace presence::test::walking;
 
 int usage(int code) {
   std::puts(
-      "random_walk [--seed N] [--seeds COUNT] [--steps N] [--mode memory|memory_storage|sqlite] [--without NAME]... [--trace]\n"
+      "random_walk [--seed N] [--seeds COUNT] [--steps N] [--mode memory|memory_storage|sqlite|postgres|mariadb]\n"
+      "            [--without NAME]... [--trace]\n"
       "Random operations on an engine, compared with a naive model. COUNT seeds from N on, one walk each.\n"
       "--without leaves something out: milliseconds backwards late_advance report_before_advance repeats\n"
       "fetch_in_dialog exact_versions stale_after_end usages rules sender discard slices faults");
@@ -44,7 +50,12 @@ int main(int argc, char** argv) {
     else if (name == "--without") wanted.without.insert(value);
     else return usage(2);
   }
-  if (wanted.mode != "memory" && wanted.mode != "memory_storage" && wanted.mode != "sqlite") return usage(2);
+  const std::set<std::string> modes{"memory", "memory_storage", "sqlite", "postgres", "mariadb"};
+  if (modes.count(wanted.mode) == 0) return usage(2);
+#if PRESENCE_TEST_SOCI
+  if ((wanted.mode == "postgres" || wanted.mode == "mariadb") && !presence::test::has_server(wanted.mode))
+    return std::getenv("PRESENCE_TEST_NEEDS_DATABASES") == nullptr ? 77 : 1;
+#endif
   tally all;
   for (const std::uint64_t last = wanted.seed + seeds; wanted.seed < last; ++wanted.seed) {
     try {

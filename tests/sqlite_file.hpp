@@ -1,16 +1,16 @@
 /// A SQLite database file of its own for one test, in the directory for temporary files.
 #pragma once
 
+#include <unistd.h>
+
 #include <atomic>
 #include <filesystem>
 #include <memory>
 #include <soci_storage.hpp>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <system_error>
-
-#include <doctest/doctest.h>
-#include <unistd.h>
 
 class sqlite_file {
  public:
@@ -39,14 +39,11 @@ class sqlite_file {
   /// Creates the schema where it is absent and opens the database.
   std::unique_ptr<presence::soci_storage> open() const { return open(settings()); }
   static std::unique_ptr<presence::soci_storage> open(const presence::soci_settings& with) {
-    if (!with.read_only) {
-      const auto made = presence::create_schema(with);
-      INFO(made.error().text);
-      REQUIRE(made);
-    }
+    const auto made =
+        with.read_only ? presence::result<void, presence::storage_error>{} : presence::create_schema(with);
+    if (!made) throw std::runtime_error{made.error().text};
     auto opened = presence::open_soci_storage(with);
-    INFO((opened ? std::string{} : opened.error().text));
-    REQUIRE(opened);
+    if (!opened) throw std::runtime_error{opened.error().text};
     return std::move(*opened);
   }
 

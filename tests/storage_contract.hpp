@@ -7,18 +7,17 @@
 /// A file that includes this header runs the whole suite over each host it names.
 #pragma once
 
+#include <doctest/doctest.h>
+
 #include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <presence/storage.hpp>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
-
-#include <doctest/doctest.h>
-
-#include <presence/storage.hpp>
 
 #include "storage_round_trip.hpp"
 #include "storage_rows.hpp"
@@ -246,8 +245,9 @@ TEST_CASE_TEMPLATE_DEFINE("storage: a conflict anywhere in a change leaves every
   CHECK(after.watchers.size() == 5);
 }
 
-TEST_CASE_TEMPLATE_DEFINE("storage: a change of many rows is one change, in its order, with the same conflicts", Host,
-                          long_changes) {
+TEST_CASE_TEMPLATE_DEFINE(
+    "storage: a change of many rows is one change, in its order, with the same conflicts", Host,
+    long_changes) {
   Host host;
   storage& rows = host.rows();
   constexpr unsigned count = 40;
@@ -290,10 +290,17 @@ TEST_CASE_TEMPLATE_DEFINE("storage: a change of many rows is one change, in its 
       for (unsigned i = 0; i < count; ++i) {
         const std::string n = std::to_string(i);
         const bool wrong = i == at;
-        if (kind == 0) bad.changed_publications.push_back({.old_etag = wrong ? "x" : "b", .row = expected.publications[i]});
-        if (kind == 1) bad.new_publications.push_back(wrong ? expected.publications[i] : publication("sip:q" + n, "a", 100 + i));
-        if (kind == 2) bad.changed_subscriptions.push_back(wrong ? subscription("x") : expected.subscriptions[i]);
-        if (kind == 3) bad.reservations.push_back({.key = key_of(subscription(wrong ? "x" : n)), .local_cseq = 1, .version = 1});
+        if (kind == 0)
+          bad.changed_publications.push_back(
+              {.old_etag = wrong ? "x" : "b", .row = expected.publications[i]});
+        if (kind == 1)
+          bad.new_publications.push_back(wrong ? expected.publications[i]
+                                               : publication("sip:q" + n, "a", 100 + i));
+        if (kind == 2)
+          bad.changed_subscriptions.push_back(wrong ? subscription("x") : expected.subscriptions[i]);
+        if (kind == 3)
+          bad.reservations.push_back(
+              {.key = key_of(subscription(wrong ? "x" : n)), .local_cseq = 1, .version = 1});
         if (kind == 4) bad.new_subscriptions.push_back(subscription(wrong ? n : "new" + n));
       }
       refuse(rows, bad);
@@ -312,7 +319,8 @@ TEST_CASE_TEMPLATE_DEFINE("storage: a change of many rows is one change, in its 
   for (const std::uint32_t number : {7U, 9U, 8U}) {
     expected.subscriptions[5].remote_cseq = expected.subscriptions[5].local_cseq = number;
     chain.changed_subscriptions.push_back(expected.subscriptions[5]);
-    chain.reservations.push_back({.key = key_of(expected.subscriptions[5]), .local_cseq = number, .version = 1});
+    chain.reservations.push_back(
+        {.key = key_of(expected.subscriptions[5]), .local_cseq = number, .version = 1});
     expected.watchers[5].reason = std::to_string(number);
     chain.watchers.push_back(expected.watchers[5]);
   }

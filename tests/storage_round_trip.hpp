@@ -2,16 +2,15 @@
 /// written, whatever it holds. Included by storage_contract.hpp.
 #pragma once
 
+#include <doctest/doctest.h>
+
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <presence/storage.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <doctest/doctest.h>
-
-#include <presence/storage.hpp>
 
 #include "storage_rows.hpp"
 
@@ -186,8 +185,9 @@ TEST_CASE_TEMPLATE_DEFINE("storage: different addresses are different rows", Hos
   CHECK(read_all(rows).watchers == what.watchers);
 }
 
-TEST_CASE_TEMPLATE_DEFINE("storage: values wider than Kamailio's columns come back, and are told apart by their ends", Host,
-                          wide_values) {
+TEST_CASE_TEMPLATE_DEFINE(
+    "storage: values wider than Kamailio's columns come back, and are told apart by their ends", Host,
+    wide_values) {
   Host host;
   storage& rows = host.rows();
   change what;
@@ -238,7 +238,8 @@ TEST_CASE_TEMPLATE_DEFINE("storage: values wider than Kamailio's columns come ba
     expected.publications[i].etag += "-next";
     expected.subscriptions[i].local_cseq = 4711;
     expected.watchers[2 * i].reason += "-next";
-    apply(rows, {.changed_publications = {{.old_etag = what.new_publications[i].etag, .row = expected.publications[i]}},
+    apply(rows, {.changed_publications = {{.old_etag = what.new_publications[i].etag,
+                                           .row = expected.publications[i]}},
                  .changed_subscriptions = {expected.subscriptions[i]},
                  .reservations = {{key_of(expected.subscriptions[i]), 4711, 1}},
                  .watchers = {expected.watchers[2 * i]}});

@@ -1,15 +1,14 @@
 /// Rows to test storages with, and the few verbs such tests need.
 #pragma once
 
+#include <doctest/doctest.h>
+
 #include <cstddef>
 #include <cstdint>
+#include <presence/storage.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <doctest/doctest.h>
-
-#include <presence/storage.hpp>
 
 namespace storage_contract {
 

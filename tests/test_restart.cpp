@@ -1,56 +1,16 @@
 // An engine ends, with or without flush(), and another takes over its storage (T12, T13, T14, L05).
 #include "scenario.hpp"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <filesystem>
-#include <stdexcept>
 
 #include <presence/memory_storage.hpp>
-#if PRESENCE_TEST_SOCI
-#include <soci_storage.hpp>
-#endif
+
+#include "places.hpp"
 
 using namespace presence;
 using namespace presence::test;
 
 namespace {
-
-/// The storages every case runs on.
-struct in_memory {
-  memory_storage held;
-  storage& rows() { return held; }
-};
-
-#if PRESENCE_TEST_SOCI
-struct in_sqlite {
-  std::string file;
-  std::unique_ptr<soci_storage> held;
-  in_sqlite() {
-    static int count = 0;
-    file = (std::filesystem::temp_directory_path() /
-            ("presence-restart-" + std::to_string(::getpid()) + "-" + std::to_string(++count) + ".db"))
-               .string();
-    std::filesystem::remove(file);
-    soci_settings settings{.db_url = "sqlite://" + file};
-    settings.commit = durability::normal;
-    const auto made = create_schema(settings);
-    if (!made) throw std::runtime_error{made.error().text};
-    auto opened = open_soci_storage(settings);
-    if (!opened) throw std::runtime_error{opened.error().text};
-    held = std::move(*opened);
-  }
-  ~in_sqlite() {
-    held.reset();
-    for (const char* more : {"", "-wal", "-shm", "-journal"}) std::filesystem::remove(file + more);
-  }
-  storage& rows() { return *held; }
-};
-#define EVERY_STORAGE in_memory, in_sqlite
-#else
-#define EVERY_STORAGE in_memory
-#endif
 
 /// An engine that is told to end cleanly before the next one begins.
 void end_cleanly(scenario& s) {

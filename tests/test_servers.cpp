@@ -1,8 +1,12 @@
-/// Real faults of database servers: a connection cut at each request, a session ended from outside, the server
-/// killed in mid-transaction, a deadlock, a server that became read-only, a full disk. Whatever happens, a change
-/// is there wholly or not at all, the call says `unavailable`, and the next one works as if nothing had happened.
+/// Real faults of database servers: a connection cut at each request, a session ended from outside, the
+/// server killed in mid-transaction, a deadlock, a server that became read-only, a full disk. Whatever
+/// happens, a change is there wholly or not at all, the call says `unavailable`, and the next one works as if
+/// nothing had happened.
 ///
 /// This program kills the servers of tests/databases.py: no other test may run beside it.
+#include <doctest/doctest.h>
+#include <unistd.h>
+
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
@@ -13,9 +17,6 @@
 #include <string>
 #include <thread>
 #include <vector>
-
-#include <doctest/doctest.h>
-#include <unistd.h>
 
 #include "cutting_proxy.hpp"
 #include "database.hpp"
@@ -65,13 +66,16 @@ contents after(const change& next) {
 template <class Database>
 std::string sessions_of(const Database& database) {
   if (is_postgres<Database>)
-    return "SELECT pid FROM pg_stat_activity WHERE application_name = 'presence' AND datname = '" + database.name() + "'";
-  return "SELECT id FROM information_schema.processlist WHERE db = '" + database.name() + "' AND id <> connection_id()";
+    return "SELECT pid FROM pg_stat_activity WHERE application_name = 'presence' AND datname = '" +
+           database.name() + "'";
+  return "SELECT id FROM information_schema.processlist WHERE db = '" + database.name() +
+         "' AND id <> connection_id()";
 }
 
 // Runs `interfere` once apply() waits for a row that another connection holds, in mid-transaction.
 template <class Database>
-result<void, storage_error> apply_while_waiting(const Database& database, soci_storage& rows, const change& what,
+result<void, storage_error> apply_while_waiting(const Database& database, soci_storage& rows,
+                                                const change& what,
                                                 const std::function<void(soci::session&)>& interfere) {
   const auto admin = database.home();
   auto holder = database.raw();
@@ -79,8 +83,9 @@ result<void, storage_error> apply_while_waiting(const Database& database, soci_s
   *holder << "UPDATE watchers SET status = 9";  // the last table a change writes
   auto done = std::async(std::launch::async, [&] { return rows.apply(what); });
   const std::string waiting =
-      is_postgres<Database> ? "SELECT 1 FROM pg_stat_activity WHERE application_name = 'presence' AND wait_event_type = 'Lock'"
-                            : "SELECT 1 FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'";
+      is_postgres<Database>
+          ? "SELECT 1 FROM pg_stat_activity WHERE application_name = 'presence' AND wait_event_type = 'Lock'"
+          : "SELECT 1 FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'";
   // InnoDB looks anew only when nobody has asked for 100 ms
   for (int i = 0; i < 30 && rows_of(*admin, waiting).empty(); ++i) std::this_thread::sleep_for(150ms);
   CHECK(done.wait_for(0s) == std::future_status::timeout);
@@ -130,14 +135,16 @@ class server {
 
 }  // namespace
 
-TEST_CASE_TEMPLATE("a connection lost at any request takes a change with it, or none of it (RL2, T17)", Database,
-                   PRESENCE_EVERY_SERVER) {
+TEST_CASE_TEMPLATE("a connection lost at any request takes a change with it, or none of it (RL2, T17)",
+                   Database, PRESENCE_EVERY_SERVER) {
   const Database database;
   soci_settings settings = database.settings();
   database.open(settings);
   const auto colon = settings.db_url.rfind(':'), slash = settings.db_url.rfind('/');
-  cutting_proxy proxy{static_cast<std::uint16_t>(std::stoi(settings.db_url.substr(colon + 1, slash - colon - 1)))};
-  settings.db_url = settings.db_url.substr(0, colon + 1) + std::to_string(proxy.port()) + settings.db_url.substr(slash);
+  cutting_proxy proxy{
+      static_cast<std::uint16_t>(std::stoi(settings.db_url.substr(colon + 1, slash - colon - 1)))};
+  settings.db_url =
+      settings.db_url.substr(0, colon + 1) + std::to_string(proxy.port()) + settings.db_url.substr(slash);
   const auto rows = database.open(settings);
   const change first = some(), next = next_of(first);
   change reset;
@@ -170,7 +177,7 @@ TEST_CASE_TEMPLATE("a connection lost at any request takes a change with it, or 
       lost_at += cut ? 1 : 0;
       written += cut && all ? 1 : 0;
     }
-    CHECK(lost_at >= 5);               // BEGIN, the rows, COMMIT; the first time round their preparation
+    CHECK(lost_at >= 5);                    // BEGIN, the rows, COMMIT; the first time round their preparation
     CHECK(written == (delivered ? 1 : 0));  // the answer to COMMIT is the only one that matters
   }
 
@@ -199,7 +206,8 @@ TEST_CASE_TEMPLATE("a connection lost at any request takes a change with it, or 
   }
 }
 
-TEST_CASE_TEMPLATE("a session the server ends is made anew, in mid-transaction too (T18)", Database, PRESENCE_EVERY_SERVER) {
+TEST_CASE_TEMPLATE("a session the server ends is made anew, in mid-transaction too (T18)", Database,
+                   PRESENCE_EVERY_SERVER) {
   const Database database;
   const auto rows = database.open();
   const change first = some(), next = next_of(first);
@@ -219,15 +227,17 @@ TEST_CASE_TEMPLATE("a session the server ends is made anew, in mid-transaction t
   CHECK(read_all(*rows) == rows_of(first));
   CHECK(rows->counters().connects == ++connects);
 
-  CHECK(error_of(apply_while_waiting(database, *rows, next, end_sessions)).fault == storage_fault::unavailable);
+  CHECK(error_of(apply_while_waiting(database, *rows, next, end_sessions)).fault ==
+        storage_fault::unavailable);
   CHECK(read_all(*rows) == rows_of(first));
   apply(*rows, next);
   CHECK(read_all(*rows) == after(next));
   CHECK(rows->counters().connects == ++connects);
 }
 
-TEST_CASE_TEMPLATE("a server killed in mid-transaction has all that was acknowledged, and none of the rest (RL3, T18)", Database,
-                   PRESENCE_EVERY_SERVER) {
+TEST_CASE_TEMPLATE(
+    "a server killed in mid-transaction has all that was acknowledged, and none of the rest (RL3, T18)",
+    Database, PRESENCE_EVERY_SERVER) {
   const Database database;
   soci_settings settings = database.settings();
   settings.commit = durability::full;
@@ -259,7 +269,8 @@ TEST_CASE_TEMPLATE("the victim of a deadlock is rolled back whole (T18)", Databa
   const change first = some(), next = next_of(first);
   apply(*rows, first);
   change ballast;  // MariaDB ends who has written less
-  for (unsigned i = 0; i < 200; ++i) ballast.new_subscriptions.push_back(subscription("ballast-" + std::to_string(i)));
+  for (unsigned i = 0; i < 200; ++i)
+    ballast.new_subscriptions.push_back(subscription("ballast-" + std::to_string(i)));
   apply(*rows, ballast);
   const auto other = database.raw();
   if (is_postgres<Database>) {
@@ -278,10 +289,10 @@ TEST_CASE_TEMPLATE("the victim of a deadlock is rolled back whole (T18)", Databa
   INFO(error.text);
   CHECK(error.text.find("eadlock") != std::string::npos);
   apply(*rows, {.ended_subscriptions = [&] {
-                  std::vector<subscription_key> all;
-                  for (const auto& row : ballast.new_subscriptions) all.push_back(key_of(row));
-                  return all;
-                }()});
+    std::vector<subscription_key> all;
+    for (const auto& row : ballast.new_subscriptions) all.push_back(key_of(row));
+    return all;
+  }()});
   CHECK(read_all(*rows) == rows_of(first));
   apply(*rows, next);
   CHECK(read_all(*rows) == after(next));
@@ -296,7 +307,8 @@ TEST_CASE_TEMPLATE("a server that becomes read-only is read, and written to when
   const auto admin = database.home();
   const auto read_only = [&](bool on) {
     if (is_postgres<Database>) {  // as a standby is, or an administrator decides
-      *admin << "ALTER DATABASE " + database.name() + " SET default_transaction_read_only = " + (on ? "on" : "off");
+      *admin << "ALTER DATABASE " + database.name() +
+                    " SET default_transaction_read_only = " + (on ? "on" : "off");
       *admin << "SELECT count(pg_terminate_backend(pid)) FROM (" + sessions_of(database) + ") AS s";
       std::this_thread::sleep_for(100ms);
     } else {
@@ -313,7 +325,8 @@ TEST_CASE_TEMPLATE("a server that becomes read-only is read, and written to when
   CHECK(read_all(*rows) == after(next));
 }
 
-TEST_CASE_TEMPLATE("a full disk refuses a change whole, and takes it when there is room (T18)", Database, PRESENCE_EVERY_SERVER) {
+TEST_CASE_TEMPLATE("a full disk refuses a change whole, and takes it when there is room (T18)", Database,
+                   PRESENCE_EVERY_SERVER) {
   const std::filesystem::path small = server<Database>{}.file(".small");
   if (!std::filesystem::exists(small)) {
     MESSAGE("skipped: only root may mount the small file system this needs");
@@ -363,6 +376,7 @@ TEST_CASE_TEMPLATE("a full disk refuses a change whole, and takes it when there 
     *admin << "DROP TABLESPACE small";
   } else {
     const auto again = database.home();
-    for (const char* table : {"presentity", "active_watchers", "watchers", "version"}) *again << std::string{"DROP TABLE small."} + table;
+    for (const char* table : {"presentity", "active_watchers", "watchers", "version"})
+      *again << std::string{"DROP TABLE small."} + table;
   }
 }

@@ -1,9 +1,9 @@
 /// One clear sentence, which says what to do, for every setting, server and schema that does not fit.
+#include <doctest/doctest.h>
+
 #include <filesystem>
 #include <string>
 #include <string_view>
-
-#include <doctest/doctest.h>
 
 #include "database.hpp"
 
@@ -29,7 +29,8 @@ void says(const soci_settings& settings, std::string_view part) { says(failure_o
 TEST_CASE_TEMPLATE("schema: what a table lacks is said in one sentence", Database, PRESENCE_EVERY_DATABASE) {
   const Database database;
   const soci_settings settings = database.settings();
-  if (!Database::is_server) says(settings, "does not exist: run `presence-db create` or call create_schema() once");
+  if (!Database::is_server)
+    says(settings, "does not exist: run `presence-db create` or call create_schema() once");
   database.run("CREATE TABLE unrelated (a INTEGER)");
   says(settings, "table 'version' does not exist: run `presence-db create` or call create_schema() once");
   database.open(settings);
@@ -137,17 +138,23 @@ TEST_CASE("db_url: every part reaches the driver as it was meant, and nothing el
     }
   };
   // libpq's URI: no quoting to break, every odd byte is encoded
-  in_order(parameters("postgres://us%20er:secret%27%5c%40/%26host%3dx singlerows=true@db.example.com:5433/my%2Fdb"),
+  in_order(parameters(
+               "postgres://us%20er:secret%27%5c%40/%26host%3dx singlerows=true@db.example.com:5433/my%2Fdb"),
            {"postgresql:///?", "&host=db.example.com&", "port=5433&", "user=us%20er&",
-            "password=secret%27%5C%40%2F%26host%3Dx%20singlerows%3Dtrue&", "dbname=my%2Fdb&", "connect_timeout=5"});
-  in_order(parameters("postgresql://%2Fvar%2Frun%2Fpostgresql/db"), {"&host=%2Fvar%2Frun%2Fpostgresql&dbname=db&"});
+            "password=secret%27%5C%40%2F%26host%3Dx%20singlerows%3Dtrue&", "dbname=my%2Fdb&",
+            "connect_timeout=5"});
+  in_order(parameters("postgresql://%2Fvar%2Frun%2Fpostgresql/db"),
+           {"&host=%2Fvar%2Frun%2Fpostgresql&dbname=db&"});
   in_order(parameters("postgresql:///db"), {"&dbname=db&"});
-  in_order(parameters("postgresql://u@[2001:db8::1]:1/db"), {"&host=2001%3Adb8%3A%3A1&port=1&user=u&dbname=db"});
+  in_order(parameters("postgresql://u@[2001:db8::1]:1/db"),
+           {"&host=2001%3Adb8%3A%3A1&port=1&user=u&dbname=db"});
   // SOCI's own parser: quotes and backslashes are preceded by a backslash
   in_order(parameters("mysql://us'er:secret%27%5c@x' host='evil@db.example.com:3307/d%27b"),
-           {"charset='utf8mb4' host='db.example.com' port='3307' user='us\\'er' password='secret\\'\\\\@x\\' host=\\'evil'",
+           {"charset='utf8mb4' host='db.example.com' port='3307' user='us\\'er' password='secret\\'\\\\@x\\' "
+            "host=\\'evil'",
             " db='d\\'b' connect_timeout='5' read_timeout='20'"});
-  in_order(parameters("mysql://u@%2Frun%2Fmysqld%2Fmysqld.sock/db"), {"unix_socket='/run/mysqld/mysqld.sock' user='u' db='db'"});
+  in_order(parameters("mysql://u@%2Frun%2Fmysqld%2Fmysqld.sock/db"),
+           {"unix_socket='/run/mysqld/mysqld.sock' user='u' db='db'"});
 }
 
 TEST_CASE_TEMPLATE("a server that refuses is quoted, with what to check and without the password", Database,
@@ -167,7 +174,8 @@ TEST_CASE_TEMPLATE("a server that refuses is quoted, with what to check and with
     CHECK(error.text.find("wrong-one") == std::string::npos);
   };
   const auto colon = url.find(':', url.find("://") + 3), at = url.find('@');
-  refused(url.substr(0, colon + 1) + "wrong-one" + url.substr(at), "presence");  // both databases name the user
+  refused(url.substr(0, colon + 1) + "wrong-one" + url.substr(at),
+          "presence");  // both databases name the user
   refused(url + "_absent", database.name() + "_absent");
   const auto port = url.rfind(':');
   refused(url.substr(0, port) + ":1/" + database.name(), "port 1");
@@ -176,8 +184,10 @@ TEST_CASE_TEMPLATE("a server that refuses is quoted, with what to check and with
   settings.db_url = url;
   database.open(settings);
   const std::string what = "stranger" + database.name();
-  *database.home() << "CREATE USER " + what + (url.starts_with("mysql") ? " IDENTIFIED BY 'p'" : " PASSWORD 'p'");
-  if (url.starts_with("mysql")) *database.home() << "GRANT SELECT ON " + database.name() + ".version TO " + what;
+  *database.home() << "CREATE USER " + what +
+                          (url.starts_with("mysql") ? " IDENTIFIED BY 'p'" : " PASSWORD 'p'");
+  if (url.starts_with("mysql"))
+    *database.home() << "GRANT SELECT ON " + database.name() + ".version TO " + what;
   settings.db_url = url.substr(0, url.find("://") + 3) + what + ":p" + url.substr(at);
   const auto opened = open_soci_storage(settings);
   CHECK_FALSE(opened);
@@ -194,8 +204,10 @@ TEST_CASE_TEMPLATE("a socket can be named in db_url", Database, PRESENCE_EVERY_S
   socket += is_mariadb ? "/mariadb.socket/socket" : "/postgres.socket";
   std::string encoded;
   for (const char c : socket) encoded += c == '/' ? std::string{"%2F"} : std::string{c};
-  const std::string port = url.substr(url.rfind(':'), url.rfind('/') - url.rfind(':'));  // names PostgreSQL's socket
-  settings.db_url = url.substr(0, url.find('@') + 1) + encoded + (is_mariadb ? "" : port) + "/" + database.name();
+  const std::string port =
+      url.substr(url.rfind(':'), url.rfind('/') - url.rfind(':'));  // names PostgreSQL's socket
+  settings.db_url =
+      url.substr(0, url.find('@') + 1) + encoded + (is_mariadb ? "" : port) + "/" + database.name();
   const auto opened = open_soci_storage(settings);
   INFO((opened ? std::string{} : opened.error().text));
   CHECK(opened);

@@ -1,11 +1,11 @@
 /// The three tables as another program sees them: Kamailio's columns, its rows read, ours readable.
+#include <doctest/doctest.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <doctest/doctest.h>
 
 #include "database.hpp"
 #include "storage_rows.hpp"
@@ -67,7 +67,8 @@ const column_list kamailio_watchers{"id|INTEGER|1|NULL",
 const column_list kamailio_version{"id|INTEGER|1|NULL", "table_name|VARCHAR(32)|1|NULL",
                                    "table_version|INTEGER|1|0"};
 
-// Kamailio's columns first, as `types` calls their types, then only columns of ours, which Kamailio can leave out.
+// Kamailio's columns first, as `types` calls their types, then only columns of ours, which Kamailio can leave
+// out.
 template <class Database>
 void check_columns(const Database& db, const std::string& table, const column_list& kamailio) {
   column_list found = db.columns_of(table);
@@ -91,10 +92,12 @@ void check_columns(const Database& db, const std::string& table, const column_li
 // A table as Kamailio makes it: none of our columns, and its own unique index on active_watchers.
 template <class Database>
 void make_kamailio_tables(const Database& db) {
-  const auto make = [&](const std::string& table, const column_list& columns, const std::string& constraints) {
+  const auto make = [&](const std::string& table, const column_list& columns,
+                        const std::string& constraints) {
     std::string text;
     for (const auto& column : columns) {
-      const auto type = column.find('|'), null = column.find('|', type + 1), init = column.find('|', null + 1);
+      const auto type = column.find('|'), null = column.find('|', type + 1),
+                 init = column.find('|', null + 1);
       const std::string name = column.substr(0, type);
       text += name + " " + Database::kamailio_type(name, column.substr(type + 1, null - type - 1));
       if (column[null + 1] == '1') text += " NOT NULL";
@@ -143,7 +146,8 @@ instant at_second(std::int64_t s) { return instant{seconds{s}}; }
 
 }  // namespace
 
-TEST_CASE_TEMPLATE("schema: the tables are Kamailio's, column for column, and ours come after", Database, PRESENCE_EVERY_DATABASE) {
+TEST_CASE_TEMPLATE("schema: the tables are Kamailio's, column for column, and ours come after", Database,
+                   PRESENCE_EVERY_DATABASE) {
   const Database db;
   db.open();
   check_columns(db, "version", kamailio_version);
@@ -155,12 +159,12 @@ TEST_CASE_TEMPLATE("schema: the tables are Kamailio's, column for column, and ou
   CHECK(db.unique_keys("presentity") == column_list{"ruid", "username,domain,event,etag"});
   CHECK(db.unique_keys("active_watchers") == column_list{"callid,to_tag,from_tag,event,event_id"});
   CHECK(db.unique_keys("watchers") == column_list{"presentity_uri,watcher_username,watcher_domain,event"});
-  CHECK(db.index_names() ==
-        column_list{"account_idx", "active_watchers_expires", "active_watchers_pres", "presentity_expires",
-                    "updated_idx", "updated_winfo_idx"});
+  CHECK(db.index_names() == column_list{"account_idx", "active_watchers_expires", "active_watchers_pres",
+                                        "presentity_expires", "updated_idx", "updated_winfo_idx"});
 }
 
-TEST_CASE_TEMPLATE("schema: create_schema may be called again, and table names may be others", Database, PRESENCE_EVERY_DATABASE) {
+TEST_CASE_TEMPLATE("schema: create_schema may be called again, and table names may be others", Database,
+                   PRESENCE_EVERY_DATABASE) {
   const Database db;
   soci_settings settings = db.settings();
   db.open(settings);
@@ -182,7 +186,8 @@ TEST_CASE_TEMPLATE("schema: create_schema may be called again, and table names m
   CHECK(read_all(*db.open(settings)).publications.size() == 1);
 }
 
-TEST_CASE_TEMPLATE("schema: rows written by Kamailio are read, changed and ended", Database, PRESENCE_EVERY_DATABASE) {
+TEST_CASE_TEMPLATE("schema: rows written by Kamailio are read, changed and ended", Database,
+                   PRESENCE_EVERY_DATABASE) {
   const Database db;
   make_kamailio_tables(db);
   insert_kamailio_rows(db);
@@ -276,8 +281,8 @@ TEST_CASE_TEMPLATE("schema: what we write is what Kamailio looks for", Database,
   apply(*rows, {.new_publications = {publication("sip:alice@example.com", "a", 255)},
                 .new_subscriptions = {call},
                 .watchers = {watcher("sip:alice@example.com", "sip:bob@example.com")}});
-  CHECK(db.value("SELECT username, domain, event, etag, expires, received_time, " + Database::as_text("body") +
-                 ", sender, priority FROM presentity") ==
+  CHECK(db.value("SELECT username, domain, event, etag, expires, received_time, " +
+                 Database::as_text("body") + ", sender, priority FROM presentity") ==
         "alice|example.com|presence|a|1700000601|1700000000|"
         "<presence entity='a'/>|sip:sender@example.com|0");
   CHECK(db.value("SELECT ruid FROM presentity").starts_with("pres-ff-"));
@@ -309,7 +314,8 @@ TEST_CASE_TEMPLATE("schema: what we write is what Kamailio looks for", Database,
   CHECK(all.subscriptions[0].expires <= at_second(1700009000));
 }
 
-TEST_CASE_TEMPLATE("schema: what does not fit Kamailio's columns stands there as something harmless", Database, PRESENCE_EVERY_DATABASE) {
+TEST_CASE_TEMPLATE("schema: what does not fit Kamailio's columns stands there as something harmless",
+                   Database, PRESENCE_EVERY_DATABASE) {
   const Database db;
   const auto rows = db.open();
   const auto written = [&](std::string_view cookie, std::string_view local_uri) {
@@ -320,7 +326,7 @@ TEST_CASE_TEMPLATE("schema: what does not fit Kamailio's columns stands there as
     row.dialog = dialog{fields};
     row.expires = at_second(4102444800);  // the year 2100; Kamailio's seconds end in 2038
     apply(*rows, {.new_subscriptions = {row}});
-      const auto found = db.value("SELECT socket_info, to_user, to_domain, expires FROM active_watchers");
+    const auto found = db.value("SELECT socket_info, to_user, to_domain, expires FROM active_watchers");
     apply(*rows, {.ended_subscriptions = {key_of(row)}});
     return found;
   };

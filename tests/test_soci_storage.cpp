@@ -1,20 +1,19 @@
 /// What only a database can do: be reopened, be busy, be read-only, be shared, lose a table. The contract
 /// itself is in test_storage.cpp; what only a file or only a server can do, in test_sqlite.cpp and
 /// test_servers.cpp.
-#include <csignal>
-#include <cstddef>
-#include <cstdint>
-#include <memory>
-#include <random>
-#include <string>
-#include <thread>
-#include <vector>
-
 #include <doctest/doctest.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <csignal>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
 #include <presence/memory_storage.hpp>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
 
 #include "database.hpp"
 #include "storage_rows.hpp"
@@ -52,7 +51,8 @@ TEST_CASE_TEMPLATE("a database opened again holds everything (T12)", Database, P
   CHECK(read_all(*database.open()) == rows_of(what));
 }
 
-TEST_CASE_TEMPLATE("a change costs the statements docs/storage.md says (T16, T17)", Database, PRESENCE_EVERY_DATABASE) {
+TEST_CASE_TEMPLATE("a change costs the statements docs/storage.md says (T16, T17)", Database,
+                   PRESENCE_EVERY_DATABASE) {
   const Database database;
   const auto rows = database.open();
   constexpr bool arrays = std::is_same_v<Database, postgres_database>;
@@ -80,7 +80,8 @@ TEST_CASE_TEMPLATE("a change costs the statements docs/storage.md says (T16, T17
   CHECK(statements_for(*rows, many) == 2 + 3 * inserts(50));
   CHECK(statements_for(*rows, {.watchers = many.watchers}) == 2 + inserts(50));
   change more;
-  for (const auto& row : many.new_publications) more.changed_publications.push_back({.old_etag = row.etag, .row = row});
+  for (const auto& row : many.new_publications)
+    more.changed_publications.push_back({.old_etag = row.etag, .row = row});
   more.changed_publications[7].content_changed = true;
   more.changed_subscriptions = many.new_subscriptions;
   for (const auto& row : many.new_subscriptions) more.reservations.push_back({key_of(row), 7, 7});
@@ -95,7 +96,9 @@ TEST_CASE_TEMPLATE("a change costs the statements docs/storage.md says (T16, T17
   // a row named twice begins a new statement; so does a megabyte of values
   apply(*rows, several(3));
   change twice;
-  for (const char* tag : {"0", "1", "0", "2"}) twice.changed_publications.push_back({.old_etag = tag, .row = publication("sip:alice@example.com", tag, 9)});
+  for (const char* tag : {"0", "1", "0", "2"})
+    twice.changed_publications.push_back(
+        {.old_etag = tag, .row = publication("sip:alice@example.com", tag, 9)});
   CHECK(statements_for(*rows, twice) == 2 + (arrays ? 2 : 4));
   change big;
   for (unsigned i = 0; i < 40; ++i) {
@@ -119,8 +122,8 @@ TEST_CASE_TEMPLATE("a change costs the statements docs/storage.md says (T16, T17
   CHECK(rows->counters().connects == 1);
 }
 
-TEST_CASE_TEMPLATE("while another connection has written, a change is unavailable and works later (T18)", Database,
-                   PRESENCE_EVERY_DATABASE) {
+TEST_CASE_TEMPLATE("while another connection has written, a change is unavailable and works later (T18)",
+                   Database, PRESENCE_EVERY_DATABASE) {
   const Database database;
   soci_settings settings = database.settings();
   settings.busy_timeout = seconds{0};
@@ -131,7 +134,8 @@ TEST_CASE_TEMPLATE("while another connection has written, a change is unavailabl
     const auto other = database.busy();
     CHECK(error_of(rows->apply({.ended_publications = {key(one_of_each().new_publications[0])}})).fault ==
           storage_fault::unavailable);
-    CHECK(error_of(rows->apply({.reservations = {{key_of(call), 99, 99}}})).fault == storage_fault::unavailable);
+    CHECK(error_of(rows->apply({.reservations = {{key_of(call), 99, 99}}})).fault ==
+          storage_fault::unavailable);
     CHECK(error_of(rows->apply({.new_publications = {publication("sip:alice@example.com", "b", 2)},
                                 .reservations = {{key_of(call), 99, 99}, {key_of(call), 100, 100}}}))
               .fault == storage_fault::unavailable);
@@ -159,14 +163,16 @@ TEST_CASE_TEMPLATE("a page read halfway holds no lock and no snapshot", Database
   CHECK(a->counters().faults == 0);
 }
 
-TEST_CASE_TEMPLATE("a conflict between two connections is seen by the second", Database, PRESENCE_EVERY_DATABASE) {
+TEST_CASE_TEMPLATE("a conflict between two connections is seen by the second", Database,
+                   PRESENCE_EVERY_DATABASE) {
   const Database database;
   const auto a = database.open(), b = database.open();
   apply(*a, one_of_each());
   publication_row next = publication("sip:alice@example.com", "b", 1);
   apply(*a, {.changed_publications = {{.old_etag = "a", .row = next}}});
   next.etag = "c";
-  CHECK(error_of(b->apply({.changed_publications = {{.old_etag = "a", .row = next}}})).fault == storage_fault::conflict);
+  CHECK(error_of(b->apply({.changed_publications = {{.old_etag = "a", .row = next}}})).fault ==
+        storage_fault::conflict);
   CHECK(error_of(b->apply(one_of_each())).fault == storage_fault::conflict);
   apply(*b, {.changed_publications = {{.old_etag = "b", .row = next}}});
   CHECK(b->counters().conflicts == 2);
@@ -210,7 +216,8 @@ TEST_CASE_TEMPLATE("a table that vanishes is a corrupt schema, and comes back wi
   apply(*rows, more);
 }
 
-TEST_CASE_TEMPLATE("a page with a row that cannot be understood fails whole", Database, PRESENCE_EVERY_DATABASE) {
+TEST_CASE_TEMPLATE("a page with a row that cannot be understood fails whole", Database,
+                   PRESENCE_EVERY_DATABASE) {
   const Database database;
   const auto rows = database.open();
   apply(*rows, {.new_publications = {publication("sip:alice@example.com", "a", 1),
@@ -240,7 +247,8 @@ TEST_CASE_TEMPLATE("errors name no value of a row", Database, PRESENCE_EVERY_DAT
   CHECK(error_of(rows->apply(what)).text.find("secret") == std::string::npos);
 }
 
-TEST_CASE_TEMPLATE("a database and memory agree on any sequence of changes (T09)", Database, PRESENCE_EVERY_DATABASE) {
+TEST_CASE_TEMPLATE("a database and memory agree on any sequence of changes (T09)", Database,
+                   PRESENCE_EVERY_DATABASE) {
   const Database place;
   const auto database = place.open();
   memory_storage model;
@@ -259,17 +267,33 @@ TEST_CASE_TEMPLATE("a database and memory agree on any sequence of changes (T09)
       call.version = pick(100);
       const auto who = watcher(resource(), "sip:w" + std::to_string(pick(4)) + "@example.com", event());
       switch (pick(9)) {
-        case 0: what.ended_publications.push_back(key(row)); break;
-        case 1: what.new_publications.push_back(row); break;
+        case 0:
+          what.ended_publications.push_back(key(row));
+          break;
+        case 1:
+          what.new_publications.push_back(row);
+          break;
         case 2:
           what.changed_publications.push_back({"t" + std::to_string(pick(6)), pick(2) == 0, row});
           break;
-        case 3: what.ended_subscriptions.push_back(key_of(call)); break;
-        case 4: what.new_subscriptions.push_back(call); break;
-        case 5: what.changed_subscriptions.push_back(call); break;
-        case 6: what.reservations.push_back({key_of(call), pick(1000), pick(1000)}); break;
-        case 7: what.ended_watchers.push_back(key(who)); break;
-        default: what.watchers.push_back(who); break;
+        case 3:
+          what.ended_subscriptions.push_back(key_of(call));
+          break;
+        case 4:
+          what.new_subscriptions.push_back(call);
+          break;
+        case 5:
+          what.changed_subscriptions.push_back(call);
+          break;
+        case 6:
+          what.reservations.push_back({key_of(call), pick(1000), pick(1000)});
+          break;
+        case 7:
+          what.ended_watchers.push_back(key(who));
+          break;
+        default:
+          what.watchers.push_back(who);
+          break;
       }
     }
     const auto expected = model.apply(what), found = database->apply(what);
@@ -308,7 +332,8 @@ TEST_CASE_TEMPLATE("writers in several threads lose no update", Database, PRESEN
   CHECK(read_all(*place.open()).publications[0].etag == std::to_string(2 * rounds));
 }
 
-TEST_CASE_TEMPLATE("what was acknowledged before SIGKILL is there after it (RL3)", Database, PRESENCE_EVERY_DATABASE) {
+TEST_CASE_TEMPLATE("what was acknowledged before SIGKILL is there after it (RL3)", Database,
+                   PRESENCE_EVERY_DATABASE) {
   const Database place;
   REQUIRE(place.open() != nullptr);
   std::uint32_t acknowledged = 0;

@@ -1,11 +1,11 @@
 /// What only a file can be: full by a limit of its size, gone, or something else.
+#include <doctest/doctest.h>
+#include <sys/resource.h>
+
 #include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <string>
-
-#include <doctest/doctest.h>
-#include <sys/resource.h>
 
 #include "raw_sqlite.hpp"
 #include "sqlite_file.hpp"

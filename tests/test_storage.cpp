@@ -1,17 +1,16 @@
 /// The contract suite over the storages of this build, and the decorator the fault sweep uses.
-#include <memory>
-#include <string>
-#include <vector>
-
 #include <doctest/doctest.h>
 
+#include <memory>
 #include <presence/memory_storage.hpp>
+#include <string>
+#include <vector>
 
 #include "faulty_storage.hpp"
 #include "storage_contract.hpp"
 #include "storage_rows.hpp"
 
-#if __has_include(<soci_storage.hpp>)
+#if PRESENCE_TEST_SOCI
 #include "database.hpp"
 #endif
 
@@ -32,7 +31,7 @@ struct faultless_host {
   storage& rows() { return around; }
 };
 
-#if __has_include(<soci_storage.hpp>)
+#if PRESENCE_TEST_SOCI
 template <class Database>
 struct host {
   Database database;
@@ -46,7 +45,7 @@ using mariadb_host = host<test::mariadb_database>;
 
 }  // namespace
 
-#if __has_include(<soci_storage.hpp>)
+#if PRESENCE_TEST_SOCI
 PRESENCE_STORAGE_CONTRACT(memory_host, faultless_host, sqlite_host, postgres_host, mariadb_host);
 #else
 PRESENCE_STORAGE_CONTRACT(memory_host, faultless_host);

@@ -1,14 +1,12 @@
 #include "walk.hpp"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdio>
-#include <filesystem>
 #include <stdexcept>
 
 #if PRESENCE_TEST_SOCI
-#include <soci_storage.hpp>
+#include "../server_database.hpp"
+#include "../sqlite_file.hpp"
 #endif
 
 namespace presence::test::walking {
@@ -47,17 +45,15 @@ walk::walk(const settings& wanted) : given{wanted}, random{wanted.seed}, bytes{w
 
   if (given.mode == "memory_storage") {
     own_rows = std::make_unique<memory_storage>();
-  } else if (given.mode == "sqlite") {
+  } else if (given.mode != "memory") {
 #if PRESENCE_TEST_SOCI
-    const auto path = std::filesystem::temp_directory_path() / ("presence-walk-" + std::to_string(::getpid()) + ".db");
-    file = path.string();
-    std::filesystem::remove(file);
-    soci_settings database{.db_url = "sqlite://" + file};
-    database.commit = durability::normal;
-    if (auto made = create_schema(database); !made) throw std::runtime_error{made.error().text};
-    auto opened = open_soci_storage(database);
-    if (!opened) throw std::runtime_error{opened.error().text};
-    own_rows = std::move(*opened);
+    const auto open = [&](auto database) {
+      own_rows = database->open();
+      place = database;
+    };
+    if (given.mode == "sqlite") open(std::make_shared<sqlite_file>());
+    if (given.mode == "postgres") open(std::make_shared<postgres_database>());
+    if (given.mode == "mariadb") open(std::make_shared<mariadb_database>());
 #else
     throw std::runtime_error{"built without SQL storage"};
 #endif
@@ -69,15 +65,13 @@ walk::walk(const settings& wanted) : given{wanted}, random{wanted.seed}, bytes{w
 walk::~walk() {
   engine.reset();
   own_rows.reset();
-  if (file.empty()) return;
-  for (const char* more : {"", "-wal", "-shm", "-journal"}) std::filesystem::remove(file + more);
 }
 
 void walk::run() {
   for (step = 1; step <= given.steps; ++step) {
     one_step();
     audit();
-    if (own_rows && step % (given.mode == "sqlite" ? 200 : 50) == 0) compare_rows();
+    if (own_rows && step % (given.mode == "memory_storage" ? 50 : 200) == 0) compare_rows();
     if (given.steps > 50'000 && step % 50'000 == 0) {
       std::printf("step %llu: %zu publications, %zu subscriptions, %zu undecided\n", static_cast<unsigned long long>(step),
                   publications.size(), subscriptions.size(), undecideds.size());

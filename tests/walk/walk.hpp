@@ -110,7 +110,7 @@ class walk : model {
   settings given;
   std::mt19937_64 random;
   seeded_random bytes;
-  std::string file;
+  std::shared_ptr<void> place;  // of own_rows, if it is a database
   std::unique_ptr<storage> own_rows;
   std::unique_ptr<faulty_storage> rows;
   std::unique_ptr<presence::engine> engine;

@@ -1,0 +1,493 @@
+// RL3: nothing acknowledged is lost. A child works on an engine with a database and says what it was answered
+// and what it told watchers; it is killed with SIGKILL at a random moment, again and again. After each kill
+// the database must hold every publication and subscription answered 200 and none that was ended, and whoever
+// goes on must never use a CSeq again, nor tell twice that a subscription has ended.
+//
+// What was under way when the child died may have happened or not; the database says which.
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+#include <memory>
+#include <optional>
+#include <presence/presence.hpp>
+#include <random>
+#include <set>
+#include <sstream>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "server_database.hpp"
+#include "sqlite_file.hpp"
+
+namespace presence::test {
+namespace {
+
+constexpr int resources = 4, publication_slots = 12, dialog_slots = 16;
+
+void require(bool held, const std::string& what) {
+  if (!held) throw std::runtime_error{what};
+}
+
+struct publication {
+  std::string resource, etag;
+  instant expires = {};
+  bool live = false;
+};
+struct watching {
+  std::string call_id, to_tag, resource;
+  instant expires = {};
+  std::uint32_t sent = 0, notified = 0;  // CSeq of the last SUBSCRIBE, of the last NOTIFY
+  bool live = false;
+};
+
+// What the world outside the engine knows. The child begins with a copy of it.
+struct world {
+  instant now{seconds{1'700'000'000}};
+  std::vector<publication> publications{publication_slots};
+  std::vector<watching> dialogs{dialog_slots};
+  std::set<std::string> gone_tags, ended_calls;  // acknowledged as replaced or over
+  std::uint64_t names = 0;
+};
+
+enum class act { create, refresh, change, end };
+
+std::string uri(std::size_t n) { return "sip:r" + std::to_string(n) + "@example.com"; }
+
+// --- the child ------------------------------------------------------------------------------------------
+
+class worker {
+ public:
+  worker(const soci_settings& database, const world& known, std::uint64_t seed, int out)
+      : w_{known}, random_{seed}, bytes_{seed}, out_{out} {
+    auto opened = open_soci_storage(database);
+    if (!opened) throw std::runtime_error{opened.error().text};
+    rows_ = std::move(*opened);
+    options settings;
+    settings.min_expires = seconds{0};
+    settings.server_address = "sip:server.example.com";
+    settings.cseq_block = static_cast<std::uint32_t>(1 + random_() % 8);
+    settings.advance_budget = 1 + random_() % 4;
+    engine_ = std::make_unique<engine>(settings, host_hooks{}, rows_.get(), &bytes_);
+    if (auto added = engine_->add_event(opaque_package("note", {"text/plain"}), w_.now); !added)
+      throw std::runtime_error{added.error()};
+  }
+
+  void run() {
+    for (;;) {
+      const auto what = random_() % 10;
+      if (what < 4)
+        publish(random_() % publication_slots);
+      else if (what < 8)
+        subscribe(random_() % dialog_slots);
+      else
+        pass(seconds{1 + random_() % 30});
+    }
+  }
+  void drain() { pass(seconds{100'000}); }
+
+ private:
+  void say(const std::string& text) const {
+    if (::write(out_, text.data(), text.size()) != static_cast<ssize_t>(text.size())) ::_exit(1);
+  }
+  void attempt(char kind, std::size_t slot, act what) const {
+    std::ostringstream line;
+    line << "a " << kind << ' ' << slot << ' ' << static_cast<int>(what) << ' '
+         << w_.now.time_since_epoch().count() << '\n';
+    say(line.str());
+  }
+  // Answers the NOTIFYs, which may bring more of them, and says all of it at once.
+  void done(effects out, const std::string& result) {
+    std::ostringstream text;
+    text << "r " << result << '\n';
+    for (std::vector<notify> batch = std::move(out.notifies), more; !batch.empty();
+         batch = std::exchange(more, {})) {
+      for (const notify& n : batch) {
+        text << "n " << n.dialog.call_id() << ' ' << n.cseq << ' '
+             << (n.state == subscription_state::terminated) << '\n';
+        const effects paid = engine_->report({.id = n.id, .status = 200}, w_.now);
+        more.insert(more.end(), paid.notifies.begin(), paid.notifies.end());
+      }
+    }
+    text << "d " << out.more << '\n';
+    say(text.str());
+  }
+
+  void publish(std::size_t slot) {
+    publication& p = w_.publications[slot];
+    if (p.live && p.expires <= w_.now) p.live = false;
+    const act what =
+        p.live ? std::array{act::refresh, act::change, act::change, act::end}[random_() % 4] : act::create;
+    if (what == act::create) p.resource = uri(random_() % resources);
+    const std::string body = "text " + std::to_string(random_());
+    const bool has_body = what == act::create || what == act::change;
+    attempt('P', slot, what);
+    const effects out = engine_->publish(
+        {.resource = p.resource,
+         .event = "note",
+         .expires = seconds{what == act::end ? 0 : 5 + random_() % 200},
+         .sip_if_match = p.live ? std::string_view{p.etag} : std::string_view{},
+         .content = has_body ? content_view{.type = "text/plain", .bytes = body} : content_view{}},
+        w_.now);
+    const reply& r = out.answer;
+    done(out, std::to_string(r.status) + " " + (r.etag.empty() ? "-" : r.etag) + " " +
+                  std::to_string(r.expires.value_or(0)) + " " + p.resource);
+    p.live = r.status == 200 && what != act::end;
+    p.etag = r.etag;
+    p.expires = w_.now + seconds{r.expires.value_or(0)};
+  }
+
+  void subscribe(std::size_t slot) {
+    watching& d = w_.dialogs[slot];
+    if (d.live && d.expires <= w_.now) d.live = false;
+    const act what = !d.live ? act::create : random_() % 4 == 0 ? act::end : act::refresh;
+    if (what == act::create) {
+      d = {};
+      d.call_id = "call-" + std::to_string(slot) + "-" + std::to_string(random_());
+      d.resource = uri(random_() % resources);
+    }
+    attempt('S', slot, what);
+    const std::string who = "sip:w" + std::to_string(slot) + "@example.com";
+    const effects out = engine_->subscribe({.resource = d.resource,
+                                            .event = "note",
+                                            .expires = seconds{what == act::end ? 0 : 5 + random_() % 200},
+                                            .call_id = d.call_id,
+                                            .from_tag = "ft",
+                                            .to_tag = d.to_tag,
+                                            .from_uri = who,
+                                            .contact = who,
+                                            .cseq = ++d.sent,
+                                            .who = {.uri = who}},
+                                           w_.now);
+    const reply& r = out.answer;
+    if (r.status == 200) d.to_tag = r.dialog.local_tag();
+    done(out, std::to_string(r.status) + " " + (d.to_tag.empty() ? "-" : d.to_tag) + " " +
+                  std::to_string(r.expires.value_or(0)) + " " + d.resource + " " + d.call_id + " " +
+                  std::to_string(d.sent));
+    d.live = r.status == 200 && what != act::end;
+    d.expires = w_.now + seconds{r.expires.value_or(0)};
+  }
+
+  void pass(seconds time) {
+    w_.now += time;
+    for (bool more = true; more;) {
+      attempt('T', 0, act::end);
+      const effects out = engine_->advance(w_.now);
+      more = out.more;
+      done(out, "200 - 0 -");
+    }
+  }
+
+  world w_;
+  std::mt19937_64 random_;
+  seeded_random bytes_;
+  int out_;
+  std::unique_ptr<soci_storage> rows_;
+  std::unique_ptr<engine> engine_;
+};
+
+// --- the parent -----------------------------------------------------------------------------------------
+
+struct settings {
+  std::string mode = "sqlite";
+  std::uint64_t kills = 30, seed = 1;
+};
+
+template <class Database>
+class killer {
+ public:
+  explicit killer(const settings& wanted) : given_{wanted}, random_{wanted.seed} { database_.open(); }
+
+  void run() {
+    for (std::uint64_t i = 1; i <= given_.kills; ++i) life(i, false);
+    life(0, true);
+    for (const watching& d : w_.dialogs)
+      require(!d.live, "subscription " + d.call_id + " has lapsed, and nobody was told");
+    const auto rows = database_.open();
+    std::vector<publication_row> p;
+    std::vector<subscription_row> s;
+    read(*rows, p, s);
+    require(p.empty() && s.empty(), "rows are left when all is over");
+  }
+
+  std::uint64_t acknowledged = 0, notifies = 0, unanswered = 0, unanswered_but_done = 0;
+
+ private:
+  void life(std::uint64_t number, bool drain) {
+    int ends[2];
+    require(::pipe(ends) == 0, "no pipe");
+    const std::uint64_t seed = random_();
+    const pid_t child = ::fork();
+    if (child == 0) {
+      ::close(ends[0]);
+      try {
+        worker one{database_.settings(), w_, seed, ends[1]};
+        if (drain)
+          one.drain();
+        else
+          one.run();
+        ::_exit(0);
+      } catch (const std::exception& e) {
+        std::fprintf(stderr, "child: %s\n", e.what());
+        ::_exit(1);
+      }
+    }
+    ::close(ends[1]);
+    attempted_.reset();
+    FILE* in = ::fdopen(ends[0], "r");
+    const std::uint64_t last = drain ? ~std::uint64_t{0} : random_() % 120;
+    std::uint64_t lines = 0;
+    char line[4096];
+    while (lines++ != last && std::fgets(line, sizeof line, in) != nullptr) take(line);
+    if (!drain) {
+      std::this_thread::sleep_for(std::chrono::microseconds{random_() % 3000});
+      ::kill(child, SIGKILL);
+    }
+    while (std::fgets(line, sizeof line, in) != nullptr) take(line);
+    std::fclose(in);
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    require(drain ? WIFEXITED(status) && WEXITSTATUS(status) == 0 : WIFSIGNALED(status),
+            "life " + std::to_string(number) + " ended by itself");
+    wait_for_server();
+    verify();
+  }
+
+  // A server goes on for a while with what the child has sent.
+  void wait_for_server() {
+    if constexpr (!std::is_same_v<Database, sqlite_file>) {
+      const bool postgres = std::is_same_v<Database, postgres_database>;
+      const auto admin = Database::home();
+      const std::string query =
+          postgres ? "SELECT 1 FROM pg_stat_activity WHERE datname = '" + database_.name() + "'"
+                   : "SELECT 1 FROM information_schema.processlist WHERE db = '" + database_.name() + "'";
+      for (int i = 0; i < 1000 && !rows_of(*admin, query).empty(); ++i)
+        std::this_thread::sleep_for(std::chrono::milliseconds{5});
+    }
+  }
+
+  struct attempt {
+    char kind = 0;
+    std::size_t slot = 0;
+    act what = {};
+  };
+
+  void take(const std::string& text) {
+    if (text.empty() || text.back() != '\n') return;  // the child died while it wrote
+    std::istringstream in{text};
+    char record = 0;
+    in >> record;
+    if (record == 'a') {
+      attempt a;
+      int what = 0;
+      std::int64_t now = 0;
+      in >> a.kind >> a.slot >> what >> now;
+      a.what = static_cast<act>(what);
+      attempted_ = a;
+      w_.now = instant{milliseconds{now}};
+    } else if (record == 'r') {
+      answer_ = text.substr(2);
+      told_.clear();
+    } else if (record == 'n') {
+      told_.push_back(text.substr(2));
+    } else if (record == 'd') {
+      int more = 0;
+      in >> more;
+      answered(more != 0);
+      attempted_.reset();
+    }
+  }
+
+  void answered(bool more) {
+    std::istringstream in{answer_};
+    int status = 0;
+    std::string tag, resource, call_id;
+    std::uint32_t expires = 0, cseq = 0;
+    in >> status >> tag >> expires >> resource >> call_id >> cseq;
+    const attempt a = attempted_.value();
+    require(status == 200, "a request that had to succeed was answered " + answer_);
+    if (a.kind == 'P') {
+      publication& p = w_.publications[a.slot];
+      if (p.live && a.what != act::create) w_.gone_tags.insert(p.etag);
+      p = {resource, tag, w_.now + seconds{expires}, a.what != act::end};
+      ++acknowledged;
+    } else if (a.kind == 'S') {
+      watching& d = w_.dialogs[a.slot];
+      if (a.what == act::create) d = {};
+      d.call_id = call_id;
+      d.to_tag = tag;
+      d.resource = resource;
+      d.expires = w_.now + seconds{expires};
+      d.sent = cseq;
+      d.live = true;  // until its last NOTIFY below
+      ++acknowledged;
+    }
+    for (const auto& text : told_) told(text);
+    if (a.kind == 'T' && !more) {
+      for (publication& p : w_.publications) p.live = p.live && p.expires > w_.now;
+      for (const watching& d : w_.dialogs)
+        require(!d.live || d.expires > w_.now, "subscription " + d.call_id + " lapsed, and nobody was told");
+    }
+  }
+
+  void told(const std::string& text) {
+    std::istringstream in{text};
+    std::string call_id;
+    std::uint32_t cseq = 0;
+    int terminated = 0;
+    in >> call_id >> cseq >> terminated;
+    ++notifies;
+    require(w_.ended_calls.count(call_id) == 0, "NOTIFY after the last one: " + text);
+    std::uint32_t& last = cseqs_[call_id];
+    require(cseq > last, "CSeq used again, " + std::to_string(last) + " was the last: " + text);
+    last = cseq;
+    for (watching& d : w_.dialogs) {
+      if (d.call_id != call_id) continue;
+      d.notified = cseq;
+      if (terminated != 0) d.live = false;
+    }
+    if (terminated != 0) w_.ended_calls.insert(call_id);
+  }
+
+  static void read(storage& rows, std::vector<publication_row>& p, std::vector<subscription_row>& s) {
+    for (cursor at; !at.done;)
+      require(rows.publications({}, at, 100, p).has_value(), "publications cannot be read");
+    for (cursor at; !at.done;)
+      require(rows.subscriptions({}, at, 100, s).has_value(), "subscriptions cannot be read");
+  }
+
+  void verify() {
+    auto opened = open_soci_storage(database_.settings());
+    if (!opened) throw std::runtime_error{opened.error().text};
+    std::vector<publication_row> rows;
+    std::vector<subscription_row> subscriptions;
+    read(**opened, rows, subscriptions);
+    std::map<std::string, const publication_row*> by_tag;
+    for (const auto& row : rows) {
+      require(w_.gone_tags.count(row.etag) == 0,
+              "a publication that was ended or replaced is there: " + row.etag);
+      by_tag[row.etag] = &row;
+    }
+    std::map<std::string, const subscription_row*> by_call;
+    for (const auto& row : subscriptions) {
+      const std::string call{row.dialog.call_id()};
+      require(w_.ended_calls.count(call) == 0, "a subscription whose last NOTIFY was sent is there: " + call);
+      by_call[call] = &row;
+    }
+    const bool time_passed = attempted_ && attempted_->kind == 'T';
+    if (attempted_) ++unanswered;
+    for (std::size_t i = 0; i < w_.publications.size(); ++i) {
+      publication& p = w_.publications[i];
+      if (!p.live) continue;
+      const auto row = by_tag.find(p.etag);
+      const bool doubtful =
+          (attempted_ && attempted_->kind == 'P' && attempted_->slot == i) || p.expires <= w_.now;
+      require(doubtful || row != by_tag.end(), "an acknowledged publication is not there: " + p.etag);
+      if (row == by_tag.end()) {  // what was not answered has happened: its tag is not known
+        p.live = false;
+        ++unanswered_but_done;
+      } else if (!doubtful) {
+        require(row->second->resource == p.resource && row->second->expires == p.expires,
+                "not as acknowledged: " + p.etag);
+      }
+    }
+    for (std::size_t i = 0; i < w_.dialogs.size(); ++i) {
+      watching& d = w_.dialogs[i];
+      const bool mine = attempted_ && attempted_->kind == 'S' && attempted_->slot == i;
+      if (mine && attempted_->what == act::create) {  // the host would have asked again; here it is forgotten
+        d.live = false;
+        continue;
+      }
+      if (!d.live) continue;
+      const auto row = by_call.find(d.call_id);
+      const bool doubtful = mine || (time_passed && d.expires <= w_.now) || d.expires <= w_.now;
+      require(doubtful || row != by_call.end(), "an acknowledged subscription is not there: " + d.call_id);
+      if (row == by_call.end()) {  // its last NOTIFY was due and the child died before it could be sent
+        w_.ended_calls.insert(d.call_id);
+        d.live = false;
+        ++unanswered_but_done;
+        continue;
+      }
+      require(row->second->dialog.local_tag() == d.to_tag, "not as acknowledged: " + d.call_id);
+      require(row->second->local_cseq >= d.notified, "numbers in use are not reserved: " + d.call_id);
+      require(doubtful || row->second->expires == d.expires, "not as acknowledged: " + d.call_id);
+      d.expires = row->second->expires;
+      if (mine) d.sent = std::max(d.sent + 1, row->second->remote_cseq);
+    }
+  }
+
+  settings given_;
+  std::mt19937_64 random_;
+  Database database_;
+  world w_;
+  std::map<std::string, std::uint32_t> cseqs_;
+  std::optional<attempt> attempted_;
+  std::string answer_;
+  std::vector<std::string> told_;
+};
+
+template <class Database>
+int walk(const settings& wanted) {
+  try {
+    killer<Database> one{wanted};
+    one.run();
+    std::printf(
+        "%s: %llu kills, %llu requests acknowledged, %llu NOTIFYs; %llu requests unanswered, %llu of them "
+        "had happened\n",
+        wanted.mode.c_str(), static_cast<unsigned long long>(wanted.kills),
+        static_cast<unsigned long long>(one.acknowledged), static_cast<unsigned long long>(one.notifies),
+        static_cast<unsigned long long>(one.unanswered),
+        static_cast<unsigned long long>(one.unanswered_but_done));
+    return 0;
+  } catch (const std::exception& e) {
+    std::printf("FAILED: kill_walk --mode %s --kills %llu --seed %llu\n%s\n", wanted.mode.c_str(),
+                static_cast<unsigned long long>(wanted.kills), static_cast<unsigned long long>(wanted.seed),
+                e.what());
+    return 1;
+  }
+}
+
+int usage(int code) {
+  std::puts(
+      "kill_walk [--mode sqlite|postgres|mariadb] [--kills N] [--seed N]\n"
+      "Kills a process that works on an engine with a database, N times, and looks whether anything "
+      "acknowledged is lost.\n"
+      "The servers are those of tests/databases.py.");
+  return code;
+}
+
+int main_of_walk(int argc, char** argv) {
+  settings wanted;
+  for (int i = 1; i < argc; ++i) {
+    const std::string name = argv[i];
+    if (name == "--help" || name == "-h") return usage(0);
+    if (i + 1 == argc) return usage(2);
+    const std::string value = argv[++i];
+    if (name == "--mode")
+      wanted.mode = value;
+    else if (name == "--kills")
+      wanted.kills = std::strtoull(value.c_str(), nullptr, 10);
+    else if (name == "--seed")
+      wanted.seed = std::strtoull(value.c_str(), nullptr, 10);
+    else
+      return usage(2);
+  }
+  if (wanted.mode == "sqlite") return walk<sqlite_file>(wanted);
+  if (wanted.mode != "postgres" && wanted.mode != "mariadb") return usage(2);
+  if (!has_server(wanted.mode)) return std::getenv("PRESENCE_TEST_NEEDS_DATABASES") == nullptr ? 77 : 1;
+  return wanted.mode == "postgres" ? walk<postgres_database>(wanted) : walk<mariadb_database>(wanted);
+}
+
+}  // namespace
+}  // namespace presence::test
+
+int main(int argc, char** argv) { return presence::test::main_of_walk(argc, argv); }
