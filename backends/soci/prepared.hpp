@@ -5,6 +5,7 @@
 
 #include <soci/soci.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <deque>
 #include <string>
@@ -236,12 +237,16 @@ class gathered {
     size_ += to.size() - before;
   }
 
+  // Hexadecimal digits, unless every character is harmless between quotes.
   void add_literal(const place& p) {
+    const auto harmless = [](char c) { return c >= ' ' && c <= '~' && c != '\'' && c != '\\'; };
     const std::size_t before = literals_.size();
     if (p.is_null()) {
       literals_ += "NULL";
     } else if (p.digits != nullptr) {
       literals_ += std::to_string(*p.digits);
+    } else if (std::all_of(p.characters->begin(), p.characters->end(), harmless)) {
+      literals_.append("'").append(*p.characters).append("'");
     } else {
       literals_ += p.type == column_type::binary ? "_binary x'" : "_utf8mb4 x'";
       append_hex(*p.characters, literals_);

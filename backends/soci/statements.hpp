@@ -1,6 +1,6 @@
 /// Every SQL text of this backend, as a function of table names, column lists and dialect. Values are
-/// always bound, but in rows_of_literals(), where they are hexadecimal digits. No table lock, no
-/// REPLACE, no join of tables; each statement names one table.
+/// always bound, but in rows_of_literals(), where they are hexadecimal digits or harmless between quotes.
+/// No table lock, no REPLACE, no join of tables; each statement names one table.
 #pragma once
 
 #include <algorithm>
