@@ -1,107 +1,144 @@
 #!/usr/bin/env python3
-"""Which test shows which row: reads the row ids that test names and flows cite.
+"""Which row of the specification is shown by which test, and that none is forgotten.
 
-conformance.py SOURCES           checks that docs/conformance.md has the table as it is
-conformance.py SOURCES --write   writes it there
-conformance.py SOURCES --rows    prints the ids alone
+conformance.py SOURCES           checks docs/conformance.md
+conformance.py SOURCES --write   makes its generated table first
+conformance.py SOURCES --rows    prints the ids that tests show
+
+The rows are in tests/rows.txt. Each is either cited by a test, or stands in a hand-written table of
+docs/conformance.md: as one that holds by construction, as the host's matter, or as not done. A row whose
+entry ends with "(part)" stands there and is cited.
 """
 import pathlib
 import re
 import sys
 
 HEAD = "<!-- table: tests/conformance.py -->"
-ID = r"(?:[A-Z][A-Z0-9]*(?:-[A-Za-z0-9][A-Za-z0-9.]*)+|[PSNWZTCMGLVQ]\d\d|(?:RL|PF)\d+)"
-AREAS = [("Publications (features E1)", r"P\d\d"), ("Subscriptions (E2)", r"S\d\d"), ("NOTIFYs (E3)", r"N\d\d"),
-         ("Watcher information, authorization (E4, E5)", r"[WZ]\d\d"), ("Storage (E6, E7)", r"[TC]\d\d"),
-         ("Time (E8)", r"M\d\d"), ("Insight (E9)", r"G\d\d"), ("The API (E10)", r"L\d\d"),
-         ("Packages, safety (E11, E14)", r"[VQ]\d\d"), ("Defects of other servers (D2), traps of the peers", r"(D2|TRAP)-\d+"),
-         ("Reliability, performance", r"(RL|PF)\d+"), ("Host contract", r"HOST-.*"), ("Grammar", r"GRM-.*"),
-         ("RFC 6665", r"(EVT|DELTA)-.*"), ("RFC 3903", r"PUB-.*"),
-         ("Presence documents: RFC 3856, 3863, 4479, 4480; composition", r"(PRS|PIDF|DM|RPID|CMP|EXT|CIP|TIM|CAP|CPP)-.*"),
-         ("Watcher information: RFC 3857", r"WIN-.*"), ("Authorization: RFC 4745, 5025", r"POL-.*"),
-         ("Security", r"SEC-.*"), ("Founding document", r"SEED-.*"), ("Test vectors", r"TV-.*"), ("Properties", r"PROP-.*")]
+ID = r"[A-Z][A-Z0-9]*(?:-\w+(?:\.\w+)*)+|[A-Z]\d\d|(?:RL|PF)\d+"
 
 
 def expand(text):
-    """The ids in a citation; `P08-P12`, `TV-11..14`, `EVT-4.2.2-7 to -10`, `X-1, -2` are written out."""
-    found, last = [], ""
-    text = re.sub(r"(TRAP|D2|TV|RL)-(\d+) ?(?:\.\.|to) ?(?:\1-|-)?(\d+)",
-                  lambda m: ", ".join(f"{m[1]}-{n:0{len(m[2])}}" for n in range(int(m[2]), int(m[3]) + 1)), text)
-    text = re.sub(r"\b([PSNWZTCMGLVQ])(\d\d)-\1(\d\d)\b",
-                  lambda m: ", ".join(f"{m[1]}{n:02}" for n in range(int(m[2]), int(m[3]) + 1)), text)
-    for token in re.split(r"[,;\s]+", text):
-        token = token.strip("().:")
-        span = re.fullmatch(r"(-?|.*-)(\d+)(?:\.\.|to)-?(\d+)", token)
-        if re.fullmatch(ID, token) and ".." not in token:
-            found.append(token)
-            last = token
-        elif span and last or span and span[1] not in ("", "-"):
-            prefix = span[1] if span[1] not in ("", "-") else last[:last.rindex("-") + 1]
-            found += [f"{prefix}{n}" for n in range(int(span[2]), int(span[3]) + 1)]
-            last = found[-1]
-        elif re.fullmatch(r"-[A-Za-z0-9]+", token) and "-" in last:
-            found.append(last[:last.rindex("-")] + token)
+    """The ids in a citation; `P08-P12`, `TV-11..14`, `EVT-4.2.2-7 to -10` and `X-1, -2` are written out."""
+    text = re.sub(r"\b([A-Z])(\d\d)-\1(\d\d)\b", r"\1\2..\1\3", text)
+    found = []
+    for first, last in re.findall(rf"(?<![\w.-])({ID}|-\w+)(?:(?:\.\.| to )({ID}|-?\d+))?", text):
+        if first[0] == "-":
+            if not found:
+                continue
+            first = found[-1][:found[-1].rindex("-")] + first
+        found.append(first)
+        if last:
+            stem, begin = re.fullmatch(r"(.*?)(\d+)", first).groups()
+            end = re.search(r"\d+$", last)[0]
+            found += [f"{stem}{n:0{len(begin)}}" for n in range(int(begin) + 1, int(end) + 1)]
     return found
 
 
-def citations(root):
-    """(row, where, sentence) of every test."""
+def areas(root):
+    """Title -> ids, from tests/rows.txt."""
+    made = {}
+    for line in (root / "tests/rows.txt").read_text().splitlines():
+        if line.startswith("  "):
+            made[title] += expand(line)
+        elif not line.startswith("#"):
+            made[title := line] = []
+    return made
+
+
+def citations(root, known):
+    """(row, file, sentence) of every test. A word that looks like an id but is of no area is none: UTF-8."""
+    kinds = {re.match(r"[A-Z0-9]+(?=-)|[A-Z]+", row)[0] for row in known}
     rows = []
-    for path in sorted((root / "tests").glob("*.cpp")) + sorted((root / "tests").glob("*.hpp")):
+
+    def cite(where, sentence, text):
+        ids = [i for i in expand(text) if re.match(r"[A-Z0-9]+(?=-)|[A-Z]+", i)[0] in kinds]
+        rows.extend((row, where, sentence) for row in dict.fromkeys(ids))
+        return ids
+
+    def cite_name(where, name, more=""):
+        """A name cites what is in parentheses, and the test vector it begins with."""
+        sentence = re.sub(r"\s*\(([^()]*)\)", lambda m: "" if expand(m[1]) else m[0], name).strip()
+        lists = re.findall(r"\(([^()]*)\)", name + more)
+        cite(where, sentence, ", ".join(re.findall(r"^TV-\d+(?:\.\.\d+)?\b", name) + lists))
+
+    for path in sorted((root / "tests").glob("*.[ch]pp")):
         for literals in re.findall(r'TEST_CASE(?:_TEMPLATE)?\(\s*((?:"(?:[^"\\]|\\.)*"\s*)+)', path.read_text()):
-            rows += cited("".join(re.findall(r'"((?:[^"\\]|\\.)*)"', literals)), path.name)
+            cite_name(path.name, "".join(re.findall(r'"((?:[^"\\]|\\.)*)"', literals)).replace('\\"', '"'))
     for path in sorted((root / "tests/flows").glob("*.flow")):
-        head = [l.lstrip("# ") for l in path.read_text().splitlines() if l.startswith("#")]
-        rows += cited(head[0] if head else "", "flows/" + path.name)
-        rows += [(r, w, s) for r, w, s in cited(" ".join(head), "flows/" + path.name) if r not in {x[0] for x in rows if x[1] == w}]
+        head = [line.lstrip("# ") for line in path.read_text().splitlines() if line.startswith("#")]
+        cite_name("flows/" + path.name, head[0], " ".join(head[1:]))
     for path in sorted((root / "tests/e2e").glob("*.py")):
-        for name in re.findall(r'"""((?:[^"]|"(?!""))*)"""', path.read_text()):
-            rows += cited(name.strip().splitlines()[0] if name.strip() else "", "e2e/" + path.name)
+        for name in re.findall(r'"""((?:[^"]|"(?!""))+)"""', path.read_text()):
+            cite_name("e2e/" + path.name, name.strip().splitlines()[0])
     # programs that are tests as a whole say so in their first comment: // rows: RL1, ...
     for path in sorted((root / "tests").glob("*.cpp")) + sorted((root / "bench").glob("*.cpp")):
-        for line in re.findall(r"^// rows: (.*)$", path.read_text(), re.M):
-            what = re.split(r"[.:] |\.$", path.read_text().lstrip().splitlines()[0].lstrip("/ "))[-1 if "RL1" in line else 0]
-            rows += [(row, path.name, what) for row in expand(line)]
+        text = path.read_text()
+        comment = re.sub(r"\n// ?", " ", text[3:text.index("\n#")])
+        for line in re.findall(r"^// rows: (.*)$", text, re.M):
+            cite(path.name, re.split(r"[.;] ", re.sub(r"^\w+\d: ", "", comment))[0], line)
     return rows
 
 
-def cited(name, where):
-    sentence = re.split(r"\s*\(", name)[0].replace('\\"', '"')
-    ids = [i for part in re.findall(r"\(([^()]*)\)", name) for i in expand(part)]
-    return [(i, where, sentence) for i in ids]
+def tables(page, known):
+    """Row -> where it stands in the tables written by hand; `CND-*` is every row of that area."""
+    places, heading = {}, ""
+    for line in page.splitlines():
+        if line.startswith("## "):
+            heading = line[3:]
+        elif match := re.match(r"\| (?!row |---)(.*?)( \(part\))? \| ", line):
+            listed = expand(re.sub(r"([A-Z]+-)\*", lambda m: " ".join(k for k in known if k.startswith(m[1])), match[1]))
+            for row in listed:
+                places.setdefault(row, []).append("part" if match[2] else heading)
+    return places
 
 
-def key(row):
-    return [int(p) if p.isdigit() else p for p in re.split(r"(\d+)", row)], row
+def complaints(known, cited, places):
+    for row in sorted(set(cited) | set(places), key=order):
+        if row not in known:
+            yield f"{row} is no row of tests/rows.txt"
+    for row in known:
+        where = places.get(row, [])
+        if where == ["part"] and row not in cited:
+            yield f"{row} is done in part, says docs/conformance.md, and no test shows it"
+        elif where != ["part"] and len(where) + (row in cited) > 1:
+            yield f"{row} stands in docs/conformance.md ({', '.join(where)}){' and a test shows it' * (row in cited)}"
+        elif not where and row not in cited:
+            yield f"{row} is neither shown by a test nor in a table of docs/conformance.md"
 
 
-def table(root):
-    rows = citations(root)
-    out, used = [HEAD, ""], set()
-    for title, pattern in AREAS:
-        mine = sorted({r for r, _, _ in rows if re.fullmatch(pattern, r)}, key=key)
-        if not mine:
-            continue
-        used |= set(mine)
-        out += [f"### {title}", "", "| row | shown by |", "|---|---|"]
-        for row in mine:
+def order(row):
+    return [int(p) if p.isdigit() else p for p in re.split(r"(\d+)", row)]
+
+
+def table(groups, rows):
+    out = [HEAD, ""]
+    for title, known in groups.items():
+        lines = []
+        for row in sorted(known, key=order):
             tests = dict.fromkeys(f"{w}: {s}" for r, w, s in rows if r == row)
-            out.append(f"| {row} | {'; '.join(t.replace('|', '/') for t in tests)} |")
-        out.append("")
-    return "\n".join(out).rstrip() + "\n", used
+            if tests:
+                lines.append(f"| {row} | {'; '.join(t.replace('|', '/') for t in tests)} |")
+        if lines:
+            out += [f"### {title}", "", "| row | shown by |", "|---|---|", *lines, ""]
+    return "\n".join(out).rstrip() + "\n"
 
 
 root = pathlib.Path(sys.argv[1])
-made, rows = table(root)
+groups = areas(root)
+known = [row for rows in groups.values() for row in rows]
+rows = citations(root, known)
+cited = {row for row, _, _ in rows}
 if "--rows" in sys.argv:
-    print("\n".join(sorted(rows, key=key)))
-    sys.exit(0)
+    print("\n".join(sorted(cited, key=order)))
+    sys.exit()
 page = root / "docs/conformance.md"
 text = page.read_text()
-now = text[:text.index(HEAD)] + made
+written = text[:text.index(HEAD)]
+made = written + table(groups, rows)
+wrong = list(complaints(known, cited, tables(written, known)))
 if "--write" in sys.argv:
-    page.write_text(now)
-elif now != text:
-    print("docs/conformance.md is not what the tests say: run tests/conformance.py . --write")
-    sys.exit(1)
-print(f"{len(rows)} rows are shown by tests")
+    page.write_text(made)
+elif made != text:
+    wrong.append("docs/conformance.md is not what the tests say: run tests/conformance.py . --write")
+print("\n".join(wrong + [f"{len(cited)} of {len(known)} rows are shown by tests"]))
+sys.exit(bool(wrong))
