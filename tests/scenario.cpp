@@ -19,13 +19,16 @@ std::string pidf(std::string_view tuples, std::string_view entity) {
 
 std::string tuples_of(std::string_view document) {
   std::string text = "P(";
-  for (std::size_t at = 0; (at = document.find("<tuple", at)) != std::string_view::npos;) {
-    const auto id = document.find("id=\"", at) + 4;
-    const auto basic = document.find("<basic>", at) + 7;
+  for (auto at = document.find("<tuple"); at != std::string_view::npos; at = document.find("<tuple", at + 1)) {
+    const std::string_view tuple = document.substr(at, document.find("</tuple>", at) - at);
+    const auto between = [&](std::string_view begin, char end) {
+      const auto found = tuple.find(begin);
+      if (found == std::string_view::npos) return std::string{"-"};
+      const auto rest = tuple.substr(found + begin.size());
+      return std::string{rest.substr(0, rest.find(end))};
+    };
     if (text.size() > 2) text += ',';
-    text += std::string{document.substr(id, document.find('"', id) - id)} + ':' +
-            std::string{document.substr(basic, document.find('<', basic) - basic)};
-    at = basic;
+    text += between("id=\"", '"') + ':' + between("<basic>", '<');
   }
   return text + ')';
 }

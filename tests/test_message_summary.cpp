@@ -134,3 +134,40 @@ TEST_CASE("headers of single messages are told once, and only where that is want
         "200 e1 Expires=3600 | N d1#2 active;expires=3600 [" + counts + "\r\nSubject: hello\r\n\r\nSubject: two\r\n]");
   CHECK(s.watch() == "200 Expires=3600 | N d1#3 active;expires=3600 [" + counts + "]");
 }
+
+TEST_CASE("the package lasts an hour, and a watcher who does not take its media type is refused (MWI-3-1, MWI-3.4-1)") {
+  mailbox s;
+  CHECK(s.subscribe("d1", {.by = "alice", .event = "message-summary"}) == "200 Expires=3600 | N d1#1 active;expires=3600 [Messages-Waiting: no\r\n]");
+  CHECK(s.dialogs["d1"].notifies[0].content.content_type() == media_type);
+  CHECK(s.subscribe("d2", {.by = "alice", .event = "message-summary", .accept = "application/simple-message-summary"}).starts_with("200"));
+  CHECK(s.subscribe("d3", {.by = "alice", .event = "message-summary", .accept = "application/pidf+xml"}) == "406");
+}
+
+TEST_CASE("what the publisher says of waiting messages passes, whatever the counts (MWI-3.5-1)") {
+  mailbox s;
+  s.watch();
+  for (const char* text : {"Messages-Waiting: no\r\nVoice-Message: 3/0\r\n", "Messages-Waiting: yes\r\nVoice-Message: 0/3\r\n"}) {
+    s.tell(text);
+    CHECK(s.dialogs["d1"].notifies.back().body_bytes() == text);
+  }
+}
+
+TEST_CASE("every change of a count is told, the same again in other words is not (MWI-3.7-1)") {
+  mailbox s;
+  s.watch();
+  s.tell("Messages-Waiting: yes\r\nVoice-Message: 1/0\r\n");
+  const auto tells = [&](const char* text) {
+    const std::string told = s.tell(text, s.tags.back());
+    REQUIRE(told.starts_with("200"));
+    return told.find("N d1") != std::string::npos;
+  };
+  CHECK_FALSE(tells("messages-waiting:YES\nVoice-Message: 01 / 0\n"));
+  for (const char* changed : {"Messages-Waiting: no\r\nVoice-Message: 1/0\r\n", "Messages-Waiting: no\r\nVoice-Message: 1/1\r\n",
+                              "Messages-Waiting: no\r\nVoice-Message: 2/1\r\n", "Messages-Waiting: no\r\nVoice-Message: 2/1 (0/0)\r\n",
+                              "Messages-Waiting: no\r\nVoice-Message: 2/1 (1/0)\r\n", "Messages-Waiting: no\r\nFax-Message: 2/1 (1/0)\r\n",
+                              "Messages-Waiting: no\r\nMessage-Account: sip:a@b\r\nFax-Message: 2/1 (1/0)\r\n", "Messages-Waiting: no\r\n"}) {
+    CAPTURE(changed);
+    CHECK(tells(changed));
+    CHECK_FALSE(tells(changed));
+  }
+}

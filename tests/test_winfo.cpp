@@ -25,7 +25,7 @@ struct watched : scenario {
 
 }  // namespace
 
-TEST_CASE("TV-18: full and partial documents, one number each (W01, W02, W08, WIN-4.5-1, WIN-4.6-1, WIN-4.7-1, WIN-4.7-2, WIN-58-1 to -6, WIN-FSM-9, V13, SEC-PKG-5)") {
+TEST_CASE("TV-18: full and partial documents, one number each (W01, W02, W08, WIN-4.5-1, WIN-4.6-1, WIN-4.7-1, WIN-4.7-2, WIN-58-1 to -6, WIN-58-10, WIN-FSM-9, V13, SEC-PKG-5)") {
   watched s;
   s.policy["bob"] = confirm;
   CHECK(s.owner() == "200 Expires=3600 | N d9#1 active;expires=3600 W0 full()");
@@ -106,18 +106,19 @@ TEST_CASE("what ends a watcher is told by its name, once (W03, W08, WIN-FSM-1, W
     CHECK(s.subscribe("d1", {.expires = 0s}) ==
           "200 Expires=0 | N d1#2 terminated;reason=timeout P() | N d9#3 active;expires=3600 W2 partial(w1:terminated:timeout:bob:-:0)");
   }
-  SUBCASE("its NOTIFY is refused") {
+  SUBCASE("its NOTIFY is refused, or not answered (TV-06)") {
     s.answers = false;
     s.publish("alice", {.body = "t1:open"});
-    CHECK(s.outcome("d1", 2, 481) == "N d9#3 active;expires=3600 W2 partial(w1:terminated:timeout:bob:-:0)");
+    CHECK(s.outcome("d1", 2, 500).empty());  // he goes on watching
+    s.publish("alice", {.body = "t1:closed", .if_match = "e1"});
+    int status = 0;
+    SUBCASE("refused") { status = 481; }
+    SUBCASE("not answered") { status = 0; }
+    CHECK(s.outcome("d1", 3, status) == "N d9#3 active;expires=3600 W2 partial(w1:terminated:timeout:bob:-:0)");
   }
   SUBCASE("moved away") {
     CHECK(s.told(s.engine->terminate_watchers(address("alice"), "presence", end_reason::deactivated, s.now())) ==
           "N d1#2 terminated;reason=deactivated | N d9#3 active;expires=3600 W2 partial(w1:terminated:deactivated:bob:-:0)");
-  }
-  SUBCASE("a politely blocked one is shown as active (WIN-FSM-8)") {
-    s.decide("bob", polite_block);
-    CHECK(s.owner() == "200 Expires=3600 | N d9#3 active;expires=3600 W2 full(w1:active:subscribe:bob:600:0)");
   }
   SUBCASE("refused at the door, he is shown once") {
     s.policy["eve"] = block;
@@ -125,6 +126,90 @@ TEST_CASE("what ends a watcher is told by its name, once (W03, W08, WIN-FSM-1, W
           "403 | N d9#3 active;expires=3600 W2 partial(w2:terminated:rejected:eve:-:0)");
     CHECK(s.owner() == "200 Expires=3600 | N d9#4 active;expires=3600 W3 full(w1:active:subscribe:bob:600:0)");
   }
+}
+
+TEST_CASE("who is politely blocked is active to the owner, at the door and later, as who is allowed (WIN-FSM-8, Z15)") {
+  watched s;
+  s.policy["bob"] = s.policy["carol"] = polite_block;
+  s.owner();
+  CHECK(s.subscribe("d1", {.expires = 600s}) ==
+        "200 Expires=600 | N d1#1 active;expires=600 P() | N d9#2 active;expires=3600 W1 partial(w1:active:subscribe:bob:600:0)");
+  CHECK(s.decide("bob", allow) == "N d1#2 active;expires=600 P()");
+  CHECK(s.decide("bob", polite_block) == "N d1#3 active;expires=600 P()");
+  CHECK(s.owner() == "200 Expires=3600 | N d9#3 active;expires=3600 W2 full(w1:active:subscribe:bob:600:0)");
+  s.policy["dave"] = confirm;
+  s.subscribe("d2", {.by = "dave", .expires = 600s});
+  CHECK(s.decide("dave", polite_block).ends_with("W4 partial(w2:active:approved:dave:600:0)"));
+}
+
+TEST_CASE("who waits is told to the owner, and to himself never: his subscription is over (WIN-FSM-2)") {
+  watched s;
+  s.policy["bob"] = confirm;
+  s.owner();
+  s.subscribe("d1", {.expires = 60s});
+  s.subscribe("d2", {.expires = 0s});
+  CHECK(s.wait(60s).find("w1:waiting:timeout:bob") != std::string::npos);
+  s.subscribe("d3", {.expires = 60s});
+  s.subscribe("d3", {.expires = 0s});
+  CHECK(s.owner().find(":waiting:timeout:bob") != std::string::npos);
+  s.decide("bob", allow);
+  std::string told;
+  for (const char* name : {"d1", "d2", "d3"})
+    for (const notify& n : s.dialogs[name].notifies) told += n.subscription_state_value() + (n.content ? " body | " : " | ");
+  CHECK(told == "pending;expires=60 | terminated;reason=timeout | terminated;reason=timeout | pending;expires=60 | terminated;reason=timeout | ");
+}
+
+TEST_CASE("of those who wait the oldest is given up for the next one, and the owner is told (WIN-FSM-6, TV-40)") {
+  options settings;
+  settings.limits.waiting_per_resource = 2;
+  watched s{{.settings = settings}};
+  s.owner();
+  for (const char* name : {"bob", "carol", "dave"}) {
+    s.policy[name] = confirm;
+    s.wait(1s);
+    for (int i = 0; i < 10; ++i) s.subscribe(name + std::to_string(i), {.by = name, .expires = 0s});
+  }
+  CHECK(s.watchers_of(s.dialogs["d9"].notifies.back().body_bytes()) == "W3 partial(w1:terminated:giveup:bob:-:2,w3:waiting:timeout:dave:-:0)");
+  CHECK(s.owner().ends_with("W4 full(w2:waiting:timeout:carol:-:1,w3:waiting:timeout:dave:-:0)"));
+}
+
+TEST_CASE("the package lasts an hour, has one media type, and takes no document and no parameter (WIN-4.2-1, WIN-4.4-1, WIN-4.5-1, WIN-58-1, WIN-58-3, PUB-6.2-1)") {
+  watched s;
+  CHECK(s.subscribe("d1", {.by = "alice", .event = "presence.winfo;x=y"}) == "200 Expires=3600 | N d1#1 active;expires=3600 W0 full()");
+  CHECK(s.dialogs["d1"].notifies[0].content.content_type() == "application/watcherinfo+xml");
+  CHECK(s.dialogs["d1"].notifies[0].body_bytes() ==
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<watcherinfo xmlns=\"urn:ietf:params:xml:ns:watcherinfo\" version=\"0\" state=\"full\">"
+        "<watcher-list resource=\"sip:alice@example.com\" package=\"presence\"></watcher-list></watcherinfo>");
+  CHECK(s.subscribe("d2", {.by = "alice", .event = "presence.winfo", .accept = "application/watcherinfo+xml"}).starts_with("200"));
+  CHECK(s.subscribe("d3", {.by = "alice", .event = "presence.winfo", .accept = "application/pidf+xml"}) == "406");
+  CHECK(s.publish("alice", {.raw = "<x/>", .type = "application/watcherinfo+xml", .event = "presence.winfo"}).starts_with("489"));
+}
+
+TEST_CASE("any package has watcher information, that of other packages stands apart (WIN-4.1-1, EVT-5.2-1, W01)") {
+  event_package calendar = opaque_package("calendar"), line = opaque_package("line;x=y");
+  calendar.winfo = line.winfo = true;
+  watched s{{.packages = {calendar, line}}};
+  s.owner();
+  CHECK(s.subscribe("d8", {.by = "alice", .event = "calendar.winfo"}) == "200 Expires=3600 | N d8#1 active;expires=3600 W0 full()");
+  CHECK(s.subscribe("d7", {.by = "alice", .event = "line.winfo;x=y"}) == "200 Expires=3600 | N d7#1 active;expires=3600 W0 full()");
+  CHECK(s.subscribe("d1", {.expires = 600s, .event = "calendar"}) ==
+        "200 Expires=600 | N d1#1 active;expires=600 | N d8#2 active;expires=3600 W1 partial(w1:active:subscribe:bob:600:0)");
+  CHECK(s.dialogs["d8"].notifies.back().body_bytes().find("package=\"calendar\"") != std::string::npos);
+  CHECK(s.subscribe("d2", {.expires = 600s, .event = "line;x=y"}).find("N d7#2 active;expires=3600 W1 partial(") != std::string::npos);
+  CHECK(s.subscribe("d3", {.by = "alice", .event = "presence.winfo.winfo"}).starts_with("489"));
+}
+
+TEST_CASE("ids are those of the watchers as long as they are there, and one lists differ (W05, WIN-58-6)") {
+  watched s;
+  s.owner();
+  s.policy["bob"] = confirm;
+  s.subscribe("d1", {.expires = 600s});
+  s.subscribe("d2", {.by = "carol", .expires = 600s});
+  s.subscribe("d2", {.by = "carol", .expires = 600s, .event = "presence;id=2"});  // a second one in the same dialog
+  s.decide("bob", allow);
+  s.subscribe("d1", {.expires = 300s});
+  s.wait(10s);
+  CHECK(s.owner().ends_with("full(w1:active:approved:bob:290:10,w2:active:subscribe:carol:590:10,w3:active:subscribe:carol:590:10)"));
 }
 
 TEST_CASE("changes while a NOTIFY is not answered are told with the next one, ends included (W08, HOST-12)") {
