@@ -21,14 +21,11 @@ std::string tuples_of(std::string_view document) {
   std::string text = "P(";
   for (auto at = document.find("<tuple"); at != std::string_view::npos; at = document.find("<tuple", at + 1)) {
     const std::string_view tuple = document.substr(at, document.find("</tuple>", at) - at);
-    const auto between = [&](std::string_view begin, char end) {
-      const auto found = tuple.find(begin);
-      if (found == std::string_view::npos) return std::string{"-"};
-      const auto rest = tuple.substr(found + begin.size());
-      return std::string{rest.substr(0, rest.find(end))};
-    };
+    const auto id = tuple.find(" id=") + 5, basic = tuple.find("<basic>");
     if (text.size() > 2) text += ',';
-    text += between("id=\"", '"') + ':' + between("<basic>", '<');
+    text += tuple.substr(id, tuple.find(tuple[id - 1], id) - id);
+    text += ':';
+    text += basic == std::string_view::npos ? "-" : tuple.substr(basic + 7, tuple.find('<', basic + 7) - basic - 7);
   }
   return text + ')';
 }
