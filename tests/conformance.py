@@ -59,7 +59,7 @@ def citations(root, known):
         """A name cites what is in parentheses, and the test vector it begins with."""
         sentence = re.sub(r"\s*\(([^()]*)\)", lambda m: "" if expand(m[1]) else m[0], name).strip()
         lists = re.findall(r"\(([^()]*)\)", name + more)
-        cite(where, sentence, ", ".join(re.findall(r"^TV-\d+(?:\.\.\d+)?\b", name) + lists))
+        cite(where, sentence, ", ".join(re.findall(r"^TV-\d+(?: to TV-\d+)?", name) + lists))
 
     for path in sorted((root / "tests").glob("*.[ch]pp")):
         for literals in re.findall(r'TEST_CASE(?:_TEMPLATE)?\(\s*((?:"(?:[^"\\]|\\.)*"\s*)+)', path.read_text()):

@@ -192,7 +192,7 @@ TEST_CASE("refreshing watchers tells what changed: after rules who is decided an
   CHECK(refresh("sip:nobody@example.com", "presence", refresh_type::state) == "");
 }
 
-TEST_CASE("state that was changed behind the engine is read again (G01, Z07)") {
+TEST_CASE("state that was changed behind the engine is read again (G01, Z07, T20)") {
   memory_storage rows;
   scenario s{{.rows = &rows}};
   s.publish("alice", {.body = "t1:open"});

@@ -75,7 +75,7 @@ TEST_CASE("nothing published may be told as a closed or an open tuple (V05)") {
   }
 }
 
-TEST_CASE("hard state never lapses, is older than all that is published, and no PUBLISH touches it (P35, Z07, CMP-11, D2-16)") {
+TEST_CASE("hard state never lapses, is older than all that is published, and no PUBLISH touches it (P35, Z07, CMP-11, D2-16, PUB-HARD-1)") {
   scenario s;
   const auto set = [&](const char* name, const std::string& document, const char* event = "presence", const char* type = "application/pidf+xml") {
     return s.told(s.engine->set_hard_state(address("alice"), event, name, {.type = type, .bytes = document}, s.at));

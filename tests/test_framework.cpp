@@ -7,7 +7,7 @@ using namespace presence;
 using namespace presence::test;
 
 TEST_CASE("a host ends subscriptions with each reason, and retry-after goes with two of them "
-          "(N05, N06, DELTA-4, EVT-4.1.3-deactivated, -probation, -giveup, -noresource, -invariant, EVT-4.2.2-5, TV-40, TRAP-10)") {
+          "(N05, N06, DELTA-4, EVT-4.1.3-deactivated, -probation, -giveup, -noresource, -invariant, EVT-4.2.2-5, TV-40, TRAP-10, S32, EVT-4.4.2-1, PRS-6.11.2-1)") {
   const struct {
     end_reason reason;
     std::string_view told;

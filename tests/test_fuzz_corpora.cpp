@@ -11,7 +11,7 @@
 
 namespace presence::test {
 
-TEST_CASE("damaged rules, dialog-info and message-summary documents break no invariant (PROP-11)") {
+TEST_CASE("damaged rules, dialog-info and message-summary documents break no invariant (PROP-11, Q05, RL4)") {
   namespace fs = std::filesystem;
   struct target {
     const char* corpus;

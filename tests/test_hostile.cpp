@@ -224,7 +224,7 @@ TEST_CASE("control characters in any string of an OPTIONS are refused at the doo
   refuse_control_characters(options_members, good_options);
 }
 TEST_CASE("what is too long in a PUBLISH is refused by name (GRM-30)") { refuse_what_is_too_long(publish_members, good_publish); }
-TEST_CASE("what is too long in a SUBSCRIBE is refused by name (GRM-30)") { refuse_what_is_too_long(subscribe_members, good_subscribe); }
+TEST_CASE("what is too long in a SUBSCRIBE is refused by name (GRM-30, RL7)") { refuse_what_is_too_long(subscribe_members, good_subscribe); }
 TEST_CASE("what is too long in an OPTIONS is refused by name (GRM-30)") { refuse_what_is_too_long(options_members, good_options); }
 TEST_CASE("garbage in any string of a PUBLISH gets one reply (P01, SEED-20)") { survive_garbage(publish_members, good_publish); }
 TEST_CASE("garbage in any string of a SUBSCRIBE gets one reply (S01, SEED-20)") { survive_garbage(subscribe_members, good_subscribe); }
@@ -639,7 +639,7 @@ TEST_CASE("thousands of random requests get one reply each and leave the engine 
   for (std::uint64_t seed = 1; seed <= 10; ++seed) rampage(seed, 3000, nullptr);
 }
 
-TEST_CASE("the same with rows behind the engine (P01, S01, T02)") {
+TEST_CASE("the same with rows behind the engine (P01, S01, T02, T03, T04, SEED-1)") {
   for (std::uint64_t seed = 11; seed <= 13; ++seed) {
     memory_storage rows;
     rampage(seed, 2000, &rows);

@@ -184,7 +184,7 @@ TEST_CASE("a change that was taken back while a NOTIFY was open is still told tr
 
 // --- what is in them --------------------------------------------------------------------------------
 
-TEST_CASE("pending and lapsed watchers get no body (N07, PRS-6.7-3)") {
+TEST_CASE("pending and lapsed watchers get no body (N07, PRS-6.7-3, N31, EVT-4.2.1.4-5)") {
   scenario s{{.authorized = true}};
   s.policy["bob"] = sub_handling::confirm;
   s.publish("alice", {.body = "t1:open"});
@@ -203,7 +203,7 @@ TEST_CASE("a package without a neutral document sends no body when nothing is pu
         "200 Expires=600 | N d2#1 active;expires=600 [nothing of sip:alice@example.com]");
 }
 
-TEST_CASE("a NOTIFY is labelled with the type that was published (D2-13)") {
+TEST_CASE("a NOTIFY is labelled with the type that was published (D2-13, N25)") {
   scenario s{{.packages = {opaque_package("any")}}};
   s.subscribe("d1", {.expires = 600s, .event = "any"});
   s.publish("alice", {.raw = "x", .type = "image/png;a=b", .event = "any"});

@@ -36,7 +36,7 @@ TEST_CASE("success is delivery, whatever its number (TV-06)") {
   for (int status = 200; status < 300; ++status) CHECK(outcome_of(status, true) == notify_outcome::delivered);
 }
 
-TEST_CASE("provisional answers and challenges decide nothing (EVT-4.2.2-12)") {
+TEST_CASE("provisional answers and challenges decide nothing (EVT-4.2.2-12, N15)") {
   for (int status = 100; status < 200; ++status)
     CHECK(outcome_of(status, true) == notify_outcome::provisional);
   for (const int status : {401, 407}) CHECK(outcome_of(status, true) == notify_outcome::provisional);

@@ -112,7 +112,7 @@ TEST_CASE("an occurrence id is the one that was published, whatever it is called
   CHECK_FALSE(has(seen, "id=\"t2\""));
 }
 
-TEST_CASE("attributes pass one by one (Z17, POL-TR-4, -5, -6, -7, -8, -9, -10, -11, -12, -13, -14, POL-TR-16, POL-TR-17, POL-TR-21)") {
+TEST_CASE("attributes pass one by one (Z17, POL-TR-4, -5, -6, -7, -8, -9, -10, -11, -12, -13, -14, POL-TR-16, POL-TR-17, POL-TR-21, SEC-PKG-7)") {
   const std::string all = services + persons + devices;
   struct row {
     const char* permission;

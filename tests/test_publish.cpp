@@ -342,7 +342,7 @@ TEST_CASE("errors win in the order of RFC 3903 section 6 (TV-24)") {
 
 // --- lifetimes --------------------------------------------------------------------------------------
 
-TEST_CASE("the granted lifetime is the default, or what was asked, or the most there is (P21, P22, PUB-6.4-1, PUB-6.4-2)") {
+TEST_CASE("the granted lifetime is the default, or what was asked, or the most there is (P21, P22, PUB-6.4-1, PUB-6.4-2, SEED-6)") {
   event_package brief = opaque_package("brief");
   brief.default_expires = 120s;
   event_package own = opaque_package("own");
@@ -357,7 +357,7 @@ TEST_CASE("the granted lifetime is the default, or what was asked, or the most t
   CHECK(s.publish("alice", {.raw = "x", .type = "a/b", .event = "own"}) == "200 e5 Expires=30");
 }
 
-TEST_CASE("a publisher is told less than it has, but never nothing (P27, PUB-EXP-2, D2-4, TRAP-19)") {
+TEST_CASE("a publisher is told less than it has, but never nothing (P27, PUB-EXP-2, D2-4, TRAP-19, SEED-5)") {
   scenario s{{.settings = {.expires_offset = 10s, .min_expires = 0s}}};
   CHECK(s.publish("alice", {.body = "t1:open", .expires = 600s}) == "200 e1 Expires=590");
   CHECK(s.publish("alice", {.body = "t1:open", .expires = 11s}) == "200 e2 Expires=1");
@@ -450,7 +450,7 @@ TEST_CASE("a package may keep the first tag of a publication (P19, PUB-6.6-4)") 
   CHECK(s.publish("alice", {.if_match = "e1", .event = "dialog;sla"}) == "412");
 }
 
-TEST_CASE("tags are tokens, unguessable, and never met twice (P18, P20, GRM-12, PUB-6.6-2, PUB-6.6-3, D2-21)") {
+TEST_CASE("tags are tokens, unguessable, and never met twice (P18, P20, GRM-12, PUB-6.6-2, PUB-6.6-3, D2-21, SEC-PKG-9)") {
   engine own{options{}};  // with the system's randomness
   engine other{options{}};
   std::set<std::string> seen;
@@ -480,7 +480,7 @@ TEST_CASE("tags are tokens, unguessable, and never met twice (P18, P20, GRM-12, 
 
 // --- who is told ----------------------------------------------------------------------------------------
 
-TEST_CASE("the watcher who is the sender is not told (P03)") {
+TEST_CASE("the watcher who is the sender is not told (P03, SEED-10)") {
   scenario s;
   s.subscribe("d1", {.expires = 600s, .contact = "sip:alice@phone.example.com"});
   s.subscribe("d2", {.by = "carol", .expires = 600s});
@@ -498,7 +498,7 @@ TEST_CASE("watchers are told in the order they came (N35, L02)") {
         "N d2#2 active;expires=600 P(t1:open)");
 }
 
-TEST_CASE("the same state in other words is not told (EVT-4.2.2-15)") {
+TEST_CASE("the same state in other words is not told (EVT-4.2.2-15, P36, N21)") {
   scenario s;
   s.subscribe("d1", {.expires = 600s});
   s.publish("alice", {.body = "t1:open"});
@@ -525,7 +525,7 @@ TEST_CASE("the same PUBLISH twice is two requests: the host removes retransmissi
   CHECK(s.publish("alice", {.body = "t1:closed", .if_match = "e1"}) == "412");
 }
 
-TEST_CASE("all spellings of an address are one resource (GRM-18, GRM-19)") {
+TEST_CASE("all spellings of an address are one resource (GRM-18, GRM-19, S27, CPP-3-1)") {
   scenario s;
   s.subscribe("d1", {.to = "sip:Alice@example.com", .expires = 600s});
   const auto put = [&](const char* resource) {
@@ -547,7 +547,7 @@ TEST_CASE("all spellings of an address are one resource (GRM-18, GRM-19)") {
 
 // --- the host's own publications ------------------------------------------------------------------------
 
-TEST_CASE("the host publishes by the same rules without being asked who it is (P43)") {
+TEST_CASE("the host publishes by the same rules without being asked who it is (P43, L10, PRS-6.11-1)") {
   scenario s{{.settings = {.require_auth = true}}};
   s.subscribe("d1", {.expires = 600s});
   const auto put = [&](std::string_view bytes, std::string_view tag, std::string_view event) {
@@ -563,7 +563,7 @@ TEST_CASE("the host publishes by the same rules without being asked who it is (P
 
 // --- caps -------------------------------------------------------------------------------------------------
 
-TEST_CASE("a resource has so many documents and bytes and no more (SEC-DOS-4, TV-40, PUB-14.3-1)") {
+TEST_CASE("a resource has so many documents and bytes and no more (SEC-DOS-4, TV-40, PUB-14.3-1, Q01, Q02)") {
   options settings;
   settings.limits.publications_per_resource = 5;
   settings.limits.state_bytes = 100;

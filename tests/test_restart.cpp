@@ -225,7 +225,7 @@ TEST_CASE_TEMPLATE("lapsed state is not shown after a restart, even before advan
   CHECK(s.subscribe("d1", {.expires = 600s}) == "200 Expires=600 | N d1#1 active;expires=600 P()");
 }
 
-TEST_CASE_TEMPLATE("pending and politely blocked watchers stay what they are (T14, SEC-LEAK-1)", Place, EVERY_STORAGE) {
+TEST_CASE_TEMPLATE("pending and politely blocked watchers stay what they are (T14, SEC-LEAK-1, D2-17)", Place, EVERY_STORAGE) {
   Place place;
   scenario s{{.rows = &place.rows(), .authorized = true}};
   s.policy["bob"] = sub_handling::confirm;

@@ -117,7 +117,7 @@ TEST_CASE("all matching rules count, the highest handling wins (Z13, Z15, POL-47
   CHECK(handling(rules("<cp:rule id='r'><cp:actions><x:dance/><pr:sub-handling>allow</pr:sub-handling></cp:actions></cp:rule>"), "") == allow);
 }
 
-TEST_CASE("a rule without conditions is for everybody, one with an unknown condition for nobody (Z14, POL-4745-cond-1, -2, POL-4745-act-1, D2-9, TRAP-5)") {
+TEST_CASE("a rule without conditions is for everybody, one with an unknown condition for nobody (Z14, POL-4745-cond-1, -2, POL-4745-act-1, D2-9, TRAP-5, Z18)") {
   const std::string who = "sip:bob@ex.org";
   CHECK(handling(rules(rule("a", {}, "confirm") + rule("b", one(who), "allow")), who) == allow);
   CHECK(handling(rules(rule("a", one(who), "allow") + rule("b", one("sip:c@ex.org"), "polite-block")), "sip:c@ex.org") == polite_block);
@@ -242,7 +242,7 @@ TEST_CASE("documents that are no rules are refused with one sentence (POL-4745-b
   CHECK_FALSE(refused(rules({})));
 }
 
-TEST_CASE("rules decide in the engine: no document, a bad one, a changed one (Z02, Z05, Z08, Z19, POL-5025-sub-6, POL-CHG-3)") {
+TEST_CASE("rules decide in the engine: no document, a bad one, a changed one (Z02, Z05, Z08, Z19, POL-5025-sub-6, POL-CHG-3, POL-TR-20)") {
   std::map<std::string, std::string> documents;
   const auto source = [&](std::string_view resource) -> std::optional<std::string> {
     const auto found = documents.find(std::string{resource});

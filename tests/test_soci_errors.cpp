@@ -26,7 +26,7 @@ void says(const soci_settings& settings, std::string_view part) { says(failure_o
 
 }  // namespace
 
-TEST_CASE_TEMPLATE("schema: what a table lacks is said in one sentence", Database, PRESENCE_EVERY_DATABASE) {
+TEST_CASE_TEMPLATE("schema: what a table lacks is said in one sentence (T11)", Database, PRESENCE_EVERY_DATABASE) {
   const Database database;
   const soci_settings settings = database.settings();
   if (!Database::is_server)

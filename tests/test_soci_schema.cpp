@@ -146,7 +146,7 @@ instant at_second(std::int64_t s) { return instant{seconds{s}}; }
 
 }  // namespace
 
-TEST_CASE_TEMPLATE("schema: the tables are Kamailio's, column for column, and ours come after", Database,
+TEST_CASE_TEMPLATE("schema: the tables are Kamailio's, column for column, and ours come after (T10, SEED-2)", Database,
                    PRESENCE_EVERY_DATABASE) {
   const Database db;
   db.open();
@@ -163,7 +163,7 @@ TEST_CASE_TEMPLATE("schema: the tables are Kamailio's, column for column, and ou
                                         "presentity_expires", "updated_idx", "updated_winfo_idx"});
 }
 
-TEST_CASE_TEMPLATE("schema: create_schema may be called again, and table names may be others", Database,
+TEST_CASE_TEMPLATE("schema: create_schema may be called again, and table names may be others (T10)", Database,
                    PRESENCE_EVERY_DATABASE) {
   const Database db;
   soci_settings settings = db.settings();

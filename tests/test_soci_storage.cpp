@@ -147,7 +147,7 @@ TEST_CASE_TEMPLATE("while another connection has written, a change is unavailabl
   CHECK(read_all(*rows).subscriptions[0].local_cseq == 99);
 }
 
-TEST_CASE_TEMPLATE("a page read halfway holds no lock and no snapshot", Database, PRESENCE_EVERY_DATABASE) {
+TEST_CASE_TEMPLATE("a page read halfway holds no lock and no snapshot (T19)", Database, PRESENCE_EVERY_DATABASE) {
   const Database database;
   const auto a = database.open(), b = database.open();
   change what = one_of_each();
@@ -247,7 +247,7 @@ TEST_CASE_TEMPLATE("errors name no value of a row", Database, PRESENCE_EVERY_DAT
   CHECK(error_of(rows->apply(what)).text.find("secret") == std::string::npos);
 }
 
-TEST_CASE_TEMPLATE("a database and memory agree on any sequence of changes (T09)", Database,
+TEST_CASE_TEMPLATE("a database and memory agree on any sequence of changes (T09, T01)", Database,
                    PRESENCE_EVERY_DATABASE) {
   const Database place;
   const auto database = place.open();

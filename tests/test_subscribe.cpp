@@ -23,7 +23,7 @@ subscribe_request initial() {
 
 // --- the life of a subscription -------------------------------------------------------------------
 
-TEST_CASE("a subscription without state is told so at once (TV-01; S01, EVT-4.2.1.2-1)") {
+TEST_CASE("a subscription without state is told so at once (TV-01; S01, EVT-4.2.1.2-1, SEED-11)") {
   scenario s;
   CHECK(s.subscribe("d1", {.expires = 600s}) == "200 Expires=600 | N d1#1 active;expires=600 P()");
   const notify& n = s.dialogs["d1"].notifies[0];
@@ -254,7 +254,7 @@ TEST_CASE("a refused refresh counts for nothing (EVT-4.2.1.4-3)") {
   CHECK(s.subscribe("d1", {.expires = 600s, .cseq = 8}) == "200 Expires=600 | N d1#2 active;expires=600 P()");
 }
 
-TEST_CASE("a watcher who accepts nothing we have is answered 406 (EVT-3.1.3-1, -2, GRM-14, GRM-16, TRAP-14)") {
+TEST_CASE("a watcher who accepts nothing we have is answered 406 (EVT-3.1.3-1, -2, GRM-14, GRM-16, TRAP-14, S24, S25)") {
   struct row {
     std::optional<std::string> accept;
     int status;
@@ -293,7 +293,7 @@ TEST_CASE("errors of a SUBSCRIBE win in their order (TV-24)") {
   CHECK(s.subscribe("d5", {.by = "carol", .event = "foo", .require = "foo"}) == "420 Unsupported=foo");
 }
 
-TEST_CASE("a body nobody asked for is refused, unless it may be ignored (EVT-4.2.1.1-13)") {
+TEST_CASE("a body nobody asked for is refused, unless it may be ignored (EVT-4.2.1.1-13, PRS-6.3-1)") {
   scenario s;
   CHECK(s.subscribe("d1", {.expires = 600s, .body = "x", .body_type = "text/plain"}) == "415");
   subscribe_request r = initial();
@@ -412,7 +412,7 @@ TEST_CASE("a refresh whose To differs from the Request-URI finds its dialog (D2-
 
 // --- several subscriptions of one watcher --------------------------------------------------------------
 
-TEST_CASE("one dialog carries several subscriptions, told apart by id and package (TV-37; S07, S19, GRM-3, GRM-4, EVT-4.4.1-1, EVT-4.5.2-2)") {
+TEST_CASE("one dialog carries several subscriptions, told apart by id and package (TV-37; S07, S19, GRM-3, GRM-4, EVT-4.4.1-1, EVT-4.5.2-2, DELTA-11)") {
   scenario s;
   CHECK(s.subscribe("d1", {.expires = 600s, .event = "presence;id=1"}) == "200 Expires=600 | N d1#1;id=1 active;expires=600 P()");
   s.wait(1s);
@@ -439,7 +439,7 @@ TEST_CASE("ids differ by case (GRM-3)") {
   CHECK(s.engine->stats().subscriptions == 2);
 }
 
-TEST_CASE("a dialog is not shared when the host says so (EVT-4.5.2-2)") {
+TEST_CASE("a dialog is not shared when the host says so (EVT-4.5.2-2, DELTA-6)") {
   scenario s{{.settings = {.new_usage_in_dialog = false}}};
   s.subscribe("d1", {.expires = 600s});
   CHECK(s.subscribe("d1", {.expires = 600s, .event = "presence;id=2"}) == "481");
@@ -489,7 +489,7 @@ TEST_CASE("parameters of the Contact have no say (EVT-3.1.1-3)") {
 
 // --- caps -----------------------------------------------------------------------------------------------
 
-TEST_CASE("subscriptions are capped per watcher, resource, dialog and in all; none gives way to another (SEC-DOS-2, TV-40)") {
+TEST_CASE("subscriptions are capped per watcher, resource, dialog and in all; none gives way to another (SEC-DOS-2, TV-40, Q01, Q02)") {
   options settings;
   settings.limits.subscriptions_per_watcher = 3;
   settings.limits.subscriptions_per_resource = 4;

@@ -97,7 +97,7 @@ TEST_CASE("each decision about each standing leads where the table says (EVT-FSM
   CHECK(std::size(rows) == 3 * 4);
 }
 
-TEST_CASE("a decision gives a new watcher his standing (EVT-4.2.1.3-3, N08)") {
+TEST_CASE("a decision gives a new watcher his standing (EVT-4.2.1.3-3)") {
   CHECK(standing_of(sub_handling::allow) == standing::active);
   CHECK(standing_of(sub_handling::polite_block) == standing::polite);
   CHECK(standing_of(sub_handling::confirm) == standing::pending);

@@ -144,7 +144,7 @@ TEST_CASE("every byte is refused where the grammar does not have it") {
   }
 }
 
-TEST_CASE("a resource has one key, whatever the spelling of its address (GRM-18, GRM-19)") {
+TEST_CASE("a resource has one key, whatever the spelling of its address (GRM-18, GRM-19, S28)") {
   const struct {
     std::string_view uri, key;
   } rows[] = {

@@ -276,7 +276,7 @@ TEST_CASE("what is not well-formed is refused, whatever RapidXML thinks of it (G
   }
 }
 
-TEST_CASE("each limit on XML holds exactly (GRM-30, SEC-XML-2)") {
+TEST_CASE("each limit on XML holds exactly (GRM-30, SEC-XML-2, Q03)") {
   limits l;
   l.xml_depth = 5;
   l.xml_elements = 7;
