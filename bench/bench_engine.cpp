@@ -1,7 +1,7 @@
 // Costs of the engine in memory mode: PF1, PF2, PF3, PF5 of the performance goals, each beside its
 // floor from the same run. `--help` of the benchmark library applies; sizes can be cut with the
 // environment variable PRESENCE_BENCH_SCALE (a divisor; CI uses 100).
-// rows: PF1, PF2, PF3, PF5
+// rows: PF1, PF2, PF3, PF5, Q10
 #include <benchmark/benchmark.h>
 
 #include <atomic>

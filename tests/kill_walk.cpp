@@ -4,6 +4,7 @@
 // goes on must never use a CSeq again, nor tell twice that a subscription has ended.
 //
 // What was under way when the child died may have happened or not; the database says which.
+// rows: RL3, Q09
 #include <fcntl.h>
 #include <sys/wait.h>
 #include <unistd.h>

@@ -22,7 +22,7 @@ struct ruled : scenario {
 
 }  // namespace
 
-TEST_CASE("each decision answers at once: 403, pending, a neutral document, the state (EVT-4.2.1.1-1, -7, EVT-4.2.1.3-1, -3, HOST-9, S01)") {
+TEST_CASE("each decision answers at once: 403, pending, a neutral document, the state (EVT-4.2.1.1-1, -7, EVT-4.2.1.3-1, -3, HOST-9, S01, POL-5025-sub-2)") {
   struct row {
     sub_handling handling;
     const char* told;
