@@ -245,6 +245,7 @@ TEST_CASE("TV-32: a bridged line: the phone that spoke does not hear itself (V12
   CHECK(s.tell(info(dialog_of("a", "confirmed")), "e1", {}, cx) == "200 e1 Expires=3600 | N dY#3 active;expires=3600 v2 full{a:confirmed}");
   CHECK(s.watch("dX", "alice", 600s, cx) == "200 Expires=600 | N dX#2 active;expires=600 v1 full{}");
   CHECK(s.tell(info(dialog_of("b", "confirmed")), "e1", {}, cy) == "200 e1 Expires=3600 | N dX#3 active;expires=600 v2 full{b:confirmed}");
+  CHECK(s.publish("alice", {.raw = info({}), .type = media_type, .event = "dialog;sla", .by = "eve", .sender = cx}) == "403");
   CHECK(s.dialogs["dX"].notifies[0].dialog.event() == "dialog;sla");
 }
 

@@ -40,7 +40,7 @@ TEST_CASE("packages are found by name and by Event value, and listed as they wer
   CHECK(e.search_event("sla") == nullptr);
 }
 
-TEST_CASE("a package with parameters is not served by one without, nor the reverse (P05)") {
+TEST_CASE("a package with parameters is not served by one without, nor the reverse (P05, BLA-1)") {
   scenario s{{.packages = {opaque_package("dialog;sla")}}};
   CHECK(s.publish("alice", text("x", "dialog")) == "489 Allow-Events=presence, message-summary, dialog;sla");
   CHECK(s.publish("alice", text("x", "dialog;sla")) == "200 e1 Expires=3600");

@@ -127,3 +127,15 @@ TEST_CASE("a watcher is asked who he is before the rules are asked about him (PR
   CHECK(s.subscribe("d1", {.expires = 600s}).starts_with("200"));
   CHECK(asked == 1);
 }
+
+TEST_CASE("a package that needs no decision asks nobody, whatever rules there are (Z01)") {
+  event_package p = opaque_package("open");
+  p.authorize = [](const authorization_query&) { return sub_handling::block; };
+  scenario s{{.packages = {p}}};
+  s.publish("alice", {.raw = "x", .type = "a/b", .event = "open"});
+  CHECK(s.subscribe("d1", {.expires = 600s, .event = "open", .unproven = true}) == "200 Expires=600 | N d1#1 active;expires=600 [x]");
+  p.name = "shut";
+  p.req_auth = true;
+  scenario shut{{.packages = {p}}};
+  CHECK(shut.subscribe("d1", {.expires = 600s, .event = "shut"}) == "403");
+}

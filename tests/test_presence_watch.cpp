@@ -48,7 +48,7 @@ TEST_CASE("the package takes its default type, an hour, and no parameter (PRS-6.
   CHECK(s.subscribe("d5", {.body = "<filter-set/>", .body_type = "text/plain"}) == "415");
 }
 
-TEST_CASE("every NOTIFY carries the whole document (PRS-6.7-1, V01, V02)") {
+TEST_CASE("every NOTIFY carries the whole document (PRS-6.7-1, PRS-ENT-1, V01, V02)") {
   watch s;
   s.tell("<tuple id='t1'><status><basic>open</basic></status></tuple><note>one</note>");
   s.tell("<tuple id='t2'><status><basic>open</basic></status></tuple><d:person id='p'/><x xmlns='urn:x'/>");
@@ -56,6 +56,21 @@ TEST_CASE("every NOTIFY carries the whole document (PRS-6.7-1, V01, V02)") {
         "200 e3 Expires=3600 | N d1#4 active;expires=3600 P(t1:open,t2:closed)");
   for (const char* part : {"<note>one</note>", "person", "<x xmlns='urn:x'/>"}) CHECK(count(s.seen(), part) == 1);
   CHECK(s.publish("alice", {.if_match = "e1", .expires = 0s}) == "200 e4 Expires=0 | N d1#5 active;expires=3600 P(t2:closed)");
+  CHECK(count(s.dialogs["d1"].notifies.back().body_bytes(), "entity=\"sip:alice@example.com\"") == 1);  // not the publisher's
+}
+
+TEST_CASE("nothing published is a document without tuples, or no body where the host wants none (PRS-6.7-5)") {
+  for (const bool neutral : {true, false}) {
+    scenario s;
+    s.engine = std::make_unique<presence::engine>(s.given.settings, host_hooks{}, nullptr, s.random.get());
+    event_package p = presence_package();
+    if (!neutral) p.neutral = nullptr;
+    REQUIRE(s.engine->add_event(std::move(p), s.at));
+    const std::string nothing = neutral ? " P()" : "";
+    CHECK(s.subscribe("d1", {.expires = 600s}) == "200 Expires=600 | N d1#1 active;expires=600" + nothing);
+    s.publish("alice", {.body = "t1:open"});
+    CHECK(s.publish("alice", {.if_match = "e1", .expires = 0s}) == "200 e2 Expires=0 | N d1#3 active;expires=600" + nothing);
+  }
 }
 
 TEST_CASE("what is no presence document is refused, and another type, too; nothing is told (V01, PUB-6.5-1, PUB-6.5-2)") {

@@ -128,6 +128,21 @@ TEST_CASE("what ends a watcher is told by its name, once (W03, W08, WIN-FSM-1, W
   }
 }
 
+TEST_CASE("the host's reasons end who is active or pending by their names; giving up ends who is pending (W03, WIN-FSM-1, WIN-58-5)") {
+  for (const end_reason reason : {end_reason::deactivated, end_reason::probation, end_reason::rejected, end_reason::noresource, end_reason::giveup}) {
+    const std::string name{to_string(reason)};
+    CAPTURE(name);
+    watched s;
+    s.policy["bob"] = confirm;
+    s.owner();
+    s.subscribe("d1", {.expires = 600s});
+    s.subscribe("d2", {.by = "carol", .expires = 600s});
+    const std::string told = s.told(s.engine->terminate_watchers(address("alice"), "presence", reason, s.at));
+    const std::string carol = reason == end_reason::giveup ? "" : ",w2:terminated:" + name + ":carol:-:0";
+    CHECK(told.ends_with("N d9#4 active;expires=3600 W3 partial(w1:terminated:" + name + ":bob:-:0" + carol + ")"));
+  }
+}
+
 TEST_CASE("who is politely blocked is active to the owner, at the door and later, as who is allowed (WIN-FSM-8, Z15)") {
   watched s;
   s.policy["bob"] = s.policy["carol"] = polite_block;
@@ -287,6 +302,9 @@ TEST_CASE("hostile names are text in the document, and ids tell nothing of a dia
   other.owner();
   other.subscribe("d1", {.by = "sip:a&b'@example.com", .expires = 600s, .contact = "sip:192.0.2.1"});
   CHECK(other.watchers[0] != again);
+  const std::string long_one = "sip:" + std::string(1000, 'x') + "@example.com";
+  s.subscribe("d3", {.by = long_one, .expires = 600s, .contact = "sip:192.0.2.1"});
+  CHECK(s.dialogs["d9"].notifies.back().body_bytes().find(">" + long_one + "</watcher>") != std::string::npos);
 }
 
 TEST_CASE("the numbers of documents go on after a restart, beginning with a full one (WIN-58-2, WIN-58-7, M04)") {
