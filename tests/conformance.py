@@ -47,13 +47,14 @@ def areas(root):
 
 def citations(root, known):
     """(row, file, sentence) of every test. A word that looks like an id but is of no area is none: UTF-8."""
-    kinds = {re.match(r"[A-Z0-9]+(?=-)|[A-Z]+", row)[0] for row in known}
+    def area(row):
+        return re.match(r"[A-Z0-9]+(?=-)|[A-Z]+", row)[0]
+
+    kinds = {area(row) for row in known}
     rows = []
 
     def cite(where, sentence, text):
-        ids = [i for i in expand(text) if re.match(r"[A-Z0-9]+(?=-)|[A-Z]+", i)[0] in kinds]
-        rows.extend((row, where, sentence) for row in dict.fromkeys(ids))
-        return ids
+        rows.extend((row, where, sentence) for row in dict.fromkeys(expand(text)) if area(row) in kinds)
 
     def cite_name(where, name, more=""):
         """A name cites what is in parentheses, and the test vector it begins with."""

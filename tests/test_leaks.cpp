@@ -1,12 +1,11 @@
 // What watchers must not be able to tell: whether they are politely blocked, and who else watches
 // (conformance 19.2, 19.5, TV-39; features N08, Z22).
-#include "scenario.hpp"
-
 #include <algorithm>
-#include <random>
-
 #include <presence/memory_storage.hpp>
 #include <presence/packages.hpp>
+#include <random>
+
+#include "scenario.hpp"
 
 using namespace presence;
 using namespace presence::test;
@@ -19,7 +18,10 @@ using enum sub_handling;
 struct watched : scenario {
   memory_storage held;
   presence_options how;
-  explicit watched(presence_options options = {}) : scenario{{.settings = {.enable_sphere_check = true}}}, how{std::move(options)} { begin(); }
+  explicit watched(presence_options options = {})
+      : scenario{{.settings = {.enable_sphere_check = true}}}, how{std::move(options)} {
+    begin();
+  }
   ~watched() { engine.reset(); }  // before its rows
   void begin() {
     engine = std::make_unique<presence::engine>(given.settings, host_hooks{}, &held, random.get());
@@ -64,7 +66,9 @@ std::string to_bob(const std::string& told) {
 
 }  // namespace
 
-TEST_CASE("TV-39: a politely blocked watcher of somebody busy cannot tell himself from an allowed one of somebody who never publishes (SEC-LEAK-1 to -3, RL8)") {
+TEST_CASE(
+    "TV-39: a politely blocked watcher of somebody busy cannot tell himself from an allowed one of somebody "
+    "who never publishes (SEC-LEAK-1 to -3, RL8)") {
   using nothing = presence_options::unpublished;
   for (const std::uint32_t seed : {1U, 2U, 3U, 4U, 5U, 6U}) {
     CAPTURE(seed);
@@ -80,10 +84,15 @@ TEST_CASE("TV-39: a politely blocked watcher of somebody busy cannot tell himsel
       const std::string sphere = pick(2) == 0 ? "work" : "home";
       const std::string tag = busy.tags.empty() || pick(3) == 0 ? "" : busy.tags.back();
       std::string document = pidf(pick(2) == 0 ? "t1:open" : "t1:closed,t2:open");
-      document.insert(document.size() - 11, "<p:person xmlns:p='urn:ietf:params:xml:ns:pidf:data-model' id='p'><sphere xmlns='urn:ietf:params:xml:ns:pidf:rpid'><" +
-                                                sphere + "/></sphere></p:person>");
-      CHECK_FALSE(busy.publish("alice", {.raw = document, .if_match = tag, .expires = 60s + seconds{pick(300)}}).find("N b") != std::string::npos);
-      busy.subscribe("c" + std::to_string(pick(4)), {.by = "carol", .expires = seconds{60 * pick(5)}, .new_dialog = true});
+      document.insert(document.size() - 11,
+                      "<p:person xmlns:p='urn:ietf:params:xml:ns:pidf:data-model' id='p'><sphere "
+                      "xmlns='urn:ietf:params:xml:ns:pidf:rpid'><" +
+                          sphere + "/></sphere></p:person>");
+      CHECK_FALSE(
+          busy.publish("alice", {.raw = document, .if_match = tag, .expires = 60s + seconds{pick(300)}})
+              .find("N b") != std::string::npos);
+      busy.subscribe("c" + std::to_string(pick(4)),
+                     {.by = "carol", .expires = seconds{60 * pick(5)}, .new_dialog = true});
       if (step == 5) busy.subscribe("a", {.by = "alice", .event = "presence.winfo"});
       // bob does the same on both
       if (pick(4) == 0) ++newest;
@@ -92,15 +101,23 @@ TEST_CASE("TV-39: a politely blocked watcher of somebody busy cannot tell himsel
       const auto what = pick(8);
       const auto bob = [&](watched& s) {
         switch (what) {
-          case 0: return s.subscribe(dialog, {.expires = expires, .accept = "application/pidf+xml, text/plain;q=0.1"});
-          case 1: return s.subscribe(dialog, {.expires = expires, .accept = "text/plain"});
-          case 2: return s.subscribe(dialog, {.expires = 5s});
-          case 3: return s.told(s.engine->refresh_watchers(address("alice"), "presence", step % 2 == 0 ? refresh_type::state : refresh_type::authorization, s.at));
+          case 0:
+            return s.subscribe(dialog,
+                               {.expires = expires, .accept = "application/pidf+xml, text/plain;q=0.1"});
+          case 1:
+            return s.subscribe(dialog, {.expires = expires, .accept = "text/plain"});
+          case 2:
+            return s.subscribe(dialog, {.expires = 5s});
+          case 3:
+            return s.told(s.engine->refresh_watchers(
+                address("alice"), "presence",
+                step % 2 == 0 ? refresh_type::state : refresh_type::authorization, s.at));
           case 4:
             REQUIRE(s.engine->flush(s.at));
             s.begin();
             return s.wait(0s);
-          default: return s.subscribe(dialog, {.expires = expires});
+          default:
+            return s.subscribe(dialog, {.expires = expires});
         }
       };
       CHECK(to_bob(bob(calm)) == to_bob(bob(busy)));
@@ -111,14 +128,22 @@ TEST_CASE("TV-39: a politely blocked watcher of somebody busy cannot tell himsel
   }
 }
 
-TEST_CASE("however a politely blocked subscription ends, it ends as an allowed one of somebody who published nothing (Z22, SEC-LEAK-1)") {
+TEST_CASE(
+    "however a politely blocked subscription ends, it ends as an allowed one of somebody who published "
+    "nothing (Z22, SEC-LEAK-1)") {
   const auto ends = [](scenario& s, int how) {
     switch (how) {
-      case 0: return s.wait(600s);
-      case 1: return s.subscribe("d1", {.expires = 0s});
-      case 2: return s.told(s.engine->remove_resource(address("alice"), s.at));
-      case 3: return s.decide("bob", block);
-      default: return s.told(s.engine->terminate_watchers(address("alice"), "presence", static_cast<end_reason>(how - 3), s.at, 9s));
+      case 0:
+        return s.wait(600s);
+      case 1:
+        return s.subscribe("d1", {.expires = 0s});
+      case 2:
+        return s.told(s.engine->remove_resource(address("alice"), s.at));
+      case 3:
+        return s.decide("bob", block);
+      default:
+        return s.told(s.engine->terminate_watchers(address("alice"), "presence",
+                                                   static_cast<end_reason>(how - 3), s.at, 9s));
     }
   };
   for (int how = 0; how <= 3 + static_cast<int>(end_reason::invariant); ++how) {
@@ -137,7 +162,9 @@ TEST_CASE("however a politely blocked subscription ends, it ends as an allowed o
   }
 }
 
-TEST_CASE("a politely blocked watcher is active and shown what his package says of nothing, in every NOTIFY (N08, POL-5025-sub-4)") {
+TEST_CASE(
+    "a politely blocked watcher is active and shown what his package says of nothing, in every NOTIFY (N08, "
+    "POL-5025-sub-4)") {
   event_package bare = opaque_package("bare");
   bare.req_auth = true;
   bare.authorize = [](const authorization_query&) { return polite_block; };
@@ -146,21 +173,33 @@ TEST_CASE("a politely blocked watcher is active and shown what his package says 
   lamp.neutral = [](std::string_view) { return body{"a/b", "off"}; };
   event_package each = lamp;
   each.name = "each";
-  each.tailor = [](const body& state, const watcher_view& to) { return body{"a/b", std::string{state.bytes()} + std::to_string(to.version)}; };
+  each.tailor = [](const body& state, const watcher_view& to) {
+    return body{"a/b", std::string{state.bytes()} + std::to_string(to.version)};
+  };
   for (const event_package& p : {bare, lamp, each}) {
     CAPTURE(p.name);
     scenario s{{.packages = {p}}};
     s.publish("alice", {.raw = "secret", .type = "a/b", .event = p.name});
-    const auto shown = [&](int n) { return p.name == "bare" ? std::string{} : p.name == "lamp" ? " [off]" : " [off" + std::to_string(n) + "]"; };
-    CHECK(s.subscribe("d1", {.expires = 600s, .event = p.name}) == "200 Expires=600 | N d1#1 active;expires=600" + shown(0));
-    CHECK(s.publish("alice", {.raw = "more", .type = "a/b", .if_match = "e1", .event = p.name}) == "200 e2 Expires=3600");
+    const auto shown = [&](int n) {
+      return p.name == "bare"   ? std::string{}
+             : p.name == "lamp" ? " [off]"
+                                : " [off" + std::to_string(n) + "]";
+    };
+    CHECK(s.subscribe("d1", {.expires = 600s, .event = p.name}) ==
+          "200 Expires=600 | N d1#1 active;expires=600" + shown(0));
+    CHECK(s.publish("alice", {.raw = "more", .type = "a/b", .if_match = "e1", .event = p.name}) ==
+          "200 e2 Expires=3600");
     CHECK(s.subscribe("d1", {.expires = 600s}) == "200 Expires=600 | N d1#2 active;expires=600" + shown(1));
-    CHECK(s.subscribe("d2", {.expires = 0s, .event = p.name}) == "200 Expires=0 | N d2#1 terminated;reason=timeout" + shown(0));
-    CHECK(s.subscribe("d1", {.expires = 0s}) == "200 Expires=0 | N d1#3 terminated;reason=timeout" + shown(2));
+    CHECK(s.subscribe("d2", {.expires = 0s, .event = p.name}) ==
+          "200 Expires=0 | N d2#1 terminated;reason=timeout" + shown(0));
+    CHECK(s.subscribe("d1", {.expires = 0s}) ==
+          "200 Expires=0 | N d1#3 terminated;reason=timeout" + shown(2));
   }
 }
 
-TEST_CASE("a watcher cannot tell whether the owner watches him, nor who else does (SEC-PKG-5, SEC-LEAK-7, PRS-SEC-1)") {
+TEST_CASE(
+    "a watcher cannot tell whether the owner watches him, nor who else does (SEC-PKG-5, SEC-LEAK-7, "
+    "PRS-SEC-1)") {
   scenario alone{{.authorized = true, .winfo = true}}, crowded{{.authorized = true, .winfo = true}};
   crowded.subscribe("o1", {.by = "alice", .event = "presence.winfo"});
   for (const char* other : {"c1", "c2"}) crowded.subscribe(other, {.by = other, .expires = 100s});

@@ -1,7 +1,7 @@
 // Rules documents (RFC 4745, 5025) in front of the presence package and the engine: TV-20, TV-22, TV-23.
-#include "scenario.hpp"
-
 #include <presence/rules.hpp>
+
+#include "scenario.hpp"
 
 using namespace presence;
 using namespace presence::test;
@@ -10,58 +10,92 @@ namespace {
 
 std::string rule(const std::string& conditions, const std::string& handling, const std::string& shown = {}) {
   static int number = 0;
-  return "<cp:rule id='r" + std::to_string(++number) + "'><cp:conditions>" + conditions + "</cp:conditions><cp:actions>" +
-         (handling.empty() ? "" : "<sub-handling>" + handling + "</sub-handling>") + "</cp:actions><cp:transformations>" + shown +
-         "</cp:transformations></cp:rule>";
+  return "<cp:rule id='r" + std::to_string(++number) + "'><cp:conditions>" + conditions +
+         "</cp:conditions><cp:actions>" +
+         (handling.empty() ? "" : "<sub-handling>" + handling + "</sub-handling>") +
+         "</cp:actions><cp:transformations>" + shown + "</cp:transformations></cp:rule>";
 }
-std::string one(std::string_view name) { return "<cp:identity><cp:one id='" + address(name) + "'/></cp:identity>"; }
+std::string one(std::string_view name) {
+  return "<cp:identity><cp:one id='" + address(name) + "'/></cp:identity>";
+}
 const std::string tuples = "<provide-services><all-services/></provide-services>";
 
 /// Alice's rules decide who watches her.
 struct ruled : scenario {
   std::string text;
-  explicit ruled(const std::string& rules, rules_options how = {}, options settings = {.enable_sphere_check = true}) : scenario{{.settings = settings}} {
+  explicit ruled(const std::string& rules, rules_options how = {},
+                 options settings = {.enable_sphere_check = true})
+      : scenario{{.settings = settings}} {
     set(rules);
     engine = std::make_unique<presence::engine>(given.settings, host_hooks{}, nullptr, random.get());
     event_package p = presence_package();
     p.winfo = true;
-    authorize_by_rules(p, [this](std::string_view resource) { return resource == address("alice") ? std::optional{text} : std::nullopt; }, how);
+    authorize_by_rules(
+        p,
+        [this](std::string_view resource) {
+          return resource == address("alice") ? std::optional{text} : std::nullopt;
+        },
+        how);
     REQUIRE(engine->add_event(std::move(p), at));
   }
   void set(const std::string& rules) {
-    text = "<cp:ruleset xmlns:cp='urn:ietf:params:xml:ns:common-policy' xmlns='urn:ietf:params:xml:ns:pres-rules'>" + rules + "</cp:ruleset>";
+    text =
+        "<cp:ruleset xmlns:cp='urn:ietf:params:xml:ns:common-policy' "
+        "xmlns='urn:ietf:params:xml:ns:pres-rules'>" +
+        rules + "</cp:ruleset>";
   }
-  std::string renew() { return told(engine->refresh_watchers(address("alice"), "presence", refresh_type::authorization, at)); }
+  std::string renew() {
+    return told(engine->refresh_watchers(address("alice"), "presence", refresh_type::authorization, at));
+  }
 };
 
 std::string person(const std::string& inner, const std::string& tuples_of_hers = {}) {
-  return "<presence xmlns='urn:ietf:params:xml:ns:pidf' xmlns:d='urn:ietf:params:xml:ns:pidf:data-model' xmlns:r='urn:ietf:params:xml:ns:pidf:rpid' "
-         "entity='sip:alice@example.com'>" + tuples_of_hers + "<d:person id='p'>" + inner + "</d:person></presence>";
+  return "<presence xmlns='urn:ietf:params:xml:ns:pidf' xmlns:d='urn:ietf:params:xml:ns:pidf:data-model' "
+         "xmlns:r='urn:ietf:params:xml:ns:pidf:rpid' "
+         "entity='sip:alice@example.com'>" +
+         tuples_of_hers + "<d:person id='p'>" + inner + "</d:person></presence>";
 }
 std::string sphere(const std::string& where) { return person("<r:sphere><r:" + where + "/></r:sphere>"); }
 
 }  // namespace
 
-TEST_CASE("TV-20: rules of several kinds decide at the door, and each sees what his rules grant together (POL-4745-comb-1, -2, POL-TR-24, Z13, Z17)") {
-  ruled s{rule(one("bob"), "confirm", "<provide-activities>true</provide-activities><provide-services><service-uri-scheme>sip</service-uri-scheme></provide-services>") +
-          rule("<cp:identity><cp:many domain='example.com'><cp:except id='sip:carol@example.com'/></cp:many></cp:identity>", "allow",
-               "<provide-services><class>work</class></provide-services><provide-user-input>bare</provide-user-input>") +
-          rule(one("carol"), "polite-block") +
-          rule("<cp:identity><cp:many domain='example.com'/></cp:identity>", "", "<provide-user-input>thresholds</provide-user-input><provide-mood>true</provide-mood>") +
-          rule("<cp:sphere value='work'/>", "allow", "<provide-all-attributes/>") +
-          rule("<x:condition xmlns:x='urn:x'/>", "allow", "<provide-persons><all-persons/></provide-persons>")};
+TEST_CASE(
+    "TV-20: rules of several kinds decide at the door, and each sees what his rules grant together "
+    "(POL-4745-comb-1, -2, POL-TR-24, Z13, Z17)") {
+  ruled s{
+      rule(one("bob"), "confirm",
+           "<provide-activities>true</provide-activities><provide-services><service-uri-scheme>sip</"
+           "service-uri-scheme></provide-services>") +
+      rule("<cp:identity><cp:many domain='example.com'><cp:except "
+           "id='sip:carol@example.com'/></cp:many></cp:identity>",
+           "allow",
+           "<provide-services><class>work</class></provide-services><provide-user-input>bare</"
+           "provide-user-input>") +
+      rule(one("carol"), "polite-block") +
+      rule("<cp:identity><cp:many domain='example.com'/></cp:identity>", "",
+           "<provide-user-input>thresholds</provide-user-input><provide-mood>true</provide-mood>") +
+      rule("<cp:sphere value='work'/>", "allow", "<provide-all-attributes/>") +
+      rule("<x:condition xmlns:x='urn:x'/>", "allow", "<provide-persons><all-persons/></provide-persons>")};
   const std::string services =
-      "<tuple id='t1'><status><basic>open</basic></status><r:user-input idle-threshold='60' last-input='2026-01-01T00:00:00Z'>idle</r:user-input>"
+      "<tuple id='t1'><status><basic>open</basic></status><r:user-input idle-threshold='60' "
+      "last-input='2026-01-01T00:00:00Z'>idle</r:user-input>"
       "<r:relationship><r:self/></r:relationship><contact>sip:a@b.example</contact></tuple>"
-      "<tuple id='t2'><status><basic>closed</basic></status><r:class>work</r:class><contact>tel:+12015550123</contact></tuple>"
+      "<tuple "
+      "id='t2'><status><basic>closed</basic></status><r:class>work</r:class><contact>tel:+12015550123</"
+      "contact></tuple>"
       "<tuple id='t3'><status><basic>closed</basic></status><contact>mailto:a@b.example</contact></tuple>";
-  CHECK(s.publish("alice", {.raw = person("<r:mood><r:happy/></r:mood>", services)}) == "200 e1 Expires=3600");
-  CHECK(s.subscribe("d1", {.expires = 600s}) == "200 Expires=600 | N d1#1 active;expires=600 P(t1:open,t2:closed)");
+  CHECK(s.publish("alice", {.raw = person("<r:mood><r:happy/></r:mood>", services)}) ==
+        "200 e1 Expires=3600");
+  CHECK(s.subscribe("d1", {.expires = 600s}) ==
+        "200 Expires=600 | N d1#1 active;expires=600 P(t1:open,t2:closed)");
   const std::string seen = s.dialogs["d1"].notifies[0].body_bytes();
   CHECK(seen.find("idle-threshold='60'") != std::string::npos);
-  for (const char* hidden : {"last-input", "relationship", "person", "happy", "r:class"}) CHECK(seen.find(hidden) == std::string::npos);
-  CHECK(s.subscribe("d2", {.by = "carol", .expires = 600s}) == "200 Expires=600 | N d2#1 active;expires=600 P()");
-  CHECK(s.subscribe("d3", {.by = "dave", .expires = 600s}) == "200 Expires=600 | N d3#1 active;expires=600 P(t2:closed)");
+  for (const char* hidden : {"last-input", "relationship", "person", "happy", "r:class"})
+    CHECK(seen.find(hidden) == std::string::npos);
+  CHECK(s.subscribe("d2", {.by = "carol", .expires = 600s}) ==
+        "200 Expires=600 | N d2#1 active;expires=600 P()");
+  CHECK(s.subscribe("d3", {.by = "dave", .expires = 600s}) ==
+        "200 Expires=600 | N d3#1 active;expires=600 P(t2:closed)");
   CHECK(s.subscribe("d4", {.by = "sip:eve@ex.com", .contact = "sip:eve@192.0.2.1"}) == "403");
   CHECK(s.subscribe("d5", {.expires = 600s, .unproven = true}) == "403");
   CHECK(s.subscribe("d6", {.by = "sip:x@examplebcom", .contact = "sip:x@192.0.2.1"}) == "403");
@@ -69,13 +103,15 @@ TEST_CASE("TV-20: rules of several kinds decide at the door, and each sees what 
   CHECK(s.subscribe("d8", {.by = "sip:x@example.co", .contact = "sip:x@192.0.2.1"}) == "403");
 }
 
-TEST_CASE("TV-22: rules that look at the sphere follow it (Z12, POL-4745-sph-1, POL-5025-sphere-1, -2, SEED-9)") {
+TEST_CASE(
+    "TV-22: rules that look at the sphere follow it (Z12, POL-4745-sph-1, POL-5025-sphere-1, -2, SEED-9)") {
   const std::string at_work = rule(one("bob") + "<cp:sphere value='work'/>", "allow", tuples);
   ruled s{at_work};
   CHECK(s.subscribe("d1") == "403");
   s.publish("alice", {.raw = sphere("work")});
   CHECK(s.subscribe("d2", {.expires = 600s}) == "200 Expires=600 | N d2#1 active;expires=600 P()");
-  CHECK(s.publish("alice", {.raw = sphere("home")}) == "200 e2 Expires=3600 | N d2#2 terminated;reason=rejected");
+  CHECK(s.publish("alice", {.raw = sphere("home")}) ==
+        "200 e2 Expires=3600 | N d2#2 terminated;reason=rejected");
   s.publish("alice", {.if_match = "e2", .expires = 0s});
   CHECK(s.subscribe("d3", {.expires = 600s}) == "200 Expires=600 | N d3#1 active;expires=600 P()");
   ruled off{at_work, {}, {}};
@@ -85,7 +121,9 @@ TEST_CASE("TV-22: rules that look at the sphere follow it (Z12, POL-4745-sph-1, 
 
 TEST_CASE("TV-23: rules that hold for a time begin and end by the clock (Z11, POL-4745-val-1, -2)") {
   // the scenario begins at 2023-11-14T22:13:20Z
-  ruled s{rule(one("bob") + "<cp:validity><cp:from>2023-11-14T22:30:00Z</cp:from><cp:until>2023-11-14T22:46:40Z</cp:until></cp:validity>", "allow", tuples)};
+  ruled s{rule(one("bob") + "<cp:validity><cp:from>2023-11-14T22:30:00Z</"
+                            "cp:from><cp:until>2023-11-14T22:46:40Z</cp:until></cp:validity>",
+               "allow", tuples)};
   s.wait_until(999s);
   CHECK(s.subscribe("d1", {.expires = 3600s}) == "403");
   s.wait_until(1000s);
@@ -94,12 +132,15 @@ TEST_CASE("TV-23: rules that hold for a time begin and end by the clock (Z11, PO
   CHECK(s.wait_until(2000s) == "N d2#2 terminated;reason=rejected");
 }
 
-TEST_CASE("nobody watches without the presentity's word: without rules he waits until she decides (PRS-6.6.2-1, POL-5025-sub-3, -5, -6, Z21)") {
+TEST_CASE(
+    "nobody watches without the presentity's word: without rules he waits until she decides (PRS-6.6.2-1, "
+    "POL-5025-sub-3, -5, -6, Z21)") {
   ruled s{""};
   s.subscribe("o1", {.by = "bob", .to = "bob", .event = "presence.winfo"});
   s.publish("bob", {.body = "t1:open"});
   CHECK(s.subscribe("d1", {.by = "carol", .to = "bob", .expires = 600s}) ==
-        "200 Expires=600 | N d1#1 pending;expires=600 | N o1#2 active;expires=3600 W1 partial(w1:pending:subscribe:carol:600:0)");
+        "200 Expires=600 | N d1#1 pending;expires=600 | N o1#2 active;expires=3600 W1 "
+        "partial(w1:pending:subscribe:carol:600:0)");
   CHECK(s.subscribe("d2", {.expires = 600s}) == "403");  // alice has rules, and none of them is for him
   s.set(rule(one("bob"), "confirm"));
   CHECK(s.subscribe("d3", {.expires = 600s}) == "200 Expires=600 | N d3#1 pending;expires=600");
@@ -133,7 +174,8 @@ TEST_CASE("a package that needs no decision asks nobody, whatever rules there ar
   p.authorize = [](const authorization_query&) { return sub_handling::block; };
   scenario s{{.packages = {p}}};
   s.publish("alice", {.raw = "x", .type = "a/b", .event = "open"});
-  CHECK(s.subscribe("d1", {.expires = 600s, .event = "open", .unproven = true}) == "200 Expires=600 | N d1#1 active;expires=600 [x]");
+  CHECK(s.subscribe("d1", {.expires = 600s, .event = "open", .unproven = true}) ==
+        "200 Expires=600 | N d1#1 active;expires=600 [x]");
   p.name = "shut";
   p.req_auth = true;
   scenario shut{{.packages = {p}}};

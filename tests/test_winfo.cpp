@@ -214,7 +214,7 @@ TEST_CASE("any package has watcher information, that of other packages stands ap
   CHECK(s.subscribe("d3", {.by = "alice", .event = "presence.winfo.winfo"}).starts_with("489"));
 }
 
-TEST_CASE("ids are those of the watchers as long as they are there, and one lists differ (W05, WIN-58-6)") {
+TEST_CASE("ids stay with their watchers, and differ within a list (W05, WIN-58-6)") {
   watched s;
   s.owner();
   s.policy["bob"] = confirm;
