@@ -86,6 +86,7 @@ struct subscription {
   bool owes : 1 = false;            ///< state changed since: a NOTIFY is owed when it is
   bool unsure : 1 = false;          ///< he may not have got the last document: the next is a full one
   bool approved : 1 = false;        ///< he was pending before he was active
+  bool answered : 1 = false;        ///< pending, and the call that ends it knows what was decided
   std::uint16_t view = 0;           ///< 0: the whole state; else a number of state->rules->views
   shared_numbers* shared = nullptr;
   // the rest
@@ -110,14 +111,12 @@ struct undecided {
   event_state* state = nullptr;
   watcher_account* watcher = nullptr;
   std::uint32_t pending = 0;        ///< live pending subscriptions
-  bool proven = false;              ///< one that ended without a decision proved the address
   dialog named = {};                ///< that of the last of them to tell a display name
   std::uint64_t id = 0;             ///< under which watcher information tells of him
   instant since = {};
 
   /// A pending subscription of his ended without a decision.
   void ended_in(const dialog& last) noexcept {
-    proven = proven || last.proven();
     if (!last.display_name().empty()) named = last;
   }
 };

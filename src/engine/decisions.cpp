@@ -25,11 +25,14 @@ void engine::impl::terminate(const termination& what, instant now, effects& out)
       if (what.reason == end_reason::giveup && s.stands != standing::pending) continue;
       body last;
       if (what.reason == end_reason::invariant) last = content_for(s, state, final_state, true);
-      tell_end(s, what.reason);
+      if (!decides) {
+        plan_unanswered(s, now);
+      } else {
+        if (s.stands == standing::pending) plan_answered(s);
+        tell_end(s, what.reason);
+      }
       notify& n = plan_end(s, what.reason, std::move(last), out);
       if (may_retry) n.retry_after = static_cast<std::uint32_t>(std::max<std::int64_t>(what.retry_after.count(), 0));
-      if (!decides) plan_unanswered(s, now);
-      else if (s.stands == standing::pending) plan_decided(state, *s.watcher);
       ended.push_back(&s);
     }
     if (!what.everything) continue;
@@ -42,7 +45,7 @@ void engine::impl::terminate(const termination& what, instant now, effects& out)
   }
   if (!store(out, now)) return;
   commit_notifies(out);
-  for (subscription* s : ended) commit_end(*s, decides, now);
+  for (subscription* s : ended) commit_end(*s, now);
   for (event_state* state : states) {
     if (what.everything) drop_contents(*state);
     if (state->watcher_count() == 0) remember(*state, {});
@@ -86,7 +89,7 @@ void engine::impl::plan_decided_waiting(event_state& state, const std::optional<
   if (!state.undecideds) return;
   for (auto& [account, u] : *state.undecideds) {
     if (u.pending != 0) continue;
-    const identity who = identity_of(u.watcher->uri(), u.proven);
+    const identity who = identity_of(u.watcher->uri(), u.watcher->uri() != anonymous_watcher);
     const authorization answer = ask(*state.package, state.resource(), who, now, sphere);
     note(state, answer);
     if (answer.handling == sub_handling::confirm) continue;

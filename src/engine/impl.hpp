@@ -170,7 +170,7 @@ struct engine::impl {
   /// How much of a call is planned; what was planned since can be dropped again, so that a package that
   /// throws for one state does not stop the clock for others.
   struct plan_mark {
-    std::size_t notifies, owing, turned, told, missed, ended_publications, ended_subscriptions, changed_subscriptions,
+    std::size_t notifies, owing, turned, told, missed, answered, ended_publications, ended_subscriptions, changed_subscriptions,
         reservations, ended_watchers, watchers;
   };
   plan_mark mark(const effects& out) const noexcept;
@@ -196,6 +196,8 @@ struct engine::impl {
   void tell(const event_state& watched, watcher_record record);
   void tell(const subscription& s, watcher_event event);
   void tell_end(const subscription& s, end_reason reason);
+  /// A pending one ends, and by now it is known what is decided about him.
+  void tell_answered(const subscription& s, sub_handling handling);
   /// A SUBSCRIBE was accepted; `waited`: what was known of him before.
   void tell_begin(const subscription& s, const undecided* waited, bool fetch);
   /// A SUBSCRIBE was refused: the resource's owner learns of it.
@@ -329,12 +331,17 @@ struct engine::impl {
   // --- undecided watchers (undecided.cpp) ---
   /// The record of a watcher nobody decided about, made if need be; its row joins `pending`.
   undecided& plan_undecided(event_state& state, watcher_account& watcher, instant now);
+  /// His row says that he has waited since now.
+  void plan_undecided_row(const event_state& state, const watcher_account& watcher, instant now);
   /// His row leaves the database with this call.
   void plan_decided(const event_state& state, const watcher_account& watcher);
-  /// He waits from now on, if his subscription is a pending one: the row says since when.
-  void plan_unanswered(const subscription& s, instant now);
-  /// The same, if one of his pending subscriptions is decided and it is the last.
-  void plan_approved(event_state& state, const watcher_account& watcher);
+  /// A subscription of his ends without a decision, and that is told. If it is a pending one he waits from
+  /// now on (the row says since when), unless rules say something about his address by now.
+  void plan_unanswered(subscription& s, instant now);
+  /// A pending subscription of his is decided about; his row goes with the last of them.
+  void plan_answered(subscription& s);
+  void plan_answered_rows();
+  std::vector<const undecided*> answered;  ///< scratch: once for each of theirs that is
   /// A pending subscription of his began / ended without a decision / was decided.
   void pending_began(undecided& u) noexcept;
   void pending_ended(event_state& state, watcher_account& watcher, instant now) noexcept;
@@ -344,7 +351,7 @@ struct engine::impl {
   /// Drops the record if it says nothing any more.
   void settle(undecided& u) noexcept;
   /// Ends a subscription in memory; its state may be gone afterwards.
-  void commit_end(subscription& s, bool decided, instant now) noexcept;
+  void commit_end(subscription& s, instant now) noexcept;
 
   // --- time (lifetime.cpp) ---
   void advance(instant now, std::size_t budget, effects& out);
@@ -374,6 +381,7 @@ struct engine::impl {
     owing.clear();
     watcher_changes.clear();
     missed_now.clear();
+    answered.clear();
     usage_ends = false;
     struct undo {
       impl& e;

@@ -89,7 +89,6 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
     if (s == nullptr) break;
     taken.subscriptions.push_back(s);
     plan_unanswered(*s, now);
-    tell_end(*s, end_reason::timeout);
     plan_end(*s, end_reason::timeout, {}, out);  // no body: nothing is owed to who let it lapse (N07)
   }
   while (!spent()) {
@@ -142,7 +141,7 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
   for (subscription* s : taken.subscriptions) {
     ++counters.expired_subscriptions;
     touched.push_back(s->state);
-    commit_end(*s, false, now);
+    commit_end(*s, now);
   }
   for (undecided* u : taken.undecideds) {
     touched.push_back(u->state);
@@ -324,7 +323,6 @@ result<void, std::string> engine::impl::restore(const event_package& package, in
       if (row.status != watcher_status::pending && row.status != watcher_status::waiting) continue;
       event_state& state = table.obtain(row.resource, package);
       undecided& u = table.obtain_undecided(state, table.obtain_watcher(row.watcher), row.since);
-      u.proven = true;  // the row does not tell; a rule about the address ends the wait either way
       if (u.id == 0) u.id = table.secret_of(row.resource, row.watcher, package.name);
       if (u.pending != 0) continue;
       table.set_waiting(u, row.since + settings.waiting_limit);

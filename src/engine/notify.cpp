@@ -152,6 +152,7 @@ void engine::impl::plan_fan_out(event_state& state, const picture& before, const
 }
 
 bool engine::impl::store(effects& out, instant now) {
+  plan_answered_rows();
   plan_watcher_information(now, out);
   if (!durable() || pending.empty()) return true;
   if (usage_ends) {  // usages of one dialog reserve for each other, and may end together
@@ -228,11 +229,10 @@ void engine::impl::report(const notify_report& outcome, instant now, effects& ou
     if (durable()) pending.ended_subscriptions.push_back(key_of(*s));
     usage_ends = s->shared != nullptr;
     plan_unanswered(*s, now);
-    tell_end(*s, end_reason::timeout);
     if (!store(out, now)) return;  // the next NOTIFY will be answered likewise
     ++counters.failed_notifies;
     commit_notifies(out);
-    commit_end(*s, false, now);
+    commit_end(*s, now);
     table.release_if_idle(state);
     return;
   }

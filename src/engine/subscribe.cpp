@@ -334,14 +334,20 @@ void engine::impl::begin(const subscribe_request& request, const event_package& 
   if (sibling != nullptr) table.share_numbers(*sibling, s);  // one dialog, one sequence of CSeqs
   s.remote_cseq = *request.cseq;  // the dialog's own with the commit
   undecided* const waited = table.find_undecided(state, *account);  // from before
-  if (stands == standing::pending) plan.waits = &plan_undecided(state, *account, now);
-  if (lifetime == seconds{0}) plan_unanswered(s, now);
+  // who fetches while nobody decided waits, once, however many he makes (WIN-FSM-4)
+  const bool fetches_undecided = lifetime == seconds{0} && stands == standing::pending;
+  if (fetches_undecided) {
+    if (waited == nullptr) plan_unanswered(s, now);
+    else plan_undecided_row(state, *account, now);
+  }
+  if (stands == standing::pending && (!fetches_undecided || !s.answered)) plan.waits = &plan_undecided(state, *account, now);
   table.reserve(state);
 
   const bool waits_no_more = waited != nullptr && waited->pending == 0 && stands != standing::pending;
   if (lapsed != nullptr) {  // its end is not told to the peer, for whom both are one
     const bool waited_for = lapsed->stands == standing::pending;
-    if (waited_for && stands != standing::pending) plan_approved(state, *lapsed->watcher);
+    if (waited_for && stands != standing::pending) plan_answered(*lapsed);
+    lapsed->answered = true;
     tell_end(*lapsed, waited_for ? end_reason::giveup : end_reason::timeout);
     if (durable()) pending.ended_subscriptions.push_back(key_of(*lapsed));
   }
@@ -358,7 +364,7 @@ void engine::impl::begin(const subscribe_request& request, const event_package& 
     pending.new_subscriptions.push_back(row_of(s, state, event_id));
   }
   if (waits_no_more) plan_decided(state, *account);
-  tell_begin(s, waited, lifetime == seconds{0});
+  if (!fetches_undecided) tell_begin(s, waited, lifetime == seconds{0});
   plan_lapse_told(state, due, &s, now, out);
   plan_other_usages(s, *request.cseq, lapsed);
   if (!store(out, now)) return;
@@ -374,7 +380,7 @@ void engine::impl::begin(const subscribe_request& request, const event_package& 
     plan.made = nullptr;
     table.link(s, state, *account);
     if (plan.waits != nullptr) pending_began(*plan.waits);
-    if (lapsed != nullptr) commit_end(*lapsed, true, now);
+    if (lapsed != nullptr) commit_end(*lapsed, now);
   } else if (plan.waits != nullptr && plan.waits->pending == 0) {
     if (waited == nullptr) plan.waits->id = watcher_id(s);
     plan.waits->ended_in(s.dialog);
@@ -407,7 +413,7 @@ void engine::impl::refresh(subscription& s, const subscribe_request& request, au
   n.expires = static_cast<std::uint32_t>(lifetime.count());
   out.answer.dialog = s.dialog;
   if (approved) {
-    plan_approved(state, *s.watcher);
+    plan_answered(s);
     watcher_record record = record_of(s);
     record.event = watcher_event::approved;
     record.deadline = now + lifetime;
@@ -439,14 +445,14 @@ void engine::impl::unsubscribe(subscription& s, const subscribe_request& request
   const reconsidered verdict = reconsider(s.stands, answer.handling);
   const bool decided = s.stands == standing::pending && verdict.notify;
   const bool shown = verdict.ends == end_reason::none && verdict.now != standing::pending;
-  if (decided) plan_approved(state, *s.watcher);
+  if (decided) plan_answered(s);
   if (shown) plan_turn(s, verdict.now, std::move(answer.view));
   lapse due = plan_lapse(state, now);
   body last;
   if (shown) last = content_for(s, state, due.after, true);
-  tell_end(s, decided && !shown ? verdict.ends : end_reason::timeout);
   out.answer.dialog = s.dialog;
-  if (!decided) plan_unanswered(s, now);
+  if (decided) tell_end(s, shown ? end_reason::timeout : verdict.ends);
+  else plan_unanswered(s, now);
   plan_end(s, end_reason::timeout, std::move(last), out);
   plan_lapse_told(state, due, &s, now, out);
   plan_other_usages(s, *request.cseq);
@@ -454,7 +460,7 @@ void engine::impl::unsubscribe(subscription& s, const subscribe_request& request
   target.kept = true;
   if (s.shared != nullptr) s.shared->remote_cseq = *request.cseq;
   commit_notifies(out);
-  commit_end(s, decided, now);
+  commit_end(s, now);
   commit_lapse(state, due, now);
   table.release_if_idle(state);
 }
@@ -472,14 +478,14 @@ void engine::impl::plan_other_usages(const subscription& s, std::uint32_t remote
 void engine::impl::end_decided(subscription& s, end_reason reason, std::optional<std::uint32_t> accepted, instant now,
                                effects& out) {
   event_state& state = *s.state;
-  if (s.stands == standing::pending) plan_approved(state, *s.watcher);
+  if (s.stands == standing::pending) plan_answered(s);
   tell_end(s, reason);
   plan_end(s, reason, {}, out);
   if (accepted) plan_other_usages(s, *accepted);
   if (!store(out, now)) return;
   if (accepted && s.shared != nullptr) s.shared->remote_cseq = *accepted;
   commit_notifies(out);
-  commit_end(s, true, now);
+  commit_end(s, now);
   table.release_if_idle(state);
 }
 

@@ -145,7 +145,7 @@ void engine::impl::commit_turns(instant now) noexcept {
     subscription& s = *t.s;
     event_state& state = *s.state;
     if (t.ends != end_reason::none) {
-      commit_end(s, true, now);
+      commit_end(s, now);
       continue;
     }
     table.drop_view(state, t.view);
@@ -175,6 +175,7 @@ engine::impl::plan_mark engine::impl::mark(const effects& out) const noexcept {
           turned.size(),
           watcher_changes.size(),
           missed_now.size(),
+          answered.size(),
           pending.ended_publications.size(),
           pending.ended_subscriptions.size(),
           pending.changed_subscriptions.size(),
@@ -190,6 +191,7 @@ void engine::impl::drop_since(const plan_mark& m, effects& out) noexcept {
   shorten(owing, m.owing);
   shorten(watcher_changes, m.told);
   shorten(missed_now, m.missed);
+  shorten(answered, m.answered);
   shorten(pending.ended_publications, m.ended_publications);
   shorten(pending.ended_subscriptions, m.ended_subscriptions);
   shorten(pending.changed_subscriptions, m.changed_subscriptions);
@@ -230,7 +232,6 @@ engine::impl::picture engine::impl::plan_decisions(event_state& state, const pic
     body seen;  ///< before
   };
   std::vector<decided> all;
-  std::vector<const undecided*> answered;  // once for each pending subscription of theirs that is decided
   for (const auto index : state.watchers) {
     if (index == slab<subscription>::none) continue;
     subscription& s = table.subscriptions()[index];
@@ -238,12 +239,9 @@ engine::impl::picture engine::impl::plan_decisions(event_state& state, const pic
     authorization answer = ask(package, state.resource(), identity_of(s), now, sphere);
     note(state, answer);
     const reconsidered verdict = reconsider(s.stands, answer.handling);
-    if (!s.lasts(now)) {  // he is not told any more, and must not wait for what is decided
-      if (s.stands == standing::pending && verdict.notify) table.recheck(state, s.deadline);
-      continue;
-    }
+    if (!s.lasts(now)) continue;  // he is not told any more
     all.push_back({&s, verdict, s.stands, before.of(s)});
-    if (s.stands == standing::pending && verdict.notify) answered.push_back(table.find_undecided(state, *s.watcher));
+    if (s.stands == standing::pending && verdict.notify) plan_answered(s);
     // one who ends keeps what he has until that is stored
     if (verdict.ends == end_reason::none) plan_turn(s, verdict.now, std::move(answer.view));
   }
@@ -274,12 +272,6 @@ engine::impl::picture engine::impl::plan_decisions(event_state& state, const pic
     } else {
       plan_reservation(s, n.cseq);
     }
-  }
-  std::sort(answered.begin(), answered.end());
-  for (auto first = answered.begin(); first != answered.end();) {
-    const auto last = std::upper_bound(first, answered.end(), *first);
-    if (last - first == (*first)->pending) plan_decided(state, *(*first)->watcher);  // none is left
-    first = last;
   }
   return after;
 }

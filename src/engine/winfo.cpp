@@ -122,10 +122,11 @@ void engine::impl::tell_end(const subscription& s, end_reason reason) {
   if (record.status == watcher_state::waiting) {
     // one entry a watcher waits with, whatever he tried (WIN-FSM-4): the last pending one
     const undecided* u = table.find_undecided(*s.state, *s.watcher);
+    const event_state* to = winfo_state(s.state->resource(), *s.state->package);
     const auto ending = std::count_if(watcher_changes.begin(), watcher_changes.end(), [&](const watcher_change& c) {
-      return c.record.uri == s.watcher->uri() && c.record.event == watcher_event::giveup;
+      return c.to == to && c.record.uri == s.watcher->uri() && c.record.event == watcher_event::giveup;
     });
-    if (u != nullptr && u->pending > 1 + static_cast<std::uint32_t>(ending)) {
+    if (u != nullptr && u->pending > 1 + ending + std::count(answered.begin(), answered.end(), u)) {
       record.status = watcher_state::terminated;
       record.event = watcher_event::giveup;
     }
@@ -133,16 +134,17 @@ void engine::impl::tell_end(const subscription& s, end_reason reason) {
   tell(*s.state, std::move(record));
 }
 
+void engine::impl::tell_answered(const subscription& s, sub_handling handling) {
+  if (!s.state->package->winfo) return;
+  watcher_record record = record_of(s);
+  record.status = watcher_state::terminated;
+  record.event = handling == sub_handling::block ? watcher_event::rejected : watcher_event::approved;
+  tell(*s.state, std::move(record));
+}
+
 void engine::impl::tell_begin(const subscription& s, const undecided* waited, bool fetch) {
   if (!s.state->package->winfo) return;
   const bool waits = waited != nullptr && waited->pending == 0;
-  if (fetch && s.stands == standing::pending) {
-    if (waited != nullptr) return;  // he is on the list already (WIN-FSM-4)
-    watcher_record record = record_of(s);
-    record.status = watcher_state::waiting;
-    record.event = watcher_event::timeout;
-    return tell(*s.state, std::move(record));
-  }
   // a new machine begins, and the one that waited ends (WIN-FSM-3)
   if (waits) tell_waiting(*waited, s.stands == standing::pending ? watcher_event::giveup : watcher_event::approved);
   if (fetch) {
