@@ -56,6 +56,7 @@ struct shared_numbers {
   std::uint32_t local_cseq = 0;
   std::uint32_t remote_cseq = 0;
   std::uint32_t usages = 0;
+  instant latest = {};  ///< when the last usage began; no two begin at one moment
 };
 
 /// Everybody who watches anything: counts subscriptions, so that one watcher cannot have them all.
@@ -97,6 +98,7 @@ struct subscription {
   std::uint32_t remote_cseq = 0;
   std::uint32_t position = 0;       ///< in state->watchers
   slab<subscription>::index self = slab<subscription>::none;
+  std::uint32_t told = 0;           ///< when the last NOTIFY was made: milliseconds, modulo 2^32
 
   bool lapsed(instant now) const noexcept { return deadline <= now; }
   /// Whether there is a whole second left to tell; nobody is told `active;expires=0` (EVT-4.2.2-4).

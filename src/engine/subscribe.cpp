@@ -225,7 +225,7 @@ void engine::impl::subscribe_as(const subscribe_request& request, instant now, e
   }
 
   // may he, and can he be served
-  authorization answer = ask(package, resource_text, request.who, now, sphere_of(resource_text, now));
+  authorization answer = ask(about(package, resource_text, now), request.who);
   const subscribe_facts facts{.in_dialog = in_dialog && s != nullptr,
                               .known = s != nullptr,
                               .asked = request.expires.value(),
@@ -234,9 +234,9 @@ void engine::impl::subscribe_as(const subscribe_request& request, instant now, e
   const subscribe_decision decision = decide(facts, bounds);
   const auto* refused = std::get_if<subscribing::refused>(&decision);
   if (refused != nullptr && refused->status == 403) {
-    refuse(out, 403);
+    refuse(out, settings.refused_status);
     if (s != nullptr && in_dialog) return end_decided(*s, end_reason::rejected, std::nullopt, now, out);
-    return tell_rejected(package, request.who.display_name, now, out);
+    return turn_away(package, request.who, now, out);
   }
   if (!admit_accept(request, package, out)) return;
   if (package.check_subscribe) {
@@ -327,18 +327,18 @@ void engine::impl::begin(const subscribe_request& request, const event_package& 
   s.watcher = account;
   s.dialog = make_dialog(request, state, event_id, sibling);
   s.deadline = now + lifetime;
-  s.since = now;
   s.stands = stands;
-  if (stands == standing::active) s.view = table.hold_view(state, std::move(answer.view));
+  if (stands != standing::pending) s.view = table.hold_view(state, std::move(answer.view));
   note(state, answer);
   if (sibling != nullptr) table.share_numbers(*sibling, s);  // one dialog, one sequence of CSeqs
+  s.since = s.shared != nullptr ? s.shared->latest = std::max(now, s.shared->latest + milliseconds{1}) : now;
   s.remote_cseq = *request.cseq;  // the dialog's own with the commit
   undecided* const waited = table.find_undecided(state, *account);  // from before
   // who fetches while nobody decided waits, once, however many he makes (WIN-FSM-4)
   const bool fetches_undecided = lifetime == seconds{0} && stands == standing::pending;
   if (fetches_undecided) {
     if (waited == nullptr) plan_unanswered(s, now);
-    else plan_undecided_row(state, *account, now);
+    else plan_undecided_row(state, *account, waited->id, now);
   }
   if (stands == standing::pending && (!fetches_undecided || !s.answered)) plan.waits = &plan_undecided(state, *account, now);
   table.reserve(state);
@@ -465,6 +465,23 @@ void engine::impl::unsubscribe(subscription& s, const subscribe_request& request
   table.release_if_idle(state);
 }
 
+void engine::impl::turn_away(const event_package& package, const identity& who, instant now, effects& out) {
+  tell_rejected(package, who.display_name, now);
+  event_state* state = table.find(resource_text, package);
+  const watcher_account* account = table.find_watcher(watcher_text);
+  undecided* waits = state != nullptr && account != nullptr ? table.find_undecided(*state, *account) : nullptr;
+  if (waits != nullptr && (waits->pending != 0 || who.uri.empty())) waits = nullptr;  // nothing is decided about who proved nothing
+  if (waits != nullptr) {
+    plan_decided(*state, *account);
+    tell_waiting(*waits, watcher_event::rejected);
+  }
+  if (!store(out, now)) return;
+  commit_notifies(out);
+  if (waits == nullptr) return;
+  table.erase(*waits);
+  table.release_if_idle(*state);
+}
+
 void engine::impl::plan_other_usages(const subscription& s, std::uint32_t remote_cseq, const subscription* but) {
   if (s.shared == nullptr || !durable()) return;
   each_usage(s, [&](const subscription& u) {
@@ -475,12 +492,12 @@ void engine::impl::plan_other_usages(const subscription& s, std::uint32_t remote
   });
 }
 
-void engine::impl::end_decided(subscription& s, end_reason reason, std::optional<std::uint32_t> accepted, instant now,
+void engine::impl::end_decided(subscription& s, end_reason decided, std::optional<std::uint32_t> accepted, instant now,
                                effects& out) {
   event_state& state = *s.state;
   if (s.stands == standing::pending) plan_answered(s);
-  tell_end(s, reason);
-  plan_end(s, reason, {}, out);
+  tell_end(s, removal(decided));
+  plan_removed(s, decided, out);
   if (accepted) plan_other_usages(s, *accepted);
   if (!store(out, now)) return;
   if (accepted && s.shared != nullptr) s.shared->remote_cseq = *accepted;

@@ -18,7 +18,7 @@ undecided& engine::impl::plan_undecided(event_state& state, watcher_account& wat
     }
   }
   undecided& u = table.obtain_undecided(state, watcher, now);
-  plan_undecided_row(state, watcher, now);
+  plan_undecided_row(state, watcher, u.id, now);
   return u;
 }
 
@@ -45,9 +45,8 @@ void engine::impl::plan_unanswered(subscription& s, instant now) {
   if (s.stands != standing::pending) return tell_end(s, end_reason::timeout);
   sub_handling handling = sub_handling::confirm;
   try {
-    const std::string_view resource = s.state->resource();
     const identity who = identity_of(s.watcher->uri(), s.watcher->uri() != anonymous_watcher);
-    handling = ask(*s.state->package, resource, who, now, sphere_of(resource, now)).handling;
+    handling = ask(about(*s.state->package, s.state->resource(), now), who).handling;
   } catch (const std::bad_alloc&) {
     throw;
   } catch (...) {
@@ -59,13 +58,13 @@ void engine::impl::plan_unanswered(subscription& s, instant now) {
   }
   s.answered = false;
   tell_end(s, end_reason::timeout);
-  plan_undecided_row(*s.state, *s.watcher, now);
+  plan_undecided_row(*s.state, *s.watcher, watcher_id(s), now);
 }
 
-void engine::impl::plan_undecided_row(const event_state& state, const watcher_account& watcher, instant now) {
-  if (durable())
-    pending.watchers.push_back(
-        {std::string{state.resource()}, state.package->name, std::string{watcher.uri()}, watcher_status::pending, {}, now});
+void engine::impl::plan_undecided_row(const event_state& state, const watcher_account& watcher, std::uint64_t id, instant now) {
+  if (!durable()) return;
+  pending.watchers.push_back({std::string{state.resource()}, state.package->name, std::string{watcher.uri()},
+                              watcher_status::pending, id != 0 ? id_text(id) : std::string{}, now});
 }
 
 void engine::impl::pending_began(undecided& u) noexcept {
