@@ -70,6 +70,7 @@ inline picture essence(picture p) {
       row.dialog = dialog{fields};
       row.local_cseq = row.remote_cseq = row.version = 0;
     }
+  for (auto& row : p.stored_watchers) row.reason.clear();  // an id made of a tag
   return p;
 }
 

@@ -42,7 +42,7 @@ struct options {
   std::string active_watchers_table = "active_watchers";
   std::string watchers_table = "watchers";
   seconds clean_period{100};             ///< between sweeps of lapsed database rows; <= 0: never
-  seconds db_update_period{100};         ///< between flushes in write-back mode; <= 0: by flush() and clean_period's sweep
+  seconds db_update_period{100};         ///< between flushes in write-back mode; <= 0: only by flush()
   std::string to_tag_pref = "10";        ///< prefix of every To tag we make (S05)
   seconds expires_offset{0};             ///< a publisher is told this much less than it has (P27)
   seconds max_expires{3600};             ///< longest lifetime granted, both methods (P22)
