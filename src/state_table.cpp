@@ -153,7 +153,7 @@ void state_table::set_deadline(subscription& s, instant deadline) noexcept {
 
 void state_table::share_numbers(subscription& a, subscription& b) {
   if (a.shared == nullptr) {
-    a.shared = new shared_numbers{a.local_cseq, a.remote_cseq, 1, a.since};
+    a.shared = new shared_numbers{a.local_cseq, a.remote_cseq, 1, a.since, a.nth};
   }
   if (b.shared == nullptr) {
     b.shared = a.shared;

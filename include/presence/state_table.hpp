@@ -56,7 +56,8 @@ struct shared_numbers {
   std::uint32_t local_cseq = 0;
   std::uint32_t remote_cseq = 0;
   std::uint32_t usages = 0;
-  instant latest = {};  ///< when the last usage began; no two begin at one moment
+  instant latest = {};     ///< when the last usage began
+  std::uint32_t nth = 0;   ///< of those that began at that moment
 };
 
 /// Everybody who watches anything: counts subscriptions, so that one watcher cannot have them all.
@@ -88,6 +89,7 @@ struct subscription {
   bool unsure : 1 = false;          ///< he may not have got the last document: the next is a full one
   bool approved : 1 = false;        ///< he was pending before he was active
   bool answered : 1 = false;        ///< pending, and the call that ends it knows what was decided
+  std::uint8_t nth : 3 = 0;         ///< of the usages of its dialog that began at one moment
   std::uint16_t view = 0;           ///< 0: the whole state; else a number of state->rules->views
   shared_numbers* shared = nullptr;
   // the rest

@@ -331,7 +331,8 @@ void engine::impl::begin(const subscribe_request& request, const event_package& 
   if (stands != standing::pending) s.view = table.hold_view(state, std::move(answer.view));
   note(state, answer);
   if (sibling != nullptr) table.share_numbers(*sibling, s);  // one dialog, one sequence of CSeqs
-  s.since = s.shared != nullptr ? std::max(now, s.shared->latest + milliseconds{1}) : now;
+  s.since = now;
+  if (s.shared != nullptr && s.shared->latest == now) s.nth = (s.shared->nth + 1u) & 7u;
   s.remote_cseq = *request.cseq;  // the dialog's own with the commit
   undecided* const waited = table.find_undecided(state, *account);  // from before
   // who fetches while nobody decided waits, once, however many he makes (WIN-FSM-4)
@@ -373,7 +374,8 @@ void engine::impl::begin(const subscribe_request& request, const event_package& 
   target.kept = true;
   if (sibling != nullptr) {
     s.shared->remote_cseq = *request.cseq;
-    s.shared->latest = s.since;
+    s.shared->latest = now;
+    s.shared->nth = s.nth;
     commit_reservation(*sibling, s.shared->local_cseq);
   }
   commit_crowded_out();

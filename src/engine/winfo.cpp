@@ -101,7 +101,7 @@ std::uint64_t engine::impl::watcher_id(const subscription& s) noexcept {
   digest all;  // of our own tag, which is random and longer than what comes out
   all.add(s.dialog.local_tag());
   all.add(s.dialog.event());  // a dialog may see several subscriptions, also one after the other
-  all.add(static_cast<std::uint64_t>(s.since.time_since_epoch().count()));
+  all.add(static_cast<std::uint64_t>(s.since.time_since_epoch().count()) << 3 | s.nth);
   return all.value();
 }
 
