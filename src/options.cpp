@@ -62,6 +62,9 @@ constexpr std::array settings{
 
     setting{"require_auth", &options::require_auth},
     setting{"new_usage_in_dialog", &options::new_usage_in_dialog},
+    setting{"refused_status", &options::refused_status, 403, 603},
+    setting{"removal_retry_after", &options::removal_retry_after, 0, most_seconds},
+    setting{"notify_interval", &options::notify_interval, 0, 86400},
     setting{"waiting_limit", &options::waiting_limit, 1, most_seconds},
     setting{"cseq_block", &options::cseq_block, 1, 1000000},
     setting{"retry_after", &options::retry_after, 1, most_seconds},
@@ -248,6 +251,7 @@ result<void, std::string> options::check() const {
 
   constexpr std::size_t made_tag = 32;  // room for what we add to the prefix of a To tag
   const std::pair<bool, const char*> rules[] = {
+      {refused_status != 403 && refused_status != 603, "refused_status must be 403 or 603"},
       {min_expires > max_expires, "min_expires must not be longer than max_expires"},
       {expires_offset >= max_expires, "expires_offset must be shorter than max_expires"},
       {to_tag_pref.size() + made_tag > limits.token_bytes,

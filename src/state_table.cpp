@@ -101,7 +101,10 @@ void state_table::discard(subscription& s) noexcept {
   subscriptions_.destroy(s.self);
 }
 
-void state_table::reserve(event_state& state) { state.watchers.reserve(state.watchers.size() + 1); }
+void state_table::reserve(event_state& state) {
+  auto& all = state.watchers;
+  if (all.size() == all.capacity()) all.reserve(2 * all.size() + 1);
+}
 
 void state_table::link(subscription& s, event_state& state, watcher_account& watcher) noexcept {
   s.state = &state;
@@ -150,13 +153,14 @@ void state_table::set_deadline(subscription& s, instant deadline) noexcept {
 
 void state_table::share_numbers(subscription& a, subscription& b) {
   if (a.shared == nullptr) {
-    a.shared = new shared_numbers{a.local_cseq, a.remote_cseq, 1};
+    a.shared = new shared_numbers{a.local_cseq, a.remote_cseq, 1, a.since, a.nth};
   }
   if (b.shared == nullptr) {
     b.shared = a.shared;
     ++a.shared->usages;
     a.shared->local_cseq = std::max(a.shared->local_cseq, b.local_cseq);
     a.shared->remote_cseq = std::max(a.shared->remote_cseq, b.remote_cseq);
+    a.shared->latest = std::max(a.shared->latest, b.since);
   }
 }
 

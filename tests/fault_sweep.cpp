@@ -1,37 +1,10 @@
-// RL2: any storage call may fail. Each flow runs once to count its storage calls, then once per call
-// with that call failing. A failed call is answered 503 with Retry-After, or the flow did not need
-// it; nothing is half done in memory or in the database; the same again then succeeds as if nothing
-// had happened (T17, T18, PUB-6.0-1, PUB-6.5-8, TV-16).
-#include "scenario.hpp"
-
-#include <presence/memory_storage.hpp>
-
-#include "faulty_storage.hpp"
-#include "places.hpp"
+// RL2: any storage call may fail (T17, T18, PUB-6.0-1, PUB-6.5-8, TV-16): publications, subscriptions, time.
+#include "fault_sweep.hpp"
 
 using namespace presence;
 using namespace presence::test;
 
 namespace {
-
-struct flow {
-  const char* name;
-  void (*before)(scenario&);
-  std::string (*act)(scenario&);
-  bool timed = false;  ///< advance() tries again by itself, options::retry_after later
-};
-
-/// Runs what is due now, without moving time.
-std::string due(scenario& s) {
-  std::string all;
-  for (bool more = true; more;) {
-    const effects out = s.engine->advance(s.at);
-    more = out.more;
-    const std::string line = s.told(out);
-    if (!line.empty()) all += (all.empty() ? "" : " | ") + line;
-  }
-  return all;
-}
 
 void nobody(scenario&) {}
 void watched(scenario& s) {
@@ -189,127 +162,11 @@ const flow flows[] = {
      }},
 };
 
-/// Everything held, in memory and in the database.
-struct picture {
-  std::vector<publication_row> publications, stored_publications;
-  std::vector<subscription_row> subscriptions, stored_subscriptions;
-  std::vector<watcher_row> stored_watchers;
-  std::size_t counts[4];
-  bool operator==(const picture&) const = default;
-};
-
-picture look(const scenario& s, storage& rows) {
-  picture p;
-  p.publications = s.engine->publications({}, 0, 10'000).records;
-  p.subscriptions = s.engine->subscriptions({}, 0, 10'000).records;
-  for (cursor at; !at.done;) REQUIRE(rows.publications({}, at, 100, p.stored_publications));
-  for (cursor at; !at.done;) REQUIRE(rows.subscriptions({}, at, 100, p.stored_subscriptions));
-  for (cursor at; !at.done;) REQUIRE(rows.watchers({}, at, 100, p.stored_watchers));
-  const engine_stats now = s.engine->stats();
-  p.counts[0] = now.resources;
-  p.counts[1] = now.publications;
-  p.counts[2] = now.subscriptions;
-  p.counts[3] = now.undecided;
-  return p;
-}
-
-/// Without what may differ: tags are random, numbers may skip.
-picture essence(picture p) {
-  for (auto* all : {&p.publications, &p.stored_publications})
-    for (auto& row : *all) {
-      row.etag.clear();
-      row.id = 0;
-    }
-  for (auto* all : {&p.subscriptions, &p.stored_subscriptions})
-    for (auto& row : *all) {
-      dialog_fields fields = row.dialog.fields();
-      fields.local_tag = "";
-      row.dialog = dialog{fields};
-      row.local_cseq = row.remote_cseq = row.version = 0;
-    }
-  return p;
-}
-
-template <class Place>
-struct run {
-  Place place;
-  faulty_storage rows{place.rows()};
-  scenario s;
-  explicit run(const flow& f) : s{setup(rows)} {
-    f.before(s);
-    s.audit();
-  }
-  static scenario::setup setup(storage& rows) {
-    options settings;
-    settings.cseq_block = 1;  // every NOTIFY is written down
-    return {.settings = settings, .rows = &rows, .authorized = true};
-  }
-  picture look() { return ::look(s, place.rows()); }
-};
-
 }  // namespace
 
 TEST_CASE_TEMPLATE("whichever storage call fails, nothing is half done and the same again succeeds (RL2, T17, T18, TV-16)", Place,
                    EVERY_STORAGE) {
-  std::size_t swept = 0;
-  for (const flow& f : flows) {
-    const std::string name = f.name;
-    CAPTURE(name);
-    std::size_t calls = 0;
-    std::string expected;
-    picture expected_end;
-    {
-      run<Place> clean{f};
-      const std::size_t before = clean.rows.calls();
-      if (f.timed) clean.s.at += clean.s.given.settings.retry_after;
-      expected = f.act(clean.s);
-      calls = clean.rows.calls() - before;
-      expected_end = clean.look();
-      CHECK(calls < 12);  // statements per request are bounded
-    }
-    for (const auto fault : {storage_fault::unavailable, storage_fault::conflict}) {
-      for (std::size_t nth = 1; nth <= calls; ++nth) {
-        CAPTURE(nth);
-        const std::string kind = fault == storage_fault::conflict ? "conflict" : "unavailable";
-        CAPTURE(kind);
-        run<Place> one{f};
-        one.s.engine->report({}, one.s.at);  // no outcome: it only learns what time it is
-        const picture before = one.look();
-        one.rows.fail(nth, fault);
-        const std::string got = f.act(one.s);
-        const bool failed = one.rows.failed() != 0;
-        one.rows.fail(0);
-        if (!failed) continue;  // this one counts writes only, and there are fewer
-        ++swept;
-        one.s.audit();
-        const picture after = one.look();
-        // a reservation whose row is gone is left out, and the rest is written
-        const bool absorbed = fault == storage_fault::conflict && !expected.empty() && got == expected;
-        if (!absorbed && (essence(after) == essence(before) || got.starts_with("503"))) {
-          // refused: no NOTIFY, nothing changed
-          const bool silent = got.empty() || got == "503 Retry-After=5";
-          CHECK(silent);
-          CHECK(after == before);
-          if (f.timed) {
-            REQUIRE(one.s.engine->next_deadline());
-            CHECK(*one.s.engine->next_deadline() > one.s.at);  // no storm
-            CHECK(*one.s.engine->next_deadline() <= one.s.at + one.s.given.settings.retry_after);
-            CHECK(due(one.s) == "");
-            one.s.at += one.s.given.settings.retry_after;
-          }
-          CHECK(f.act(one.s) == expected);
-        } else if (!f.timed) {
-          CHECK(got == expected);  // the flow did not need that call
-        }
-        if (f.timed) due(one.s);
-        one.s.audit();
-        const picture end = one.look();
-        CHECK(essence(end).counts[1] == expected_end.counts[1]);
-        CHECK(essence(end).counts[2] == expected_end.counts[2]);
-        if (!f.timed) CHECK(essence(end) == essence(expected_end));
-      }
-    }
-  }
+  const std::size_t swept = sweep<Place>(flows);
   MESSAGE(swept, " faults");
   CHECK(swept > 2 * std::size(flows) - 10);
 }

@@ -1,8 +1,5 @@
 // Fuzz target: documents published by a stranger, for the packages that look into them.
-//
-//   clang++ -std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -Iinclude -Isrc
-//     tests/fuzz_documents.cpp src/xml.cpp src/packages/presence.cpp -o fuzz_documents
-//   ./fuzz_documents -max_len=4096 tests/corpus/pidf
+// How it is built and run: fuzz_parsers.cpp.
 //
 // The input is up to four documents, separated by NUL. Invariant of the presence package:
 //   - no crash, whatever the bytes;

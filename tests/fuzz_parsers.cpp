@@ -1,16 +1,16 @@
-// Fuzz targets: rules documents, dialog-info, message-summary. One is chosen by name:
+// Fuzz targets: rules documents, dialog-info, message-summary. With clang++:
 //
-//   clang++ -std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -Iinclude -Isrc -DPRESENCE_FUZZ=fuzz_rules
-//     tests/fuzz_parsers.cpp src/xml.cpp src/uri.cpp src/grammar.cpp src/random.cpp src/rules/*.cpp src/packages/*.cpp
-//     src/effects.cpp src/options.cpp -o fuzz_rules
-//   ./fuzz_rules -max_len=4096 tests/corpus/rules            (fuzz_dialog: dialog; fuzz_messages: message-summary)
+//   CXX=clang++ meson setup build-fuzz -Dfuzz=true && ninja -C build-fuzz fuzz
+//   build-fuzz/tests/fuzz_rules -max_len=4096 found tests/corpus/rules    (what is found goes to the first directory)
 //
-// The corpora are replayed, with damages, by an ordinary test.
+// Likewise fuzz_dialog (dialog), fuzz_messages (message-summary) and fuzz_documents (pidf). The corpora are
+// replayed, with damages, by an ordinary test.
 #include "fuzz_parsers.hpp"
 
 #include <cstdio>
 #include <cstdlib>
 #include <string>
+#include <vector>
 
 #include <presence/packages.hpp>
 #include <presence/rules.hpp>
@@ -25,28 +25,65 @@ void require(bool holds, const char* what, std::string_view bytes) {
   std::abort();
 }
 
+struct publication {
+  body content;
+  document parsed;
+};
+
+std::vector<published> offered(const std::vector<publication>& all) {
+  std::vector<published> out;
+  for (const publication& p : all) {
+    const std::uint64_t id = out.size() + 1;
+    out.push_back({.etag = "tag", .content = p.content, .parsed = p.parsed.get(), .sender = {}, .id = id, .since = {}, .arrival = id, .leaving = false});
+  }
+  return out;
+}
+
+/// The input is up to four documents, separated by NUL; one that begins with `=` replaces the one before.
 /// What a package accepts it composes into something it accepts itself; composing that changes nothing.
+/// What tells the difference between two states is accepted, too.
 void composed(const event_package& package, std::string_view bytes) {
   const std::string resource{"sip:alice@example.com"};
   limits wide;
-  wide.body_bytes = wide.xml_elements = wide.xml_attributes = SIZE_MAX;
-  const body content{package.content_types.front(), std::string{bytes}};
-  const auto checked = package.check_publish({resource, content, {}, limits{}});
-  if (!checked) {
-    require(checked.error().status >= 400 && !checked.error().reason.empty(), "a refusal says why", bytes);
-    return;
-  }
-  const auto state_of = [&](const body& text, const document& parsed) {
-    const published one{.etag = "tag", .content = text, .parsed = parsed.get(), .sender = {}, .id = 1, .since = {}, .arrival = 1, .leaving = false};
+  wide.body_bytes = wide.xml_elements = wide.xml_attributes = wide.xml_text_bytes = SIZE_MAX;
+  const auto sound = [&](const body& content) {
     notify n;
-    n.content = package.aggregate(resource, {&one, 1});
-    return n.body_bytes();
+    n.content = content;
+    const body text{package.content_types.front(), n.body_bytes()};
+    auto checked = package.check_publish({resource, text, {}, wide});
+    require(checked.has_value(), checked ? "" : std::string{checked.error().reason}.c_str(), text.bytes());
+    return publication{text, *checked};
   };
-  const std::string state = state_of(content, *checked);
-  const body again{package.content_types.front(), state};
-  const auto sound = package.check_publish({resource, again, {}, wide});
-  require(sound.has_value(), sound ? "" : std::string{sound.error().reason}.c_str(), state);
-  require(state_of(again, *sound) == state, "composing twice changes nothing", state);
+  std::vector<publication> all;
+  for (int count = 0; count < 4; ++count) {
+    const std::size_t end = bytes.find('\0');
+    std::string_view text = bytes.substr(0, end);
+    const bool replaces = text.starts_with('=') && !all.empty();
+    if (replaces) text.remove_prefix(1);
+    body content{package.content_types.front(), text};
+    const body before = package.aggregate(resource, offered(all));
+    const auto checked = package.check_publish({resource, content, {}, limits{}, replaces ? all.back().parsed.get() : nullptr});
+    if (!checked) {
+      require(checked.error().status >= 400 && !checked.error().reason.empty(), "a refusal says why", text);
+    } else {
+      if (replaces) all.pop_back();
+      if (body whole = (*checked)->stored()) content = whole;
+      all.push_back({content, *checked});
+      const body state = package.aggregate(resource, offered(all));
+      const publication again = sound(state);
+      require(sound(package.aggregate(resource, offered({again}))).content.bytes() == again.content.bytes(), "composing twice changes nothing", again.content.bytes());
+      // what is stored reads as what was published
+      if (all.size() == 1) {
+        const auto stored = package.check_publish({resource, content, {}, limits{}});
+        require(stored.has_value(), "what is stored can be read again", content.bytes());
+        require(package.aggregate(resource, offered({{content, *stored}})).bytes() == state.bytes(), "what is stored says the same", content.bytes());
+      }
+      if (package.difference && before)
+        if (const auto partial = package.difference(resource, before, state)) sound(*partial);
+    }
+    if (end == bytes.npos) break;
+    bytes.remove_prefix(end + 1);
+  }
 }
 
 }  // namespace
@@ -66,12 +103,12 @@ void fuzz_rules(std::string_view bytes) {
 }
 
 void fuzz_dialog(std::string_view bytes) {
-  static const event_package package = dialog_package();
+  static const event_package package = dialog_package({.partial = true});
   composed(package, bytes);
 }
 
 void fuzz_messages(std::string_view bytes) {
-  static const event_package package = message_summary_package();
+  static const event_package package = message_summary_package({.several = message_summary_options::combining::sum});
   composed(package, bytes);
 }
 

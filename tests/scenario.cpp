@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <presence/rules.hpp>
+
 namespace presence::test {
 
 std::string pidf(std::string_view tuples, std::string_view entity) {
@@ -47,6 +49,7 @@ void scenario::make_engine() {
       return query.watcher.uri.empty() ? sub_handling::block : sub_handling::allow;
     };
   }
+  if (given.by_rules) authorize_by_rules(package, [this](std::string_view) { return std::optional{rules_text}; });
   package.winfo = given.winfo;
   REQUIRE(engine->add_event(std::move(package), at));
   REQUIRE(engine->add_event(opaque_package("message-summary", {"application/simple-message-summary"}), at));

@@ -71,6 +71,7 @@ struct scenario {
     storage* rows = nullptr;
     bool authorized = false;   ///< the presence package asks `policy`
     bool winfo = false;        ///< presence.winfo as well
+    bool by_rules = false;     ///< the presence package asks `rules_text`
     host_hooks hooks = {};
     std::vector<event_package> packages = {};  ///< besides presence and message-summary
     std::uint64_t seed = 1;
@@ -107,6 +108,7 @@ struct scenario {
   instant at = start;
   bool answers = true;                            ///< answer each NOTIFY 200 at once
   std::map<std::string, sub_handling> policy = {};  ///< by watcher name; absent: allow
+  std::string rules_text = {};                    ///< the rules document of every presentity
   struct dialog_state {
     std::string call_id, from_tag, to_tag, by, to, event;
     std::uint32_t cseq = 0;

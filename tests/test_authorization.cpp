@@ -312,3 +312,28 @@ TEST_CASE("a politely blocked watcher is told on a refresh of state as one of an
   CHECK(s.told(s.engine->refresh_watchers("sip:alice@example.com", "presence", refresh_type::state, s.at)) ==
         "N d1#2 active;expires=600 P() | N d2#2 active;expires=600 P()");
 }
+
+TEST_CASE("who is blocked is refused with 403, or 603 where the operator wants that (POL-5025-sub-2)") {
+  ruled s{{.settings = {.refused_status = 603}}};
+  s.policy["bob"] = block;
+  CHECK(s.subscribe("d1", {.expires = 600s}) == "603");
+  CHECK(std::string{reason_phrase(603)} == "Decline");
+}
+
+TEST_CASE("a permission that is taken away ends the subscription with the reason and the delay the operator wants (Z09, EVT-4.1.3-probation)") {
+  for (const auto after : {block, confirm}) {
+    CAPTURE(to_string(after));
+    ruled s{{.settings = {.removal_retry_after = 120s}}};
+    s.subscribe("d1", {.expires = 600s});
+    s.subscribe("d2", {.expires = 600s});
+    s.policy["bob"] = after;
+    const effects out = s.engine->update_watchers(address("alice"), "presence", s.at);
+    REQUIRE(out.notifies.size() == 2);
+    CHECK(out.notifies[0].subscription_state_value() == "terminated;reason=probation;retry-after=120");
+  }
+  ruled s{{.settings = {.removal_retry_after = 120s}}};  // found at a refresh
+  s.subscribe("d1", {.expires = 600s});
+  s.policy["bob"] = confirm;
+  s.subscribe("d1", {.expires = 600s});
+  CHECK(s.dialogs["d1"].notifies.back().subscription_state_value() == "terminated;reason=probation;retry-after=120");
+}

@@ -417,3 +417,50 @@ TEST_CASE("a change after a removal composes once (N23)") {
   s.publish("alice", {.raw = "3", .type = "a/b", .if_match = "e2", .event = "counted"});
   CHECK(composed == 1);
 }
+
+TEST_CASE("changes are told at most every notify_interval, the last one always; a SUBSCRIBE and the end are told at once (PRS-6.10-1, N20)") {
+  scenario s{{.settings = {.notify_interval = 5s}}};
+  s.subscribe("d1", {.expires = 600s});
+  s.wait(10s);
+  CHECK(s.publish("alice", {.body = "t1:open"}) == "200 e1 Expires=3600 | N d1#2 active;expires=590 P(t1:open)");  // after a pause
+  s.wait(1s);
+  CHECK(s.publish("alice", {.body = "t2:open", .if_match = "e1"}) == "200 e2 Expires=3600");
+  s.wait(1s);
+  CHECK(s.publish("alice", {.body = "t3:open", .if_match = "e2"}) == "200 e3 Expires=3600");
+  CHECK(s.engine->next_deadline() <= s.at + 3s);
+  CHECK(s.wait(2s) == "");
+  CHECK(s.wait(1s) == "N d1#3 active;expires=585 P(t3:open)");
+  CHECK(s.publish("alice", {.body = "t4:open", .if_match = "e3"}) == "200 e4 Expires=3600");
+  CHECK(s.subscribe("d1", {.expires = 600s}) == "200 Expires=600 | N d1#4 active;expires=600 P(t4:open)");
+  CHECK(s.wait(60s) == "");  // that was all he was owed
+  s.publish("alice", {.body = "t5:open", .if_match = "e4"});
+  s.publish("alice", {.body = "t6:open", .if_match = "e5"});
+  CHECK(s.subscribe("d1", {.expires = 0s}) == "200 Expires=0 | N d1#6 terminated;reason=timeout P(t6:open)");
+  s.audit();
+}
+
+TEST_CASE("what came while a NOTIFY was open waits for its time as well (PRS-6.10-1, HOST-12)") {
+  scenario s{{.settings = {.notify_interval = 5s}}};
+  s.subscribe("d1", {.expires = 600s});
+  s.wait(10s);
+  s.answers = false;
+  s.publish("alice", {.body = "t1:open"});
+  s.publish("alice", {.body = "t2:open", .if_match = "e1"});
+  s.wait(1s);
+  CHECK(s.outcome("d1", 2, 200) == "");
+  CHECK(s.wait(4s) == "N d1#3 active;expires=585 P(t2:open)");
+  s.wait(5s);
+  CHECK(s.outcome("d1", 3, 200) == "");
+  CHECK(s.publish("alice", {.body = "t3:open", .if_match = "e2"}) == "200 e3 Expires=3600 | N d1#4 active;expires=580 P(t3:open)");
+}
+
+TEST_CASE("watcher information keeps the interval too, and what is told late is a full document (PRS-6.10-1, WIN-58-7)") {
+  scenario s{{.settings = {.notify_interval = 5s}, .authorized = true, .winfo = true}};
+  s.subscribe("d9", {.by = "alice", .expires = 3600s, .event = "presence.winfo"});
+  s.wait(5s);
+  CHECK(s.subscribe("d1", {.expires = 600s}) ==
+        "200 Expires=600 | N d1#1 active;expires=600 P() | N d9#2 active;expires=3595 W1 partial(w1:active:subscribe:bob:600:0)");
+  CHECK(s.subscribe("d1", {.expires = 0s}) == "200 Expires=0 | N d1#2 terminated;reason=timeout P()");
+  CHECK(s.subscribe("d2", {.by = "carol", .expires = 600s}) == "200 Expires=600 | N d2#1 active;expires=600 P()");
+  CHECK(s.wait(5s) == "N d9#3 active;expires=3590 W2 full(w1:terminated:timeout:bob:-:5,w2:active:subscribe:carol:595:5)");
+}

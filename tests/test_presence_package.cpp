@@ -92,7 +92,7 @@ class presentity {
     CHECK(checked(b).has_value());
     return bytes.substr(opening.size(), bytes.size() - opening.size() - 11);
   }
-  std::optional<std::string> sphere(instant now = {}) const { return package().sphere(offered(0), now); }
+  std::optional<std::string> sphere(instant now = {}) const { return package().sphere(offered(0), now).value; }
 
  private:
   struct one {
@@ -575,7 +575,7 @@ TEST_CASE("a publication that could not be read is left out") {
   const body content = pidf(presence_of(tuple("t1", "open")));
   const std::vector<published> rows{row_of(content, nullptr, 1), row_of(content, &foreign, 2)};
   CHECK(package().aggregate(alice, rows) == package().neutral(alice));
-  CHECK(package().sphere(rows, {}) == std::nullopt);
+  CHECK(package().sphere(rows, {}).value == std::nullopt);
 }
 
 TEST_CASE("the sphere is what all persons agree on, while it lasts (RPID-3.11-1, RPID-3-3, RPID-3-2, POL-5025-sphere-1)") {

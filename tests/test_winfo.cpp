@@ -307,7 +307,7 @@ TEST_CASE("hostile names are text in the document, and ids tell nothing of a dia
   CHECK(s.dialogs["d9"].notifies.back().body_bytes().find(">" + long_one + "</watcher>") != std::string::npos);
 }
 
-TEST_CASE("the numbers of documents go on after a restart, beginning with a full one (WIN-58-2, WIN-58-7, M04)") {
+TEST_CASE("the numbers of documents go on after a restart, beginning with a full one, and ids stay (WIN-58-2, WIN-58-6, WIN-58-7, M04)") {
   memory_storage rows;
   watched s{{.settings = {.cseq_block = 1}, .rows = &rows}};
   s.owner();
@@ -315,7 +315,7 @@ TEST_CASE("the numbers of documents go on after a restart, beginning with a full
   REQUIRE(s.engine->flush(s.now()));
   s.restart();
   s.subscribe("d2", {.by = "carol", .expires = 600s});
-  CHECK(s.wait(0s) == "N d9#3 active;expires=3600 W2 full(w2:active:subscribe:bob:600:0,w3:active:subscribe:carol:600:0)");
+  CHECK(s.wait(0s) == "N d9#3 active;expires=3600 W2 full(w1:active:subscribe:bob:600:0,w2:active:subscribe:carol:600:0)");
 }
 
 TEST_CASE("the owner sees the display name that the host vouches for, escaped; a later one replaces it (W05, W09, WIN-58-4, WIN-58-9)") {
@@ -369,4 +369,33 @@ TEST_CASE("who asks for privacy is nobody in particular: shown as anonymous, mat
   std::string all;
   for (const std::string& who : asked) all += who + " ";
   CHECK(all == "? ? ? ? ? ");
+}
+
+TEST_CASE("who waits and is refused when he comes again waits no more (WIN-FSM-1, WIN-FSM-3, W08)") {
+  memory_storage rows;
+  watched s{{.rows = &rows}};
+  s.owner();
+  s.policy["bob"] = confirm;
+  s.subscribe("d1", {.expires = 0s});
+  s.policy["bob"] = block;
+  CHECK(s.subscribe("d2", {.expires = 600s}) ==
+        "403 | N d9#3 active;expires=3600 W2 partial(w2:terminated:rejected:bob:-:0,w1:terminated:rejected:bob:-:0)");
+  CHECK(s.engine->stats().undecided == 0);
+  std::vector<watcher_row> left;
+  cursor at;
+  REQUIRE(rows.watchers({}, at, 10, left));
+  CHECK(left.empty());
+}
+
+TEST_CASE("who waits keeps his id over a restart (WIN-58-6, T12)") {
+  memory_storage rows;
+  watched s{{.settings = {.cseq_block = 1}, .rows = &rows}};
+  s.owner();
+  s.policy["bob"] = confirm;
+  s.subscribe("d1", {.expires = 600s});
+  s.subscribe("d1", {.expires = 0s});
+  REQUIRE(s.engine->flush(s.now()));
+  s.restart();
+  s.subscribe("d2", {.by = "carol", .expires = 600s});
+  CHECK(s.wait(0s) == "N d9#4 active;expires=3600 W3 full(w2:active:subscribe:carol:600:0,w1:waiting:timeout:bob:-:0)");
 }

@@ -179,7 +179,6 @@ TEST_CASE("with db_update_period 0 only flush() writes, and a clean end loses no
   memory_storage rows;
   scenario::setup given = write_back_on(rows);
   given.settings.db_update_period = 0s;
-  given.settings.clean_period = 0s;
   scenario s{given};
   s.publish("alice", {.body = "t1:open", .expires = 3600s});
   s.subscribe("d1", {.expires = 3600s});

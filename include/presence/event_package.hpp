@@ -130,6 +130,12 @@ struct authorization_query {
   std::optional<std::string_view> sphere = {};
 };
 
+/// What publications say about the presentity's sphere at one moment.
+struct told_sphere {
+  std::optional<std::string> value = {};  ///< absent: unknown, or disagreed
+  std::optional<instant> until = {};      ///< from then on the same publications may say something else (RPID-3-3)
+};
+
 struct event_package {
   /// pres_ev name: an event type, with parameters if they belong to it: `presence`, `dialog;sla`.
   std::string name = {};
@@ -203,7 +209,7 @@ struct event_package {
   /// nullopt: the shared one as it is. Called for each NOTIFY that carries state.
   std::function<std::optional<body>(const body& state, const watcher_view&)> tailor = {};
   /// The presentity's sphere, if the publications tell one (get_sphere; L09).
-  std::function<std::optional<std::string>(std::span<const published>, instant now)> sphere = {};
+  std::function<told_sphere(std::span<const published>, instant now)> sphere = {};
 
   /// Whether a watcher may see less than the whole.
   bool has_views() const noexcept { return req_auth && authorize && authorize_body; }

@@ -42,7 +42,7 @@ struct options {
   std::string active_watchers_table = "active_watchers";
   std::string watchers_table = "watchers";
   seconds clean_period{100};             ///< between sweeps of lapsed database rows; <= 0: never
-  seconds db_update_period{100};         ///< between flushes in write-back mode; <= 0: by flush() and clean_period's sweep
+  seconds db_update_period{100};         ///< between flushes in write-back mode; <= 0: only by flush()
   std::string to_tag_pref = "10";        ///< prefix of every To tag we make (S05)
   seconds expires_offset{0};             ///< a publisher is told this much less than it has (P27)
   seconds max_expires{3600};             ///< longest lifetime granted, both methods (P22)
@@ -66,6 +66,13 @@ struct options {
   // --- ours -----------------------------------------------------------------------------------
   bool require_auth = false;             ///< requests without a proven sender are answered 401
   bool new_usage_in_dialog = true;       ///< RFC 3265 peers may add subscriptions to a dialog
+  int refused_status = 403;              ///< answer to a SUBSCRIBE the rules block: 403 or 603 (POL-5025-sub-2)
+  /// A live subscription that loses its permission ends: 0: `rejected`, for good; more: `probation`, and the
+  /// watcher may try again after this (Z09).
+  seconds removal_retry_after{0};
+  /// Changes are told to a watcher at most this often, the last one always; what a SUBSCRIBE asks for and the end
+  /// are told at once (PRS-6.10-1, which recommends 5 s). 0: every change at once.
+  seconds notify_interval{0};
   seconds waiting_limit{7 * 24 * 3600};  ///< undecided watchers are forgotten after this (M10)
   std::uint32_t cseq_block = 64;         ///< CSeq numbers reserved by one database write (>= 1)
   seconds retry_after{5};                ///< Retry-After of a reply that says "try again later"

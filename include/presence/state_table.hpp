@@ -56,6 +56,8 @@ struct shared_numbers {
   std::uint32_t local_cseq = 0;
   std::uint32_t remote_cseq = 0;
   std::uint32_t usages = 0;
+  instant latest = {};     ///< when the last usage began
+  std::uint32_t nth = 0;   ///< of those that began at that moment
 };
 
 /// Everybody who watches anything: counts subscriptions, so that one watcher cannot have them all.
@@ -86,6 +88,8 @@ struct subscription {
   bool owes : 1 = false;            ///< state changed since: a NOTIFY is owed when it is
   bool unsure : 1 = false;          ///< he may not have got the last document: the next is a full one
   bool approved : 1 = false;        ///< he was pending before he was active
+  bool answered : 1 = false;        ///< pending, and the call that ends it knows what was decided
+  std::uint8_t nth : 3 = 0;         ///< of the usages of its dialog that began at one moment
   std::uint16_t view = 0;           ///< 0: the whole state; else a number of state->rules->views
   shared_numbers* shared = nullptr;
   // the rest
@@ -96,6 +100,7 @@ struct subscription {
   std::uint32_t remote_cseq = 0;
   std::uint32_t position = 0;       ///< in state->watchers
   slab<subscription>::index self = slab<subscription>::none;
+  std::uint32_t told = 0;           ///< when the last NOTIFY was made: milliseconds, modulo 2^32
 
   bool lapsed(instant now) const noexcept { return deadline <= now; }
   /// Whether there is a whole second left to tell; nobody is told `active;expires=0` (EVT-4.2.2-4).
@@ -110,14 +115,12 @@ struct undecided {
   event_state* state = nullptr;
   watcher_account* watcher = nullptr;
   std::uint32_t pending = 0;        ///< live pending subscriptions
-  bool proven = false;              ///< one that ended without a decision proved the address
   dialog named = {};                ///< that of the last of them to tell a display name
   std::uint64_t id = 0;             ///< under which watcher information tells of him
   instant since = {};
 
   /// A pending subscription of his ended without a decision.
   void ended_in(const dialog& last) noexcept {
-    proven = proven || last.proven();
     if (!last.display_name().empty()) named = last;
   }
 };

@@ -25,11 +25,14 @@ void engine::impl::terminate(const termination& what, instant now, effects& out)
       if (what.reason == end_reason::giveup && s.stands != standing::pending) continue;
       body last;
       if (what.reason == end_reason::invariant) last = content_for(s, state, final_state, true);
-      tell_end(s, what.reason);
+      if (!decides) {
+        plan_unanswered(s, now);
+      } else {
+        if (s.stands == standing::pending) plan_answered(s);
+        tell_end(s, what.reason);
+      }
       notify& n = plan_end(s, what.reason, std::move(last), out);
       if (may_retry) n.retry_after = static_cast<std::uint32_t>(std::max<std::int64_t>(what.retry_after.count(), 0));
-      if (!decides) plan_unanswered(s, now);
-      else if (s.stands == standing::pending) plan_decided(state, *s.watcher);
       ended.push_back(&s);
     }
     if (!what.everything) continue;
@@ -42,7 +45,7 @@ void engine::impl::terminate(const termination& what, instant now, effects& out)
   }
   if (!store(out, now)) return;
   commit_notifies(out);
-  for (subscription* s : ended) commit_end(*s, decides, now);
+  for (subscription* s : ended) commit_end(*s, now);
   for (event_state* state : states) {
     if (what.everything) drop_contents(*state);
     if (state->watcher_count() == 0) remember(*state, {});
@@ -53,22 +56,22 @@ void engine::impl::terminate(const termination& what, instant now, effects& out)
 void engine::impl::refresh_watchers(event_state& state, refresh_type type, instant now, effects& out) {
   lapse due = plan_lapse(state, now);
   std::vector<undecided*> decided;
-  if (type == refresh_type::authorization) {
-    const auto sphere = sphere_of(state.resource(), now);
+  if (type == refresh_type::authorization || looks_at_sphere(state)) {
+    const question asked = about(*state.package, state.resource(), now);
     const edit leaving;
-    due.after = plan_decisions(state, due.any ? due.before : due.after, due.any ? &leaving : nullptr, sphere, {},
-                               nullptr, now, out);
-    plan_decided_waiting(state, sphere, now, decided);
-  } else {
+    due.after = plan_decisions(state, due.any ? due.before : due.after, due.any ? &leaving : nullptr, asked, {}, nullptr, out);
+    plan_decided_waiting(state, asked, decided);
+  }
+  if (type == refresh_type::state) {
+    std::vector<slab<subscription>::index> told;  // what was decided about them, with the new state
+    for (const notify& n : out.notifies) told.push_back(n.id.slot);
+    std::sort(told.begin(), told.end());
     // one who is politely blocked is told as one whose resource is offline would be (SEC-LEAK-3)
     for (const auto index : state.watchers) {
-      if (index == slab<subscription>::none) continue;
+      if (index == slab<subscription>::none || std::binary_search(told.begin(), told.end(), index)) continue;
       subscription& s = table.subscriptions()[index];
       if (!s.lasts(now) || s.stands == standing::pending) continue;
-      if (s.in_flight) {
-        owing.push_back(&s);
-        continue;
-      }
+      if (must_wait(s, now)) continue;
       const notify& n = plan_notify(s, content_for(s, state, due.after, false), now, out);
       plan_reservation(s, n.cseq);
     }
@@ -78,16 +81,16 @@ void engine::impl::refresh_watchers(event_state& state, refresh_type type, insta
   commit_notifies(out);
   for (undecided* u : decided) table.erase(*u);
   commit_lapse(state, due, now);
+  if (type == refresh_type::state) recheck_by_sphere(state, now);
   table.release_if_idle(state);
 }
 
-void engine::impl::plan_decided_waiting(event_state& state, const std::optional<std::string>& sphere, instant now,
-                                        std::vector<undecided*>& decided) {
+void engine::impl::plan_decided_waiting(event_state& state, const question& asked, std::vector<undecided*>& decided) {
   if (!state.undecideds) return;
   for (auto& [account, u] : *state.undecideds) {
     if (u.pending != 0) continue;
-    const identity who = identity_of(u.watcher->uri(), u.proven);
-    const authorization answer = ask(*state.package, state.resource(), who, now, sphere);
+    const identity who = identity_of(u.watcher->uri(), u.watcher->uri() != anonymous_watcher);
+    const authorization answer = ask(asked, who);
     note(state, answer);
     if (answer.handling == sub_handling::confirm) continue;
     plan_decided(state, *u.watcher);

@@ -281,7 +281,7 @@ auth_code engine::auth_status(std::string_view watcher, std::string_view resourc
       return auth_code::error;
     const identity proven{.uri = who, .method = "query"};
     now = std::max(now, impl_->clock);
-    switch (impl_->ask(registered->package, whom, proven, now, impl_->sphere_of(whom, now)).handling) {
+    switch (impl_->ask(impl_->about(registered->package, whom, now), proven).handling) {
       case sub_handling::allow: return auth_code::active;
       case sub_handling::polite_block: return auth_code::polite_block;
       case sub_handling::block: return auth_code::terminated;

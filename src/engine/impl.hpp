@@ -61,6 +61,9 @@ struct watcher_record {
   instant deadline, since;
 };
 
+std::string id_text(std::uint64_t id);                   ///< the `id` attribute
+std::uint64_t read_id(std::string_view text) noexcept;  ///< 0: it is none
+
 struct engine::impl {
   impl(options s, host_hooks h, presence::storage* rows, random_source* random);
 
@@ -138,39 +141,70 @@ struct engine::impl {
     const publication* incoming = nullptr;  ///< what takes its place, or joins
   };
   /// A state's documents at one moment: the whole, and one for each view in use (N23).
-  struct picture {
+  struct documents {
     body whole = {};
     std::vector<body> views = {};  ///< view number n is at n - 1
-    body of(const subscription& s) const {
+    const body& of(const subscription& s) const noexcept {
+      static const body nothing;
       if (s.view == 0) return whole;
-      return s.view <= views.size() ? views[s.view - 1u] : body{};
+      return s.view <= views.size() ? views[s.view - 1u] : nothing;
     }
   };
+  /// And what would be shown if nothing but hard state were published: who is politely blocked sees that
+  /// (SEC-LEAK-2). Empty: there is no hard state, and the package's neutral body is shown.
+  struct picture : documents {
+    documents offline = {};
+    const body& of(const subscription& s) const noexcept {
+      return s.stands == standing::polite ? offline.of(s) : documents::of(s);
+    }
+  };
+  static bool differ(const documents& a, const documents& b) noexcept;
   static bool differ(const picture& a, const picture& b) noexcept;
-  /// Fills `offered` with a state's publications as they are (no edit), or as they will be:
+  /// Fills `offered` with a state's publications as they are (no edit), or as they will be, hard state first:
   /// publications whose time is up leave, too.
-  void gather(const event_state& state, const edit* what, instant now);
-  body compose_whole(const event_state& state, const edit* what, instant now);
+  void gather(const event_state& state, const edit* what, instant now, bool only_hard = false);
+  /// What `offered` comes to, and as the views in use show it.
+  documents composed(const event_state& state, instant now);
+  void add_offline(picture& now_is, const event_state& state, const edit* what, instant now);
+  body compose_whole(const event_state& state, instant now);
   /// Through a view; `offered` has what `whole` was made of.
   body show(const event_state& state, const body& whole, const view& what) const;
   picture compose(const event_state& state, const edit* what, instant now);
   picture present(event_state& state);
   void remember(event_state& state, picture&& now_is) noexcept;
-  /// `sphere`: absent unless enable_sphere_check.
-  authorization ask(const event_package& package, std::string_view resource, const identity& who, instant now,
-                    const std::optional<std::string>& sphere) const;
-  std::optional<std::string> sphere_of(std::string_view resource, instant now);
+  /// What is asked about the watchers of one resource at one moment: its rules are fetched once for all.
+  struct question {
+    const event_package& package;
+    std::string_view resource;
+    instant now;
+    told_sphere sphere = {};
+    std::optional<std::string> rules = {};
+  };
+  question about(const event_package& package, std::string_view resource, instant now, told_sphere sphere) const;
+  question about(const event_package& package, std::string_view resource, instant now);
+  authorization ask(const question& what, const identity& who) const;
+  /// What the resource's presence says; without enable_sphere_check decisions do not look at it.
+  told_sphere sphere_of(std::string_view resource, instant now);
+  bool looks_at_sphere(const event_state& state) const noexcept {
+    return settings.enable_sphere_check && state.rules && state.rules->by_sphere;
+  }
   /// When, and on what, an answer about a watcher of the state depends.
   void note(event_state& state, const authorization& answer);
   /// A watcher's standing and view change with this call; a NOTIFY planned now shows it.
   void plan_turn(subscription& s, standing stands, std::shared_ptr<const view> what);
   void plan_end_turn(subscription& s, end_reason reason, effects& out);
+  /// How who loses his permission is told so (Z09); `decided` is rejected or probation.
+  end_reason removal(end_reason decided) const noexcept {
+    return settings.removal_retry_after > seconds{0} ? end_reason::probation : decided;
+  }
+  /// The NOTIFY that tells it.
+  notify& plan_removed(subscription& s, end_reason decided, effects& out);
   void commit_turns(instant now) noexcept;
   void roll_back_turns(std::size_t to = 0) noexcept;
   /// How much of a call is planned; what was planned since can be dropped again, so that a package that
   /// throws for one state does not stop the clock for others.
   struct plan_mark {
-    std::size_t notifies, owing, turned, told, missed, ended_publications, ended_subscriptions, changed_subscriptions,
+    std::size_t notifies, owing, turned, told, missed, answered, ended_publications, ended_subscriptions, changed_subscriptions,
         reservations, ended_watchers, watchers;
   };
   plan_mark mark(const effects& out) const noexcept;
@@ -180,26 +214,26 @@ struct engine::impl {
   void plan_told(event_state& state, const picture& before, picture& after, const edit* what,
                  std::string_view sender, const subscription* except, instant now, effects& out);
   /// Asks about every watcher of the state but `except` and writes down what follows.
-  picture plan_decisions(event_state& state, const picture& before, const edit* what,
-                         const std::optional<std::string>& sphere, std::string_view sender,
-                         const subscription* except, instant now, effects& out);
+  picture plan_decisions(event_state& state, const picture& before, const edit* what, const question& asked,
+                         std::string_view sender, const subscription* except, effects& out);
 
   // --- watcher information (winfo.cpp) ---
   /// Who subscribed to a resource's watchers; null: nobody.
   event_state* winfo_state(std::string_view resource, const event_package& watched) noexcept;
-  /// An id for watcher information: never the same for two machines, and it tells nothing.
-  std::uint64_t watcher_id(const subscription& s) const noexcept;
-  std::uint64_t watcher_id(std::uint64_t number, std::string_view of_what) const noexcept;
+  /// An id for watcher information: never the same for two machines, also after a restart, and it tells nothing.
+  static std::uint64_t watcher_id(const subscription& s) noexcept;
+  std::uint64_t refused_id(std::uint64_t number) const noexcept;
   std::uint64_t refused_watchers = 0;
   watcher_record record_of(const subscription& s) const;
   /// Something happened to a watcher; whoever subscribed to that is told with this call.
   void tell(const event_state& watched, watcher_record record);
   void tell(const subscription& s, watcher_event event);
   void tell_end(const subscription& s, end_reason reason);
+  /// A pending one ends, and by now it is known what is decided about him.
+  void tell_answered(const subscription& s, sub_handling handling);
   /// A SUBSCRIBE was accepted; `waited`: what was known of him before.
   void tell_begin(const subscription& s, const undecided* waited, bool fetch);
-  /// A SUBSCRIBE was refused: the resource's owner learns of it.
-  void tell_rejected(const event_package& package, std::string_view display_name, instant now, effects& out);
+  void tell_rejected(const event_package& package, std::string_view display_name, instant now);
   void tell_waiting(const undecided& u, watcher_event event);
   /// The full document; `reader`, if any, also learns what he missed.
   body watcher_information(const event_state& state, const subscription* reader, instant now);
@@ -277,7 +311,9 @@ struct engine::impl {
                    effects& out);
   /// Ends a subscription by a decision about its watcher: the last NOTIFY carries no body. `accepted`: the
   /// CSeq of the request that led to it, if it was answered 2xx.
-  void end_decided(subscription& s, end_reason reason, std::optional<std::uint32_t> accepted, instant now, effects& out);
+  void end_decided(subscription& s, end_reason decided, std::optional<std::uint32_t> accepted, instant now, effects& out);
+  /// A SUBSCRIBE was refused: the resource's owner learns of it, and he waits no more.
+  void turn_away(const event_package& package, const identity& who, instant now, effects& out);
   /// The rows of the dialog's other usages remember its numbers, for any may be the one that is left.
   void plan_other_usages(const subscription& s, std::uint32_t remote_cseq, const subscription* but = nullptr);
   subscription_row row_of(const subscription& s, const event_state& state, std::string_view event_id) const;
@@ -288,8 +324,7 @@ struct engine::impl {
   // --- decisions of the host (decisions.cpp) ---
   void refresh_watchers(event_state& state, refresh_type type, instant now, effects& out);
   /// Watchers without a subscription about whom the rules say something by now.
-  void plan_decided_waiting(event_state& state, const std::optional<std::string>& sphere, instant now,
-                            std::vector<undecided*>& decided);
+  void plan_decided_waiting(event_state& state, const question& asked, std::vector<undecided*>& decided);
   struct termination {
     std::string_view resource, event;  ///< empty: every one
     end_reason reason;
@@ -329,12 +364,17 @@ struct engine::impl {
   // --- undecided watchers (undecided.cpp) ---
   /// The record of a watcher nobody decided about, made if need be; its row joins `pending`.
   undecided& plan_undecided(event_state& state, watcher_account& watcher, instant now);
+  /// His row says that he has waited since now, and under which id watcher information tells of him (0: none yet).
+  void plan_undecided_row(const event_state& state, const watcher_account& watcher, std::uint64_t id, instant now);
   /// His row leaves the database with this call.
   void plan_decided(const event_state& state, const watcher_account& watcher);
-  /// He waits from now on, if his subscription is a pending one: the row says since when.
-  void plan_unanswered(const subscription& s, instant now);
-  /// The same, if one of his pending subscriptions is decided and it is the last.
-  void plan_approved(event_state& state, const watcher_account& watcher);
+  /// A subscription of his ends without a decision, and that is told. If it is a pending one he waits from
+  /// now on (the row says since when), unless rules say something about his address by now.
+  void plan_unanswered(subscription& s, instant now);
+  /// A pending subscription of his is decided about; his row goes with the last of them.
+  void plan_answered(subscription& s);
+  void plan_answered_rows();
+  std::vector<const undecided*> answered;  ///< scratch: once for each of theirs that is
   /// A pending subscription of his began / ended without a decision / was decided.
   void pending_began(undecided& u) noexcept;
   void pending_ended(event_state& state, watcher_account& watcher, instant now) noexcept;
@@ -344,7 +384,7 @@ struct engine::impl {
   /// Drops the record if it says nothing any more.
   void settle(undecided& u) noexcept;
   /// Ends a subscription in memory; its state may be gone afterwards.
-  void commit_end(subscription& s, bool decided, instant now) noexcept;
+  void commit_end(subscription& s, instant now) noexcept;
 
   // --- time (lifetime.cpp) ---
   void advance(instant now, std::size_t budget, effects& out);
@@ -363,6 +403,21 @@ struct engine::impl {
   /// Writes some of what is held back. False: the storage failed.
   bool write_back();
   void plan_unpaid(instant now, effects& out);
+  /// Whether a change cannot be told to him now: a NOTIFY is in flight, whose answer is followed by the latest
+  /// state (HOST-12), or it is too soon. He is owed it then.
+  bool must_wait(subscription& s, instant now);
+  bool too_soon(const subscription& s, instant now) const noexcept {
+    return settings.notify_interval > seconds{0} && milliseconds{milliseconds_of(now) - s.told} < settings.notify_interval;
+  }
+  static std::uint32_t milliseconds_of(instant at) noexcept { return static_cast<std::uint32_t>(at.time_since_epoch().count()); }
+  void reserve_debts();  ///< room for all who are owed something
+  /// When watchers may be told what they are owed; a heap, the first one first.
+  struct paced {
+    instant due;
+    notify_id id;
+    bool operator<(const paced& other) const noexcept { return other.due < due; }
+  };
+  std::vector<paced> later;
   result<void, std::string> flush();
 
   /// Runs one call: whatever throws becomes an answer and leaves nothing behind.
@@ -374,6 +429,7 @@ struct engine::impl {
     owing.clear();
     watcher_changes.clear();
     missed_now.clear();
+    answered.clear();
     usage_ends = false;
     struct undo {
       impl& e;

@@ -115,7 +115,8 @@ body engine::current_state(std::string_view resource, std::string_view event, in
     const event_state* state = e.table.find(canonical, package);
     if (state == nullptr) return package.neutral ? package.neutral(canonical) : body{};
     const impl::edit leaving;
-    return e.compose_whole(*state, &leaving, std::max(now, e.clock));
+    e.gather(*state, &leaving, std::max(now, e.clock));
+    return e.compose_whole(*state, std::max(now, e.clock));
   } catch (const std::bad_alloc&) {
     throw;
   } catch (const std::exception& thrown) {
@@ -134,24 +135,14 @@ bool engine::contains_presence(std::string_view resource, instant now) const {
 }
 
 std::optional<std::string> engine::get_sphere(std::string_view resource, instant now) const {
-  impl& e = *impl_;
-  const registered_package* registered = e.named("presence");
   std::string canonical;
-  if (registered == nullptr || !registered->package.sphere || !canonical_aor(resource, canonical))
-    return std::nullopt;
-  const event_state* state = e.table.find(canonical, registered->package);
-  if (state == nullptr) return std::nullopt;
-  std::vector<published> live;
-  for (const auto& p : state->publications) {
-    if (p->deadline > now)
-      live.push_back({p->etag, p->content, p->parsed.get(), p->sender, p->id, p->since, p->arrival, false});
-  }
+  if (!canonical_aor(resource, canonical)) return std::nullopt;
   try {
-    return registered->package.sphere(live, now);
+    return impl_->sphere_of(canonical, now).value;
   } catch (const std::bad_alloc&) {
     throw;
   } catch (const std::exception& thrown) {
-    e.log(log_level::error, thrown.what());
+    impl_->log(log_level::error, thrown.what());
     return std::nullopt;
   }
 }

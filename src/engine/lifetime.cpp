@@ -16,6 +16,7 @@ std::optional<instant> engine::impl::next_deadline() const noexcept {
   if (held_back && held_back->held_back() != 0 && settings.db_update_period > seconds{0} && (!soonest || next_flush < *soonest))
     soonest = next_flush;
   if (!unpaid.empty() && (!soonest || clock < *soonest)) soonest = clock;
+  if (!later.empty() && (!soonest || later.front().due < *soonest)) soonest = later.front().due;
   if (soonest && *soonest < blocked_until) soonest = blocked_until;
   return soonest;
 }
@@ -89,7 +90,6 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
     if (s == nullptr) break;
     taken.subscriptions.push_back(s);
     plan_unanswered(*s, now);
-    tell_end(*s, end_reason::timeout);
     plan_end(*s, end_reason::timeout, {}, out);  // no body: nothing is owed to who let it lapse (N07)
   }
   while (!spent()) {
@@ -108,10 +108,10 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
     const plan_mark before = mark(out);
     const std::size_t decided_before = decided.size();
     try {
-      const auto sphere = sphere_of(state.resource(), now);
+      const question asked = about(*state.package, state.resource(), now);
       lapse due;
-      due.after = plan_decisions(state, present(state), nullptr, sphere, {}, nullptr, now, out);
-      plan_decided_waiting(state, sphere, now, decided);
+      due.after = plan_decisions(state, present(state), nullptr, asked, {}, nullptr, out);
+      plan_decided_waiting(state, asked, decided);
       taken.rules.push_back(r);
       taken.states.push_back({&state, std::move(due)});
     } catch (const std::bad_alloc&) {
@@ -126,6 +126,11 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
   }
   std::vector<event_state*> touched;
   touched.reserve(taken.states.size() + taken.subscriptions.size() + taken.undecideds.size());
+  while (!later.empty() && later.front().due <= now) {
+    unpaid.push_back(later.front().id);  // may throw, and is there still then
+    std::pop_heap(later.begin(), later.end());
+    later.pop_back();
+  }
   const auto debts = unpaid;
   plan_unpaid(now, out);
   if (!store(out, now)) {
@@ -142,7 +147,7 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
   for (subscription* s : taken.subscriptions) {
     ++counters.expired_subscriptions;
     touched.push_back(s->state);
-    commit_end(*s, false, now);
+    commit_end(*s, now);
   }
   for (undecided* u : taken.undecideds) {
     touched.push_back(u->state);
@@ -162,6 +167,12 @@ void engine::impl::plan_unpaid(instant now, effects& out) {
     if (s == nullptr || !s->owes || s->in_flight || !s->lasts(now)) continue;
     const auto told = [&](const notify& n) { return n.id.slot == id.slot && n.id.generation == id.generation; };
     if (std::any_of(out.notifies.begin(), out.notifies.end(), told)) continue;
+    if (too_soon(*s, now)) {
+      const auto since = milliseconds{milliseconds_of(now) - s->told};
+      later.push_back({now + settings.notify_interval - since, id});
+      std::push_heap(later.begin(), later.end());
+      continue;
+    }
     try {
       const edit without_lapsed;
       const picture real = compose(*s->state, &without_lapsed, now);
@@ -202,7 +213,7 @@ std::unique_ptr<publication> engine::impl::publication_of(publication_row row, c
   p->deadline = row.expires;
   p->sender = std::move(row.sender);
   p->since = row.since;
-  p->arrival = static_cast<std::uint64_t>(std::max<milliseconds::rep>(row.since.time_since_epoch().count(), 0)) << 16;
+  p->arrival = static_cast<std::uint64_t>(std::max<milliseconds::rep>(row.since.time_since_epoch().count(), 1)) << 16;
   last_arrival = std::max(last_arrival, p->arrival);
   if (package.check_publish && row.content) {
     auto checked = package.check_publish({row.resource, row.content, p->sender, settings.limits, nullptr, package.has_views()});
@@ -324,7 +335,7 @@ result<void, std::string> engine::impl::restore(const event_package& package, in
       if (row.status != watcher_status::pending && row.status != watcher_status::waiting) continue;
       event_state& state = table.obtain(row.resource, package);
       undecided& u = table.obtain_undecided(state, table.obtain_watcher(row.watcher), row.since);
-      u.proven = true;  // the row does not tell; a rule about the address ends the wait either way
+      if (const auto told = read_id(row.reason); told != 0) u.id = told;
       if (u.id == 0) u.id = table.secret_of(row.resource, row.watcher, package.name);
       if (u.pending != 0) continue;
       table.set_waiting(u, row.since + settings.waiting_limit);
@@ -342,7 +353,7 @@ void engine::impl::reconsider_restored(const event_package& package, instant now
     subscription& s = all[i];
     authorization answer{sub_handling::block};
     try {
-      answer = ask(package, s.state->resource(), identity_of(s), now, sphere_of(s.state->resource(), now));
+      answer = ask(about(package, s.state->resource(), now), identity_of(s));
     } catch (const std::bad_alloc&) {
       throw;
     } catch (const std::exception& e) {
@@ -351,7 +362,7 @@ void engine::impl::reconsider_restored(const event_package& package, instant now
     note(*s.state, answer);
     const reconsidered verdict = reconsider(s.stands, answer.handling);
     const bool same = verdict.ends == end_reason::none && verdict.now == s.stands;
-    if (s.stands == standing::active) s.view = same ? table.hold_view(*s.state, std::move(answer.view)) : state_table::no_view;
+    if (s.stands != standing::pending) s.view = same ? table.hold_view(*s.state, std::move(answer.view)) : state_table::no_view;
     if (!same) table.recheck(*s.state, now);  // the rules changed meanwhile: the first advance() acts on it
   }
 }

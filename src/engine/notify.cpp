@@ -7,7 +7,7 @@ namespace {
 
 /// A watcher who has nothing left to live for gets only his last NOTIFY (M04).
 bool hears_of_changes(const subscription& s, instant now) noexcept {
-  return s.stands == standing::active && s.lasts(now);
+  return s.stands != standing::pending && s.lasts(now);
 }
 
 }  // namespace
@@ -17,10 +17,9 @@ body engine::impl::content_for(const subscription& s, const event_state& state, 
   const event_package& package = *state.package;
   if (!package.watched.empty()) return watcher_information(state, &s, clock);
   body seen = real.of(s);
-  if (s.stands == standing::polite || s.view == state_table::no_view) {
-    // from the same generator as the document of somebody who published nothing (SEC-LEAK-2)
+  // from the same generator as the document of somebody who published nothing (SEC-LEAK-2)
+  if (s.view == state_table::no_view || (s.stands == standing::polite && !seen))
     seen = package.neutral ? package.neutral(state.resource()) : body{};
-  }
   if (!seen) return seen;
   if (package.tailor) {
     watcher_view view{state.resource(), s.dialog, s.version, full};
@@ -105,6 +104,23 @@ notify& engine::impl::plan_end(subscription& s, end_reason reason, body content,
   return n;
 }
 
+notify& engine::impl::plan_removed(subscription& s, end_reason decided, effects& out) {
+  notify& n = plan_end(s, removal(decided), {}, out);
+  if (n.reason == end_reason::probation) n.retry_after = static_cast<std::uint32_t>(settings.removal_retry_after.count());
+  return n;
+}
+
+bool engine::impl::must_wait(subscription& s, instant now) {
+  if (!s.in_flight && !too_soon(s, now)) return false;
+  owing.push_back(&s);
+  if (!s.in_flight) reserve_debts();
+  return true;
+}
+
+void engine::impl::reserve_debts() {
+  if (unpaid.capacity() < unpaid.size() + owing.size()) unpaid.reserve(2 * (unpaid.size() + owing.size()));
+}
+
 void engine::impl::plan_fan_out(event_state& state, const picture& before, const picture& after,
                                 std::string_view sender, const subscription* except, instant now, effects& out) {
   const event_package& package = *state.package;
@@ -122,11 +138,22 @@ void engine::impl::plan_fan_out(event_state& state, const picture& before, const
     }
     return t;
   };
-  const told whole = tell_view(before.whole, after.whole);
-  std::vector<told> views(after.views.size());
-  for (std::size_t i = 0; i < views.size(); ++i)
-    views[i] = tell_view(i < before.views.size() ? before.views[i] : body{}, after.views[i]);
-  static const told nothing;
+  struct told_views {
+    told whole;
+    std::vector<told> views;
+    const told& of(const subscription& s) const noexcept {
+      static const told nothing;
+      return s.view == 0 ? whole : s.view <= views.size() ? views[s.view - 1u] : nothing;
+    }
+  };
+  const auto tell_all = [&](const documents& was, const documents& is) {
+    told_views all{tell_view(was.whole, is.whole), {}};
+    for (std::size_t i = 0; i < is.views.size(); ++i)
+      all.views.push_back(tell_view(i < was.views.size() ? was.views[i] : body{}, is.views[i]));
+    return all;
+  };
+  const told_views real = tell_all(before, after);
+  const told_views offline = tell_all(before.offline, after.offline);
   constexpr std::size_t ahead = 8;
   for (std::size_t i = 0; i < count; ++i) {
     if (i + ahead < count && watchers[i + ahead] != slab<subscription>::none)
@@ -135,23 +162,21 @@ void engine::impl::plan_fan_out(event_state& state, const picture& before, const
       table.subscriptions()[watchers[i + ahead / 2]].dialog.prefetch();
     if (watchers[i] == slab<subscription>::none) continue;
     subscription& s = table.subscriptions()[watchers[i]];
-    const told& t = s.view == 0 ? whole : s.view <= views.size() ? views[s.view - 1u] : nothing;
+    const told& t = s.stands == standing::polite ? offline.of(s) : real.of(s);
     if (!t.changed || !hears_of_changes(s, now) || &s == except) continue;
     if (!sender.empty() && s.dialog.remote_target() == sender) {  // P03
       s.unsure = true;  // he misses a document: the next is a full one
       continue;
     }
-    if (s.in_flight) {  // the latest state follows when the answer is in (HOST-12)
-      owing.push_back(&s);
-      continue;
-    }
-    const bool shared = !package.tailor && !s.unsure && !s.owes;
+    if (must_wait(s, now)) continue;
+    const bool shared = !package.tailor && !s.unsure && !s.owes && t.content;
     const notify& n = plan_notify(s, shared ? t.content : content_for(s, state, after, false), now, out);
     plan_reservation(s, n.cseq);
   }
 }
 
 bool engine::impl::store(effects& out, instant now) {
+  plan_answered_rows();
   plan_watcher_information(now, out);
   if (!durable() || pending.empty()) return true;
   if (usage_ends) {  // usages of one dialog reserve for each other, and may end together
@@ -205,14 +230,16 @@ void engine::impl::commit_notifies(const effects& out) noexcept {
     if (n.content) ++s->version;
     s->in_flight = true;
     s->owes = s->unsure = false;
+    s->told = milliseconds_of(clock);
     if (!missed.empty()) missed.erase(n.id.slot);
   }
   commit_turns(clock);
   commit_missed();
   for (subscription* s : owing) {
+    const bool waits = s->owes && too_soon(*s, clock);
     s->owes = true;
     ++counters.coalesced;
-    if (!s->in_flight && unpaid.size() < unpaid.capacity()) unpaid.push_back(table.id_of(*s, 0));
+    if (!s->in_flight && !waits && unpaid.size() < unpaid.capacity()) unpaid.push_back(table.id_of(*s, 0));
   }
 }
 
@@ -228,11 +255,10 @@ void engine::impl::report(const notify_report& outcome, instant now, effects& ou
     if (durable()) pending.ended_subscriptions.push_back(key_of(*s));
     usage_ends = s->shared != nullptr;
     plan_unanswered(*s, now);
-    tell_end(*s, end_reason::timeout);
     if (!store(out, now)) return;  // the next NOTIFY will be answered likewise
     ++counters.failed_notifies;
     commit_notifies(out);
-    commit_end(*s, false, now);
+    commit_end(*s, now);
     table.release_if_idle(state);
     return;
   }
@@ -247,6 +273,7 @@ void engine::impl::report(const notify_report& outcome, instant now, effects& ou
     }
   } owed{*this, table.id_of(*s, 0)};
   unpaid.reserve(unpaid.size() + 1);
+  if (too_soon(*s, now)) return;
   lapse due = plan_lapse(state, now);
   plan_lapse_told(state, due, nullptr, now, out);  // may be what he is told, or the end of it
   if (std::none_of(out.notifies.begin(), out.notifies.end(), [&](const notify& n) { return table.find(n.id) == s; })) {

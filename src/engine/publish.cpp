@@ -161,7 +161,7 @@ void engine::impl::set_hard_state(std::string_view resource, std::string_view ev
   if (!admit_content(content, out) || !admit_resource(resource, out)) return;
   if (name.size() > settings.limits.token_bytes || !is_token(name)) return refuse(out, 400, "Bad Name");
   const registered_package* registered = named(event);
-  if (registered == nullptr) {
+  if (registered == nullptr || !registered->package.publishable) {
     refuse(out, 489);
     out.answer.allow_events = event_list;
     return;
@@ -208,10 +208,11 @@ bool engine::impl::admit_document(const content_view& content, const event_packa
 
 bool engine::impl::is_superseded(const event_state& state, const publication* target, const publication& incoming,
                                  instant now) {
-  gather(state, nullptr, now);
+  const edit without_lapsed;
+  gather(state, &without_lapsed, now);
   std::vector<published> live;
-  for (std::size_t i = 0; i < offered.size(); ++i)
-    if (state.publications[i]->deadline > now) live.push_back(offered[i]);
+  for (const published& p : offered)
+    if (!p.leaving) live.push_back(p);
   return state.package->superseded({state.resource(), incoming.content, incoming.sender, settings.limits,
                                     target != nullptr ? target->parsed.get() : nullptr},
                                    incoming.parsed.get(), live);

@@ -225,7 +225,7 @@ void engine::impl::subscribe_as(const subscribe_request& request, instant now, e
   }
 
   // may he, and can he be served
-  authorization answer = ask(package, resource_text, request.who, now, sphere_of(resource_text, now));
+  authorization answer = ask(about(package, resource_text, now), request.who);
   const subscribe_facts facts{.in_dialog = in_dialog && s != nullptr,
                               .known = s != nullptr,
                               .asked = request.expires.value(),
@@ -234,9 +234,9 @@ void engine::impl::subscribe_as(const subscribe_request& request, instant now, e
   const subscribe_decision decision = decide(facts, bounds);
   const auto* refused = std::get_if<subscribing::refused>(&decision);
   if (refused != nullptr && refused->status == 403) {
-    refuse(out, 403);
+    refuse(out, settings.refused_status);
     if (s != nullptr && in_dialog) return end_decided(*s, end_reason::rejected, std::nullopt, now, out);
-    return tell_rejected(package, request.who.display_name, now, out);
+    return turn_away(package, request.who, now, out);
   }
   if (!admit_accept(request, package, out)) return;
   if (package.check_subscribe) {
@@ -327,21 +327,28 @@ void engine::impl::begin(const subscribe_request& request, const event_package& 
   s.watcher = account;
   s.dialog = make_dialog(request, state, event_id, sibling);
   s.deadline = now + lifetime;
-  s.since = now;
   s.stands = stands;
-  if (stands == standing::active) s.view = table.hold_view(state, std::move(answer.view));
+  if (stands != standing::pending) s.view = table.hold_view(state, std::move(answer.view));
   note(state, answer);
   if (sibling != nullptr) table.share_numbers(*sibling, s);  // one dialog, one sequence of CSeqs
+  s.since = now;
+  if (s.shared != nullptr && s.shared->latest == now) s.nth = (s.shared->nth + 1u) & 7u;
   s.remote_cseq = *request.cseq;  // the dialog's own with the commit
   undecided* const waited = table.find_undecided(state, *account);  // from before
-  if (stands == standing::pending) plan.waits = &plan_undecided(state, *account, now);
-  if (lifetime == seconds{0}) plan_unanswered(s, now);
+  // who fetches while nobody decided waits, once, however many he makes (WIN-FSM-4)
+  const bool fetches_undecided = lifetime == seconds{0} && stands == standing::pending;
+  if (fetches_undecided) {
+    if (waited == nullptr) plan_unanswered(s, now);
+    else plan_undecided_row(state, *account, waited->id, now);
+  }
+  if (stands == standing::pending && (!fetches_undecided || !s.answered)) plan.waits = &plan_undecided(state, *account, now);
   table.reserve(state);
 
   const bool waits_no_more = waited != nullptr && waited->pending == 0 && stands != standing::pending;
   if (lapsed != nullptr) {  // its end is not told to the peer, for whom both are one
     const bool waited_for = lapsed->stands == standing::pending;
-    if (waited_for && stands != standing::pending) plan_approved(state, *lapsed->watcher);
+    if (waited_for && stands != standing::pending) plan_answered(*lapsed);
+    lapsed->answered = true;
     tell_end(*lapsed, waited_for ? end_reason::giveup : end_reason::timeout);
     if (durable()) pending.ended_subscriptions.push_back(key_of(*lapsed));
   }
@@ -358,7 +365,7 @@ void engine::impl::begin(const subscribe_request& request, const event_package& 
     pending.new_subscriptions.push_back(row_of(s, state, event_id));
   }
   if (waits_no_more) plan_decided(state, *account);
-  tell_begin(s, waited, lifetime == seconds{0});
+  if (!fetches_undecided) tell_begin(s, waited, lifetime == seconds{0});
   plan_lapse_told(state, due, &s, now, out);
   plan_other_usages(s, *request.cseq, lapsed);
   if (!store(out, now)) return;
@@ -367,6 +374,8 @@ void engine::impl::begin(const subscribe_request& request, const event_package& 
   target.kept = true;
   if (sibling != nullptr) {
     s.shared->remote_cseq = *request.cseq;
+    s.shared->latest = now;
+    s.shared->nth = s.nth;
     commit_reservation(*sibling, s.shared->local_cseq);
   }
   commit_crowded_out();
@@ -374,7 +383,7 @@ void engine::impl::begin(const subscribe_request& request, const event_package& 
     plan.made = nullptr;
     table.link(s, state, *account);
     if (plan.waits != nullptr) pending_began(*plan.waits);
-    if (lapsed != nullptr) commit_end(*lapsed, true, now);
+    if (lapsed != nullptr) commit_end(*lapsed, now);
   } else if (plan.waits != nullptr && plan.waits->pending == 0) {
     if (waited == nullptr) plan.waits->id = watcher_id(s);
     plan.waits->ended_in(s.dialog);
@@ -407,7 +416,7 @@ void engine::impl::refresh(subscription& s, const subscribe_request& request, au
   n.expires = static_cast<std::uint32_t>(lifetime.count());
   out.answer.dialog = s.dialog;
   if (approved) {
-    plan_approved(state, *s.watcher);
+    plan_answered(s);
     watcher_record record = record_of(s);
     record.event = watcher_event::approved;
     record.deadline = now + lifetime;
@@ -439,14 +448,14 @@ void engine::impl::unsubscribe(subscription& s, const subscribe_request& request
   const reconsidered verdict = reconsider(s.stands, answer.handling);
   const bool decided = s.stands == standing::pending && verdict.notify;
   const bool shown = verdict.ends == end_reason::none && verdict.now != standing::pending;
-  if (decided) plan_approved(state, *s.watcher);
+  if (decided) plan_answered(s);
   if (shown) plan_turn(s, verdict.now, std::move(answer.view));
   lapse due = plan_lapse(state, now);
   body last;
   if (shown) last = content_for(s, state, due.after, true);
-  tell_end(s, decided && !shown ? verdict.ends : end_reason::timeout);
   out.answer.dialog = s.dialog;
-  if (!decided) plan_unanswered(s, now);
+  if (decided) tell_end(s, shown ? end_reason::timeout : verdict.ends);
+  else plan_unanswered(s, now);
   plan_end(s, end_reason::timeout, std::move(last), out);
   plan_lapse_told(state, due, &s, now, out);
   plan_other_usages(s, *request.cseq);
@@ -454,9 +463,26 @@ void engine::impl::unsubscribe(subscription& s, const subscribe_request& request
   target.kept = true;
   if (s.shared != nullptr) s.shared->remote_cseq = *request.cseq;
   commit_notifies(out);
-  commit_end(s, decided, now);
+  commit_end(s, now);
   commit_lapse(state, due, now);
   table.release_if_idle(state);
+}
+
+void engine::impl::turn_away(const event_package& package, const identity& who, instant now, effects& out) {
+  tell_rejected(package, who.display_name, now);
+  event_state* state = table.find(resource_text, package);
+  const watcher_account* account = table.find_watcher(watcher_text);
+  undecided* waits = state != nullptr && account != nullptr ? table.find_undecided(*state, *account) : nullptr;
+  if (waits != nullptr && (waits->pending != 0 || who.uri.empty())) waits = nullptr;  // nothing is decided about who proved nothing
+  if (waits != nullptr) {
+    plan_decided(*state, *account);
+    tell_waiting(*waits, watcher_event::rejected);
+  }
+  if (!store(out, now)) return;
+  commit_notifies(out);
+  if (waits == nullptr) return;
+  table.erase(*waits);
+  table.release_if_idle(*state);
 }
 
 void engine::impl::plan_other_usages(const subscription& s, std::uint32_t remote_cseq, const subscription* but) {
@@ -469,17 +495,17 @@ void engine::impl::plan_other_usages(const subscription& s, std::uint32_t remote
   });
 }
 
-void engine::impl::end_decided(subscription& s, end_reason reason, std::optional<std::uint32_t> accepted, instant now,
+void engine::impl::end_decided(subscription& s, end_reason decided, std::optional<std::uint32_t> accepted, instant now,
                                effects& out) {
   event_state& state = *s.state;
-  if (s.stands == standing::pending) plan_approved(state, *s.watcher);
-  tell_end(s, reason);
-  plan_end(s, reason, {}, out);
+  if (s.stands == standing::pending) plan_answered(s);
+  tell_end(s, removal(decided));
+  plan_removed(s, decided, out);
   if (accepted) plan_other_usages(s, *accepted);
   if (!store(out, now)) return;
   if (accepted && s.shared != nullptr) s.shared->remote_cseq = *accepted;
   commit_notifies(out);
-  commit_end(s, true, now);
+  commit_end(s, now);
   table.release_if_idle(state);
 }
 

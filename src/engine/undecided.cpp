@@ -18,9 +18,7 @@ undecided& engine::impl::plan_undecided(event_state& state, watcher_account& wat
     }
   }
   undecided& u = table.obtain_undecided(state, watcher, now);
-  if (durable())
-    pending.watchers.push_back(
-        {std::string{state.resource()}, state.package->name, std::string{watcher.uri()}, watcher_status::pending, {}, now});
+  plan_undecided_row(state, watcher, u.id, now);
   return u;
 }
 
@@ -28,15 +26,45 @@ void engine::impl::plan_decided(const event_state& state, const watcher_account&
   if (durable()) pending.ended_watchers.push_back({std::string{state.resource()}, state.package->name, std::string{watcher.uri()}});
 }
 
-void engine::impl::plan_approved(event_state& state, const watcher_account& watcher) {
-  const undecided* u = table.find_undecided(state, watcher);
-  if (u != nullptr && u->pending == 1) plan_decided(state, watcher);
+void engine::impl::plan_answered(subscription& s) {
+  s.answered = true;
+  if (const undecided* u = table.find_undecided(*s.state, *s.watcher)) answered.push_back(u);
 }
 
-void engine::impl::plan_unanswered(const subscription& s, instant now) {
-  if (durable() && s.stands == standing::pending)
-    pending.watchers.push_back({std::string{s.state->resource()}, s.state->package->name, std::string{s.watcher->uri()},
-                                watcher_status::pending, {}, now});
+void engine::impl::plan_answered_rows() {
+  std::sort(answered.begin(), answered.end());
+  for (auto first = answered.begin(); first != answered.end();) {
+    const auto last = std::upper_bound(first, answered.end(), *first);
+    if (last - first == (*first)->pending) plan_decided(*(*first)->state, *(*first)->watcher);  // none is left
+    first = last;
+  }
+  answered.clear();
+}
+
+void engine::impl::plan_unanswered(subscription& s, instant now) {
+  if (s.stands != standing::pending) return tell_end(s, end_reason::timeout);
+  sub_handling handling = sub_handling::confirm;
+  try {
+    const identity who = identity_of(s.watcher->uri(), s.watcher->uri() != anonymous_watcher);
+    handling = ask(about(*s.state->package, s.state->resource(), now), who).handling;
+  } catch (const std::bad_alloc&) {
+    throw;
+  } catch (...) {
+    log(log_level::error, "a package cannot decide about a watcher whose subscription ends");
+  }
+  if (handling != sub_handling::confirm) {
+    plan_answered(s);
+    return tell_answered(s, handling);
+  }
+  s.answered = false;
+  tell_end(s, end_reason::timeout);
+  plan_undecided_row(*s.state, *s.watcher, watcher_id(s), now);
+}
+
+void engine::impl::plan_undecided_row(const event_state& state, const watcher_account& watcher, std::uint64_t id, instant now) {
+  if (!durable()) return;
+  pending.watchers.push_back({std::string{state.resource()}, state.package->name, std::string{watcher.uri()},
+                              watcher_status::pending, id != 0 ? id_text(id) : std::string{}, now});
 }
 
 void engine::impl::pending_began(undecided& u) noexcept {
@@ -64,10 +92,10 @@ void engine::impl::settle(undecided& u) noexcept {
   if (u.pending == 0 && !timer_wheel<undecided>::contains(u)) table.erase(u);
 }
 
-void engine::impl::commit_end(subscription& s, bool decided, instant now) noexcept {
+void engine::impl::commit_end(subscription& s, instant now) noexcept {
   event_state& state = *s.state;
   if (s.stands == standing::pending) {
-    if (decided) {
+    if (s.answered) {
       pending_decided(state, *s.watcher);
     } else {
       if (undecided* u = table.find_undecided(state, *s.watcher)) {

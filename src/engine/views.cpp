@@ -5,7 +5,7 @@ namespace presence {
 
 // --- pictures: a state's documents at one moment ---------------------------------------------------
 
-void engine::impl::gather(const event_state& state, const edit* what, instant now) {
+void engine::impl::gather(const event_state& state, const edit* what, instant now, bool only_hard) {
   offered.clear();
   const auto offer = [&](const publication& p, bool leaving, bool arriving) {
     if (leaving && !state.package->tells_leaving) return;
@@ -19,22 +19,22 @@ void engine::impl::gather(const event_state& state, const edit* what, instant no
                        .leaving = leaving,
                        .arriving = arriving});
   };
-  bool replaced = false;
-  for (const auto& p : state.publications) {
-    if (what != nullptr && p.get() == what->target) {
-      replaced = what->incoming != nullptr;
-      offer(replaced ? *what->incoming : *p, !replaced, replaced);
-    } else {
-      offer(*p, what != nullptr && p->deadline <= now, false);
+  const publication* const target = what != nullptr ? what->target : nullptr;
+  const publication* const incoming = what != nullptr ? what->incoming : nullptr;
+  for (const bool hard : {true, false}) {  // hard state counts as having arrived before anything else
+    if (only_hard && !hard) continue;
+    for (const auto& p : state.publications) {
+      if (p->hard() != hard) continue;
+      const bool replaced = p.get() == target && incoming != nullptr;
+      offer(replaced ? *incoming : *p, !replaced && what != nullptr && (p.get() == target || p->deadline <= now), replaced);
     }
+    if (incoming != nullptr && target == nullptr && incoming->hard() == hard) offer(*incoming, false, true);
   }
-  if (what != nullptr && what->incoming != nullptr && !replaced) offer(*what->incoming, false, true);
 }
 
-body engine::impl::compose_whole(const event_state& state, const edit* what, instant now) {
+body engine::impl::compose_whole(const event_state& state, instant now) {
   const event_package& package = *state.package;
   if (!package.watched.empty()) return watcher_information(state, nullptr, now);
-  gather(state, what, now);
   if (package.aggregate && !offered.empty()) return package.aggregate(state.resource(), offered);
   const published* newest = nullptr;
   for (const published& p : offered) {
@@ -49,12 +49,26 @@ body engine::impl::show(const event_state& state, const body& whole, const view&
   return package.authorize_body ? package.authorize_body(whole, state.resource(), offered, what) : whole;
 }
 
+engine::impl::documents engine::impl::composed(const event_state& state, instant now) {
+  documents all;
+  all.whole = compose_whole(state, now);
+  if (!state.rules) return all;
+  for (const shown_view& one : state.rules->views)
+    all.views.push_back(one.users == 0 ? body{} : show(state, all.whole, *one.what));
+  return all;
+}
+
+void engine::impl::add_offline(picture& now_is, const event_state& state, const edit* what, instant now) {
+  const bool incoming = what != nullptr && what->incoming != nullptr && what->incoming->hard();
+  if (!incoming && std::none_of(state.publications.begin(), state.publications.end(), [](const auto& p) { return p->hard(); })) return;
+  gather(state, what, now, true);
+  if (!offered.empty()) now_is.offline = composed(state, now);
+}
+
 engine::impl::picture engine::impl::compose(const event_state& state, const edit* what, instant now) {
-  picture p;
-  p.whole = compose_whole(state, what, now);
-  if (!state.rules) return p;
-  for (const shown_view& shown : state.rules->views)
-    p.views.push_back(shown.users == 0 ? body{} : show(state, p.whole, *shown.what));
+  gather(state, what, now);
+  picture p{composed(state, now)};
+  add_offline(p, state, what, now);
   return p;
 }
 
@@ -62,16 +76,21 @@ engine::impl::picture engine::impl::present(event_state& state) {
   if (!state.package->watched.empty()) return {};  // watcher information is made when it is told
   picture p;
   bool gathered = !state.current;
-  if (gathered) state.current = compose_whole(state, nullptr, clock);
-  p.whole = state.current;
-  if (!state.rules) return p;
-  for (shown_view& shown : state.rules->views) {
-    if (shown.users != 0 && !shown.current) {
-      if (!std::exchange(gathered, true)) gather(state, nullptr, clock);
-      shown.current = show(state, p.whole, *shown.what);
-    }
-    p.views.push_back(shown.current);
+  if (gathered) {
+    gather(state, nullptr, clock);
+    state.current = compose_whole(state, clock);
   }
+  p.whole = state.current;
+  if (state.rules) {
+    for (shown_view& one : state.rules->views) {
+      if (one.users != 0 && !one.current) {
+        if (!std::exchange(gathered, true)) gather(state, nullptr, clock);
+        one.current = show(state, p.whole, *one.what);
+      }
+      p.views.push_back(one.current);
+    }
+  }
+  add_offline(p, state, nullptr, clock);
   return p;
 }
 
@@ -84,6 +103,10 @@ void engine::impl::remember(event_state& state, picture&& now_is) noexcept {
 }
 
 bool engine::impl::differ(const picture& a, const picture& b) noexcept {
+  return differ(static_cast<const documents&>(a), b) || differ(a.offline, b.offline);
+}
+
+bool engine::impl::differ(const documents& a, const documents& b) noexcept {
   if (!same_meaning(a.whole, b.whole) || a.views.size() != b.views.size()) return true;
   for (std::size_t i = 0; i < a.views.size(); ++i)
     if (!same_meaning(a.views[i], b.views[i])) return true;
@@ -92,12 +115,11 @@ bool engine::impl::differ(const picture& a, const picture& b) noexcept {
 
 // --- asking the rules --------------------------------------------------------------------------------
 
-std::optional<std::string> engine::impl::sphere_of(std::string_view resource, instant now) {
-  if (!settings.enable_sphere_check) return std::nullopt;
+told_sphere engine::impl::sphere_of(std::string_view resource, instant now) {
   const registered_package* registered = named("presence");
-  if (registered == nullptr || !registered->package.sphere) return std::nullopt;
+  if (registered == nullptr || !registered->package.sphere) return {};
   const event_state* state = table.find(resource, registered->package);
-  if (state == nullptr) return std::nullopt;
+  if (state == nullptr) return {};
   std::vector<published> live;
   for (const auto& p : state->publications) {
     if (p->deadline > now)
@@ -106,12 +128,24 @@ std::optional<std::string> engine::impl::sphere_of(std::string_view resource, in
   return registered->package.sphere(live, now);
 }
 
-authorization engine::impl::ask(const event_package& package, std::string_view resource, const identity& who,
-                                instant now, const std::optional<std::string>& sphere) const {
-  if (!package.req_auth || settings.force_active) return sub_handling::allow;
-  const auto rules = package.rules_document ? package.rules_document(resource) : std::nullopt;
-  return package.authorize({resource, package.name, who, rules ? &*rules : nullptr, now,
-                            sphere ? std::optional<std::string_view>{*sphere} : std::nullopt});
+engine::impl::question engine::impl::about(const event_package& package, std::string_view resource, instant now,
+                                           told_sphere sphere) const {
+  question q{package, resource, now, std::move(sphere)};
+  if (package.req_auth && !settings.force_active && package.rules_document) q.rules = package.rules_document(resource);
+  return q;
+}
+
+engine::impl::question engine::impl::about(const event_package& package, std::string_view resource, instant now) {
+  return about(package, resource, now, settings.enable_sphere_check ? sphere_of(resource, now) : told_sphere{});
+}
+
+authorization engine::impl::ask(const question& what, const identity& who) const {
+  if (!what.package.req_auth || settings.force_active) return sub_handling::allow;
+  const auto& sphere = what.sphere.value;
+  authorization answer = what.package.authorize({what.resource, what.package.name, who, what.rules ? &*what.rules : nullptr,
+                                                 what.now, sphere ? std::optional<std::string_view>{*sphere} : std::nullopt});
+  if (answer.by_sphere && what.sphere.until) answer.until = std::min(answer.until.value_or(never), *what.sphere.until);
+  return answer;
 }
 
 void engine::impl::note(event_state& state, const authorization& answer) {
@@ -128,7 +162,7 @@ void engine::impl::note(event_state& state, const authorization& answer) {
 
 void engine::impl::plan_turn(subscription& s, standing stands, std::shared_ptr<const view> what) {
   if (turned.size() == turned.capacity()) turned.reserve(2 * turned.size() + 16);  // push_back must not throw
-  const std::uint16_t number = stands == standing::active ? table.hold_view(*s.state, std::move(what)) : 0;
+  const std::uint16_t number = stands != standing::pending ? table.hold_view(*s.state, std::move(what)) : 0;
   turned.push_back({&s, s.stands, s.view, end_reason::none});
   s.stands = stands;
   s.view = number;
@@ -136,8 +170,8 @@ void engine::impl::plan_turn(subscription& s, standing stands, std::shared_ptr<c
 
 void engine::impl::plan_end_turn(subscription& s, end_reason reason, effects& out) {
   turned.push_back({&s, s.stands, s.view, reason});
-  tell_end(s, reason);
-  plan_end(s, reason, {}, out);
+  tell_end(s, removal(reason));
+  plan_removed(s, reason, out);
 }
 
 void engine::impl::commit_turns(instant now) noexcept {
@@ -145,7 +179,7 @@ void engine::impl::commit_turns(instant now) noexcept {
     subscription& s = *t.s;
     event_state& state = *s.state;
     if (t.ends != end_reason::none) {
-      commit_end(s, true, now);
+      commit_end(s, now);
       continue;
     }
     table.drop_view(state, t.view);
@@ -175,6 +209,7 @@ engine::impl::plan_mark engine::impl::mark(const effects& out) const noexcept {
           turned.size(),
           watcher_changes.size(),
           missed_now.size(),
+          answered.size(),
           pending.ended_publications.size(),
           pending.ended_subscriptions.size(),
           pending.changed_subscriptions.size(),
@@ -190,6 +225,7 @@ void engine::impl::drop_since(const plan_mark& m, effects& out) noexcept {
   shorten(owing, m.owing);
   shorten(watcher_changes, m.told);
   shorten(missed_now, m.missed);
+  shorten(answered, m.answered);
   shorten(pending.ended_publications, m.ended_publications);
   shorten(pending.ended_subscriptions, m.ended_subscriptions);
   shorten(pending.changed_subscriptions, m.changed_subscriptions);
@@ -202,16 +238,17 @@ void engine::impl::drop_since(const plan_mark& m, effects& out) noexcept {
 
 void engine::impl::plan_told(event_state& state, const picture& before, picture& after, const edit* what,
                              std::string_view sender, const subscription* except, instant now, effects& out) {
-  if (settings.enable_sphere_check && state.package->sphere && state.rules && state.rules->by_sphere) {
+  if (state.package->sphere && looks_at_sphere(state)) {
     gather(state, nullptr, now);
     const auto was = state.package->sphere(offered, now);
     gather(state, what, now);
     std::vector<published> staying;
     for (const published& p : offered)
       if (!p.leaving) staying.push_back(p);
-    const auto is = state.package->sphere(staying, now);
-    if (was != is) {
-      after = plan_decisions(state, before, what, is, sender, except, now, out);
+    told_sphere is = state.package->sphere(staying, now);
+    if (is.until) table.recheck(state, *is.until);
+    if (was.value != is.value) {
+      after = plan_decisions(state, before, what, about(*state.package, state.resource(), now, std::move(is)), sender, except, out);
       return;
     }
   }
@@ -219,10 +256,9 @@ void engine::impl::plan_told(event_state& state, const picture& before, picture&
 }
 
 engine::impl::picture engine::impl::plan_decisions(event_state& state, const picture& before, const edit* what,
-                                                   const std::optional<std::string>& sphere,
-                                                   std::string_view sender, const subscription* except,
-                                                   instant now, effects& out) {
-  const event_package& package = *state.package;
+                                                   const question& asked, std::string_view sender,
+                                                   const subscription* except, effects& out) {
+  const instant now = asked.now;
   struct decided {
     subscription* s;
     reconsidered verdict;
@@ -230,20 +266,16 @@ engine::impl::picture engine::impl::plan_decisions(event_state& state, const pic
     body seen;  ///< before
   };
   std::vector<decided> all;
-  std::vector<const undecided*> answered;  // once for each pending subscription of theirs that is decided
   for (const auto index : state.watchers) {
     if (index == slab<subscription>::none) continue;
     subscription& s = table.subscriptions()[index];
     if (&s == except) continue;
-    authorization answer = ask(package, state.resource(), identity_of(s), now, sphere);
+    authorization answer = ask(asked, identity_of(s));
     note(state, answer);
     const reconsidered verdict = reconsider(s.stands, answer.handling);
-    if (!s.lasts(now)) {  // he is not told any more, and must not wait for what is decided
-      if (s.stands == standing::pending && verdict.notify) table.recheck(state, s.deadline);
-      continue;
-    }
+    if (!s.lasts(now)) continue;  // he is not told any more
     all.push_back({&s, verdict, s.stands, before.of(s)});
-    if (s.stands == standing::pending && verdict.notify) answered.push_back(table.find_undecided(state, *s.watcher));
+    if (s.stands == standing::pending && verdict.notify) plan_answered(s);
     // one who ends keeps what he has until that is stored
     if (verdict.ends == end_reason::none) plan_turn(s, verdict.now, std::move(answer.view));
   }
@@ -257,15 +289,12 @@ engine::impl::picture engine::impl::plan_decisions(event_state& state, const pic
     const bool turns = d.before != s.stands;
     if (turns && d.before == standing::pending) tell(s, watcher_event::approved);
     if (!turns) {
-      if (s.stands != standing::active || same_meaning(d.seen, after.of(s))) continue;
+      if (s.stands == standing::pending || same_meaning(d.seen, after.of(s))) continue;
       if (!sender.empty() && s.dialog.remote_target() == sender) {
         s.unsure = true;
         continue;
       }
-      if (s.in_flight) {
-        owing.push_back(&s);
-        continue;
-      }
+      if (must_wait(s, now)) continue;
     }
     const notify& n = plan_notify(s, content_for(s, state, after, false), now, out);
     if (turns) {
@@ -274,12 +303,6 @@ engine::impl::picture engine::impl::plan_decisions(event_state& state, const pic
     } else {
       plan_reservation(s, n.cseq);
     }
-  }
-  std::sort(answered.begin(), answered.end());
-  for (auto first = answered.begin(); first != answered.end();) {
-    const auto last = std::upper_bound(first, answered.end(), *first);
-    if (last - first == (*first)->pending) plan_decided(state, *(*first)->watcher);  // none is left
-    first = last;
   }
   return after;
 }

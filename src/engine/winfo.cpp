@@ -2,6 +2,7 @@
 // planned, and told to whom it belongs with the same call, each change once.
 #include <presence/packages.hpp>
 
+#include "../packages/digest.hpp"
 #include "../xml.hpp"
 #include "impl.hpp"
 
@@ -15,10 +16,7 @@ constexpr std::size_t most_missed = 64;  // ends kept for a subscriber whose NOT
 
 void append_watcher(std::string& out, const watcher_record& w, instant now) {
   out += "<watcher";
-  std::array<char, 13> id;
-  std::uint64_t bits = w.id;
-  for (char& c : id) c = "abcdefghijklmnopqrstuvwxyz234567"[bits & 31], bits >>= 5;
-  xml::append_attribute(out, "id", {id.data(), id.size()});
+  xml::append_attribute(out, "id", id_text(w.id));
   xml::append_attribute(out, "status", to_string(w.status));
   xml::append_attribute(out, "event", to_string(w.event));
   if (!w.display_name.empty()) xml::append_attribute(out, "display-name", w.display_name);
@@ -46,6 +44,25 @@ body watcherinfo(std::string_view resource, std::string_view package, std::span<
 }
 
 }  // namespace
+
+constexpr std::string_view id_characters = "abcdefghijklmnopqrstuvwxyz234567";
+
+std::string id_text(std::uint64_t id) {
+  std::string text(13, ' ');
+  for (char& c : text) c = id_characters[id & 31], id >>= 5;
+  return text;
+}
+
+std::uint64_t read_id(std::string_view text) noexcept {
+  std::uint64_t id = 0;
+  if (text.size() != 13) return 0;
+  for (std::size_t i = text.size(); i-- > 0;) {
+    const auto digit = id_characters.find(text[i]);
+    if (digit == std::string_view::npos) return 0;
+    id = id << 5 | digit;
+  }
+  return id;
+}
 
 event_package watcherinfo_package(std::string watched) {
   event_package p;
@@ -76,13 +93,16 @@ event_state* engine::impl::winfo_state(std::string_view resource, const event_pa
   return nullptr;
 }
 
-std::uint64_t engine::impl::watcher_id(std::uint64_t number, std::string_view of_what) const noexcept {
-  return table.secret_of({reinterpret_cast<const char*>(&number), sizeof number}, of_what, {});
+std::uint64_t engine::impl::refused_id(std::uint64_t number) const noexcept {
+  return table.secret_of({reinterpret_cast<const char*>(&number), sizeof number}, "refused", {});
 }
 
-std::uint64_t engine::impl::watcher_id(const subscription& s) const noexcept {
-  const notify_id id = table.id_of(s, 0);  // not of the dialog: it may see several subscriptions of one package
-  return watcher_id(std::uint64_t{id.slot} << 32 | id.generation, "subscription");
+std::uint64_t engine::impl::watcher_id(const subscription& s) noexcept {
+  digest all;  // of our own tag, which is random and longer than what comes out
+  all.add(s.dialog.local_tag());
+  all.add(s.dialog.event());  // a dialog may see several subscriptions, also one after the other
+  all.add(static_cast<std::uint64_t>(s.since.time_since_epoch().count()) << 3 | s.nth);
+  return all.value();
 }
 
 watcher_record engine::impl::record_of(const subscription& s) const {
@@ -122,10 +142,11 @@ void engine::impl::tell_end(const subscription& s, end_reason reason) {
   if (record.status == watcher_state::waiting) {
     // one entry a watcher waits with, whatever he tried (WIN-FSM-4): the last pending one
     const undecided* u = table.find_undecided(*s.state, *s.watcher);
+    const event_state* to = winfo_state(s.state->resource(), *s.state->package);
     const auto ending = std::count_if(watcher_changes.begin(), watcher_changes.end(), [&](const watcher_change& c) {
-      return c.record.uri == s.watcher->uri() && c.record.event == watcher_event::giveup;
+      return c.to == to && c.record.uri == s.watcher->uri() && c.record.event == watcher_event::giveup;
     });
-    if (u != nullptr && u->pending > 1 + static_cast<std::uint32_t>(ending)) {
+    if (u != nullptr && u->pending > 1 + ending + std::count(answered.begin(), answered.end(), u)) {
       record.status = watcher_state::terminated;
       record.event = watcher_event::giveup;
     }
@@ -133,16 +154,17 @@ void engine::impl::tell_end(const subscription& s, end_reason reason) {
   tell(*s.state, std::move(record));
 }
 
+void engine::impl::tell_answered(const subscription& s, sub_handling handling) {
+  if (!s.state->package->winfo) return;
+  watcher_record record = record_of(s);
+  record.status = watcher_state::terminated;
+  record.event = handling == sub_handling::block ? watcher_event::rejected : watcher_event::approved;
+  tell(*s.state, std::move(record));
+}
+
 void engine::impl::tell_begin(const subscription& s, const undecided* waited, bool fetch) {
   if (!s.state->package->winfo) return;
   const bool waits = waited != nullptr && waited->pending == 0;
-  if (fetch && s.stands == standing::pending) {
-    if (waited != nullptr) return;  // he is on the list already (WIN-FSM-4)
-    watcher_record record = record_of(s);
-    record.status = watcher_state::waiting;
-    record.event = watcher_event::timeout;
-    return tell(*s.state, std::move(record));
-  }
   // a new machine begins, and the one that waited ends (WIN-FSM-3)
   if (waits) tell_waiting(*waited, s.stands == standing::pending ? watcher_event::giveup : watcher_event::approved);
   if (fetch) {
@@ -152,12 +174,11 @@ void engine::impl::tell_begin(const subscription& s, const undecided* waited, bo
   }
 }
 
-void engine::impl::tell_rejected(const event_package& package, std::string_view display_name, instant now, effects& out) {
+void engine::impl::tell_rejected(const event_package& package, std::string_view display_name, instant now) {
   event_state* to = package.winfo ? winfo_state(resource_text, package) : nullptr;
   if (to == nullptr) return;
-  watcher_changes.push_back({to, {watcher_id(++refused_watchers, "refused"), watcher_text, std::string{display_name},
+  watcher_changes.push_back({to, {refused_id(++refused_watchers), watcher_text, std::string{display_name},
                                   watcher_state::terminated, watcher_event::subscribe_rejected, {}, now}});
-  if (store(out, now)) commit_notifies(out);
 }
 
 void engine::impl::tell_waiting(const undecided& u, watcher_event event) {
@@ -212,9 +233,10 @@ void engine::impl::plan_watcher_information(instant now, effects& out) {
       if (s.stands != standing::active || !s.lasts(now)) continue;
       const auto told = [&](const notify& n) { return n.id == table.id_of(s, n.cseq); };
       // what is not written down as done yet cannot be in a full document: who needs one gets it next
-      if (s.in_flight || s.unsure || s.owes || std::any_of(out.notifies.begin(), out.notifies.end(), told)) {
-        owing.push_back(&s);
-        unpaid.reserve(unpaid.size() + owing.size());
+      const bool waits = must_wait(s, now);
+      if (waits || s.unsure || s.owes || std::any_of(out.notifies.begin(), out.notifies.end(), told)) {
+        if (!waits) owing.push_back(&s);
+        reserve_debts();
         for (const watcher_record& w : changes)
           if (w.status == watcher_state::terminated) missed_now.emplace_back(&s, w);
         continue;

@@ -16,19 +16,23 @@ namespace {
 using pidf::compose;
 
 /// The sphere all person elements agree on, of those that tell one now (POL-5025-sphere-1).
-std::optional<std::string> sphere_of(std::span<const published> publications, instant now) {
+told_sphere sphere_of(std::span<const published> publications, instant now) {
+  told_sphere told;
   std::optional<std::string_view> agreed;
+  bool disagreed = false;
   for (const published& p : publications) {
     const auto* d = p.leaving ? nullptr : dynamic_cast<const pidf::checked_document*>(p.parsed);
     if (d == nullptr) continue;
     for (const pidf::sphere_claim& claim : d->spheres()) {
+      for (const instant edge : {claim.from, claim.until})
+        if (edge > now && edge < told.until.value_or(never)) told.until = edge;
       if (now < claim.from || now >= claim.until) continue;
-      if (agreed && *agreed != claim.value) return std::nullopt;
+      disagreed = disagreed || (agreed && *agreed != claim.value);
       agreed = claim.value;
     }
   }
-  if (!agreed) return std::nullopt;
-  return std::string{*agreed};
+  if (agreed && !disagreed) told.value = *agreed;
+  return told;
 }
 
 }  // namespace

@@ -21,8 +21,8 @@ void walk::change_rules() {
   } else {
     std::vector<rule> all = written.rules;
     if (!all.empty() && chance(40)) all.erase(all.begin() + static_cast<std::ptrdiff_t>(pick(all.size())));
-    else if (all.size() < 5 && chance(60)) all.push_back(some_rule());
-    else all = {some_rule(), some_rule()};
+    else if (all.size() < 5 && chance(60)) all.push_back(some_rule(clock));
+    else all = {some_rule(clock), some_rule(clock)};
     written = {all, document_of(all), false};
     note_down("rules of ", resource, ": ", written.text);
   }

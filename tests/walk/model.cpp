@@ -174,7 +174,7 @@ void model::decide_again(expectation& out, const std::string& resource, int kind
 void model::decide_waiting(expectation& out, const std::string& resource, int kind) {
   std::erase_if(undecideds, [&](const m_undecided& u) {
     if (u.resource != resource || u.kind != kind || u.pending != 0) return false;
-    const m_answer answer = ask(kind, resource, u.watcher, u.proven);
+    const m_answer answer = ask(kind, resource, u.watcher, true);
     note(kind, resource, answer);
     if (answer.handling == sub_handling::confirm) return false;
     tell_waiting_over(out, u, answer.handling == sub_handling::block ? "rejected" : "approved");
@@ -215,14 +215,18 @@ void model::tell(expectation& out, const std::string& resource, int kind, m_watc
 void model::end(expectation& out, int name, const char* event) {
   const auto at = subscriptions.begin() + (find(name) - subscriptions.data());
   const std::string why = event;
-  const bool undecided = at->stands == stand::pending && why == "timeout";
+  bool undecided = at->stands == stand::pending && why == "timeout";
+  if (undecided) {  // unless his address is decided about by now
+    const sub_handling handling = ask(at->kind, at->resource, at->watcher, true).handling;
+    undecided = handling == sub_handling::confirm;
+    if (!undecided) event = handling == sub_handling::block ? "rejected" : "approved";
+  }
   if (at->stands == stand::pending) {
     m_undecided* u = undecided_of(at->resource, at->kind, at->watcher);
     --u->pending;
     if (undecided) {
       u->key = at->key();
       u->since = at->since;
-      u->proven = u->proven || at->proven;
       if (u->pending == 0) u->deadline = clock + bounds.waiting_limit;
       // one entry he waits with (WIN-FSM-4)
       for (const m_change& c : out.changes) {

@@ -82,7 +82,6 @@ struct m_undecided {
   std::string resource;
   int kind;
   std::string watcher;
-  bool proven;
   int pending;
   std::string key;        ///< under which he waits
   instant since, deadline;

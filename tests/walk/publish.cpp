@@ -49,7 +49,7 @@ void walk::publish() {
   }
   bool has_body = target != nullptr ? chance(60) : chance(95);
   std::string type = package_types[kind];
-  std::shared_ptr<content> what = some_content(kind, resource, target);
+  std::shared_ptr<content> what = some_content(kind, resource, target != nullptr && target->has_body ? target->what : nullptr);
   std::string raw = what->raw;
   std::string sender;
   if (chance(kind == k_sla ? 50 : 10) && !subscriptions.empty() && may("sender")) sender = dialogs[one_of(subscriptions).dialog].contact;

@@ -183,15 +183,17 @@ void walk::subscribe() {
           }
         } else {
           if (waits && op == does::create) tell_waiting_over(expected, *waited, "giveup");
-          if (waited == nullptr) undecideds.push_back({made.resource, kind, made.watcher, false, 0, made.key(), clock, clock});
-          m_undecided& u = waited == nullptr ? undecideds.back() : *waited;
-          if (op == does::create) ++u.pending;
-          if (u.pending == 0) {
-            u.proven = u.proven || made.proven;
-            u.deadline = clock + bounds.waiting_limit;
+          const sub_handling by_address = ask(kind, dialog.resource, dialog.watcher, true).handling;
+          if (op == does::fetch && waited == nullptr && by_address != sub_handling::confirm) {
+            tell(expected, made.resource, kind, watcher_of(made), "terminated", by_address == sub_handling::block ? "rejected" : "approved");
+          } else {
+            if (waited == nullptr) undecideds.push_back({made.resource, kind, made.watcher, 0, made.key(), clock, clock});
+            m_undecided& u = waited == nullptr ? undecideds.back() : *waited;
+            if (op == does::create) ++u.pending;
+            if (u.pending == 0) u.deadline = clock + bounds.waiting_limit;
+            // however many fetches he makes, he waits once (WIN-FSM-4)
+            if (op == does::fetch && waited == nullptr) tell(expected, made.resource, kind, watcher_of(u), "waiting", "timeout");
           }
-          // however many fetches he makes, he waits once (WIN-FSM-4)
-          if (op == does::fetch && waited == nullptr) tell(expected, made.resource, kind, watcher_of(u), "waiting", "timeout");
         }
         if (op == does::create) tell(expected, made.resource, kind, watcher_of(made), made.stands == stand::pending ? "pending" : "active", "subscribe");
         else if (made.stands != stand::pending) tell(expected, made.resource, kind, watcher_of(made), "terminated", "timeout");

@@ -228,7 +228,6 @@ void walk::restart() {
   }
   for (auto& u : undecideds) {  // what the row tells
     u.key = "u" + u.resource + package_names[u.kind] + u.watcher;
-    u.proven = true;
     if (u.pending == 0) u.since = u.deadline - bounds.waiting_limit;
   }
   compare_rows();

@@ -5,13 +5,13 @@
 #include <cstdio>
 #include <deque>
 #include <memory>
-#include <random>
 #include <set>
 #include <string>
 
 #include <presence/memory_storage.hpp>
 
 #include "../faulty_storage.hpp"
+#include "making.hpp"
 #include "model.hpp"
 
 namespace presence::test::walking {
@@ -32,7 +32,7 @@ struct tally {
   }
 };
 
-class walk : model {
+class walk : model, maker {
  public:
   explicit walk(const settings& wanted);
   ~walk();
@@ -42,17 +42,9 @@ class walk : model {
 
  private:
   // --- chance ---
-  std::size_t pick(std::size_t below) { return static_cast<std::size_t>(random() % below); }
-  bool chance(unsigned percent) { return random() % 100 < percent; }
-  template <class List>
-  const auto& one_of(const List& list) { return *std::next(std::begin(list), static_cast<std::ptrdiff_t>(pick(std::size(list)))); }
   bool may(const char* what) const { return !given.without.contains(what); }
   std::string a_resource() { return "sip:r" + std::to_string(pick(resources)) + "@example.com"; }
   int a_kind() { return chance(75) ? focus[pick(4) == 0 ? 1 : 0] : static_cast<int>(pick(kinds)); }
-  std::string a_watcher();
-  std::shared_ptr<content> some_content(int kind, const std::string& resource, const m_publication* before);
-  component some_component(const m_publication* before);
-  rule some_rule();
 
   // --- failing ---
   template <class... Text>
@@ -108,7 +100,6 @@ class walk : model {
   void compare_rows();
 
   settings given;
-  std::mt19937_64 random;
   seeded_random bytes;
   std::shared_ptr<void> place;  // of own_rows, if it is a database
   std::unique_ptr<storage> own_rows;
@@ -131,7 +122,6 @@ class walk : model {
   std::size_t resources = 4;
   std::array<int, 2> focus{};  ///< packages this walk looks at most of the time
   int last_name = 0;
-  std::uint64_t serial = 0;
   storage_fault made_to_fail = storage_fault::unavailable;  ///< the last one armed
 };
 

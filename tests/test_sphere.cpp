@@ -1,0 +1,153 @@
+// The presentity's sphere and the decisions that look at it, with real rules documents (Z12, RPID-3-3,
+// POL-5025-sphere-1); hard state for who is politely blocked.
+#include "scenario.hpp"
+
+#include <presence/memory_storage.hpp>
+
+using namespace presence;
+using namespace presence::test;
+
+namespace {
+
+/// One sphere element of alice's person; `span`: its from and until, seconds since the start.
+std::string in_sphere(const char* sphere, const char* note = "", const std::string& span = {}) {
+  return std::string{"<presence xmlns='urn:ietf:params:xml:ns:pidf' xmlns:d='urn:ietf:params:xml:ns:pidf:data-model' "
+                     "xmlns:r='urn:ietf:params:xml:ns:pidf:rpid' entity='sip:alice@example.com'>"
+                     "<tuple id=\"t1\"><status><basic>open</basic></status><note>"} + note + "</note></tuple>"
+                     "<d:person id='p'><r:sphere" + span + "><r:" + sphere + "/></r:sphere></d:person></presence>";
+}
+std::string clock_text(int seconds_since_start) {  // the scenario's start is 2023-11-14T22:13:20Z
+  const int all = 22 * 3600 + 13 * 60 + 20 + seconds_since_start;
+  char text[32];
+  std::snprintf(text, sizeof text, "2023-11-14T%02d:%02d:%02dZ", all / 3600, all / 60 % 60, all % 60);
+  return text;
+}
+std::string span(int from, int until) { return " from='" + clock_text(from) + "' until='" + clock_text(until) + "'"; }
+
+/// bob may watch alice while she is at work.
+struct at_work : scenario {
+  explicit at_work(setup s = {}) : scenario{[&] {
+    s.by_rules = s.winfo = true;
+    s.settings.enable_sphere_check = true;
+    return std::move(s);
+  }()} {
+    rules_text =
+        "<ruleset xmlns='urn:ietf:params:xml:ns:common-policy' xmlns:pr='urn:ietf:params:xml:ns:pres-rules'>"
+        "<rule id='a'><conditions><identity><one id='sip:bob@example.com'/></identity></conditions><actions><pr:sub-handling>confirm"
+        "</pr:sub-handling></actions><transformations/></rule>"
+        "<rule id='b'><conditions><sphere value='work'/></conditions><actions><pr:sub-handling>allow</pr:sub-handling></actions>"
+        "<transformations><pr:provide-services><pr:all-services/></pr:provide-services></transformations></rule></ruleset>";
+  }
+  std::string tell(const std::string& document, const char* tag = "") { return publish("alice", {.raw = document, .if_match = tag, .expires = 3000s}); }
+};
+
+}  // namespace
+
+TEST_CASE("a sphere's own from and until are moments to decide again (Z12, RPID-3-3, POL-5025-sphere-1)") {
+  at_work s;
+  s.tell(in_sphere("work", "", span(0, 60)));
+  CHECK(s.subscribe("d1", {.expires = 600s}) == "200 Expires=600 | N d1#1 active;expires=600 P(t1:open)");
+  CHECK(s.wait(59s) == "");
+  CHECK(s.wait(1s) == "N d1#2 terminated;reason=probation");
+}
+
+TEST_CASE("a sphere that is yet to come is waited for, also where it came with a later document (Z12, RPID-3-3)") {
+  for (const bool before : {true, false}) {
+    CAPTURE(before);
+    at_work s;
+    if (before) s.tell(in_sphere("work", "", span(60, 120)));
+    CHECK(s.subscribe("d1", {.expires = 600s}) == "200 Expires=600 | N d1#1 pending;expires=600");
+    if (!before) s.tell(in_sphere("work", "", span(60, 120)));
+    CHECK(s.wait(60s) == "N d1#2 active;expires=540 P(t1:open)");
+    CHECK(s.wait(60s) == "N d1#3 terminated;reason=probation");
+  }
+}
+
+TEST_CASE("the moments of spheres are there after a restart (Z12, RPID-3-3, T12)") {
+  memory_storage rows;
+  at_work s{{.rows = &rows}};
+  s.tell(in_sphere("work", "", span(0, 60)));
+  s.subscribe("d1", {.expires = 600s});
+  REQUIRE(s.engine->flush(s.at));
+  s.restart();
+  CHECK(s.wait(60s) == "N d1#2 terminated;reason=probation");
+}
+
+TEST_CASE("the state told again after it changed behind the engine is decided about first (Z07, Z12, POL-CHG-2)") {
+  memory_storage rows;
+  at_work s{{.rows = &rows}};
+  s.tell(in_sphere("work"));
+  s.subscribe("d1", {.expires = 600s});
+  s.subscribe("d2", {.by = "carol", .expires = 600s});
+  std::vector<publication_row> found;
+  cursor at;
+  REQUIRE(rows.publications({}, at, 10, found));
+  REQUIRE(found.size() == 1);
+  found[0].content = body{"application/pidf+xml", in_sphere("home")};
+  change edit;
+  edit.changed_publications.push_back({found[0].etag, true, found[0]});
+  REQUIRE(rows.apply(edit));
+  CHECK(s.told(s.engine->refresh_watchers(address("alice"), "presence", refresh_type::state, s.at)) ==
+        "N d1#2 terminated;reason=probation | N d2#2 terminated;reason=rejected");
+}
+
+TEST_CASE("the state told again after the document with the sphere lapsed is decided about first (Z07, Z12)") {
+  at_work s;
+  s.publish("alice", {.raw = in_sphere("work"), .expires = 60s});
+  s.subscribe("d1", {.expires = 600s});
+  s.at += 60s;
+  CHECK(s.told(s.engine->refresh_watchers(address("alice"), "presence", refresh_type::state, s.at)) == "N d1#2 terminated;reason=probation");
+}
+
+TEST_CASE("the rules document is fetched once for all watchers of a resource, not for each (Z02)") {
+  at_work s;
+  std::size_t fetched = 0;
+  event_package package = presence_package();
+  authorize_by_rules(package, [&](std::string_view) {
+    ++fetched;
+    return std::optional{s.rules_text};
+  });
+  s.engine = std::make_unique<presence::engine>(s.given.settings, host_hooks{}, nullptr, s.random.get());
+  REQUIRE(s.engine->add_event(package, s.at));
+  s.tell(in_sphere("work"));
+  for (int i = 0; i < 10; ++i) s.subscribe("d" + std::to_string(i), {.expires = 600s});
+  fetched = 0;
+  s.told(s.engine->update_watchers(address("alice"), "presence", s.at));
+  CHECK(fetched == 1);
+}
+
+TEST_CASE("who is politely blocked sees the hard state as if nothing were published, and every change of it (SEC-LEAK-2, SEC-LEAK-3, P35, Z07)") {
+  for (const bool online : {false, true}) {
+    CAPTURE(online);
+    scenario s{{.authorized = true}};
+    const auto hard = [&](const std::string& document) {
+      return s.told(s.engine->set_hard_state(address("alice"), "presence", "h", {.type = document.empty() ? "" : "application/pidf+xml", .bytes = document}, s.at));
+    };
+    s.policy["bob"] = sub_handling::polite_block;
+    if (online) s.publish("alice", {.body = "t1:open", .expires = 3000s});
+    CHECK(s.subscribe("d1", {.expires = 600s}) == "200 Expires=600 | N d1#1 active;expires=600 P()");
+    CHECK(hard(pidf("h1:closed")) == "200 | N d1#2 active;expires=600 P(h1:closed)");
+    if (online) CHECK(s.publish("alice", {.body = "t1:closed", .if_match = "e1"}) == "200 e2 Expires=3600");
+    CHECK(s.subscribe("d1", {.expires = 600s}) == "200 Expires=600 | N d1#3 active;expires=600 P(h1:closed)");
+    CHECK(hard(pidf("h1:open")) == "200 | N d1#4 active;expires=600 P(h1:open)");
+    CHECK(hard("") == "200 | N d1#5 active;expires=600 P()");
+  }
+}
+
+TEST_CASE("rules say what of the hard state somebody who is politely blocked sees (SEC-LEAK-2, P35)") {
+  scenario s{{.by_rules = true}};
+  s.rules_text =
+      "<ruleset xmlns='urn:ietf:params:xml:ns:common-policy' xmlns:pr='urn:ietf:params:xml:ns:pres-rules'><rule id='a'><conditions/><actions>"
+      "<pr:sub-handling>polite-block</pr:sub-handling></actions><transformations/></rule></ruleset>";
+  s.told(s.engine->set_hard_state(address("alice"), "presence", "h", {.type = "application/pidf+xml", .bytes = pidf("h1:closed")}, s.at));
+  CHECK(s.subscribe("d1", {.expires = 600s}) == "200 Expires=600 | N d1#1 active;expires=600 P()");
+  s.rules_text.replace(s.rules_text.find("<transformations/>"), 18,
+                       "<transformations><pr:provide-services><pr:all-services/></pr:provide-services></transformations>");
+  s.publish("alice", {.body = "t1:open"});
+  CHECK(s.subscribe("d1", {.expires = 600s}) == "200 Expires=600 | N d1#2 active;expires=600 P(h1:closed)");
+}
+
+TEST_CASE("watcher information has no hard state, for nobody can publish it (Z07, P35)") {
+  scenario s{{.authorized = true, .winfo = true}};
+  CHECK(s.engine->set_hard_state(address("alice"), "presence.winfo", "h", {.type = "application/watcherinfo+xml", .bytes = "<a/>"}, s.at).answer.status == 489);
+}
