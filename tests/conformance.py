@@ -18,14 +18,14 @@ ID = r"[A-Z][A-Z0-9]*(?:-\w+(?:\.\w+)*)+|[A-Z]\d\d|(?:RL|PF)\d+"
 
 
 def expand(text):
-    """The ids in a citation; `P08-P12`, `TV-11..14`, `EVT-4.2.2-7 to -10` and `X-1, -2` are written out."""
+    """The ids in a citation; `P08-P12`, `TV-11..14`, `EVT-4.2.2-7 to -10` and `X-a-1, -2, -b-1` are written out."""
     text = re.sub(r"\b([A-Z])(\d\d)-\1(\d\d)\b", r"\1\2..\1\3", text)
     found = []
-    for first, last in re.findall(rf"(?<![\w.-])({ID}|-\w+)(?:(?:\.\.| to )({ID}|-?\d+))?", text):
+    for first, last in re.findall(rf"(?<![\w.-])({ID}|(?:-\w+)+)(?:(?:\.\.| to )({ID}|-?\d+))?", text):
         if first[0] == "-":
             if not found:
                 continue
-            first = found[-1][:found[-1].rindex("-")] + first
+            first = found[-1].rsplit("-", first.count("-"))[0] + first
         found.append(first)
         if last:
             stem, begin = re.fullmatch(r"(.*?)(\d+)", first).groups()

@@ -1,10 +1,5 @@
 // What watchers must not be able to tell: whether they are politely blocked, and who else watches
-// (conformance 19.2, 19.5, TV-39; features N08, Z22).
-#include <algorithm>
-#include <presence/memory_storage.hpp>
-#include <presence/packages.hpp>
-#include <random>
-
+// (conformance 19.2, 19.5; features N08, Z22). Scripts of all kinds: test_indistinguishable.cpp.
 #include "scenario.hpp"
 
 using namespace presence;
@@ -13,29 +8,6 @@ using namespace presence::test;
 namespace {
 
 using enum sub_handling;
-
-/// An engine whose rules look at the sphere, with presence.winfo.
-struct watched : scenario {
-  memory_storage held;
-  presence_options how;
-  explicit watched(presence_options options = {})
-      : scenario{{.settings = {.enable_sphere_check = true}}}, how{std::move(options)} {
-    begin();
-  }
-  ~watched() { engine.reset(); }  // before its rows
-  void begin() {
-    engine = std::make_unique<presence::engine>(given.settings, host_hooks{}, &held, random.get());
-    event_package p = presence_package(how);
-    p.winfo = p.req_auth = true;
-    p.authorize = [this](const authorization_query& q) {
-      const auto found = policy.find(std::string{q.watcher.uri.substr(4, q.watcher.uri.find('@') - 4)});
-      authorization answer{found == policy.end() ? allow : found->second};
-      answer.by_sphere = true;
-      return answer;
-    };
-    REQUIRE(engine->add_event(std::move(p), at));
-  }
-};
 
 /// Everything that was sent in the dialogs of one watcher, byte by byte, but for what is random.
 std::vector<std::string> heard(const scenario& s, std::string_view by) {
@@ -52,81 +24,7 @@ std::vector<std::string> heard(const scenario& s, std::string_view by) {
   return lines;
 }
 
-/// The lines of `told` about dialogs of bob, whose names begin with b.
-std::string to_bob(const std::string& told) {
-  std::string out;
-  for (std::size_t at = 0; at < told.size();) {
-    const auto end = std::min(told.find(" | ", at), told.size());
-    const std::string one = told.substr(at, end - at);
-    if (!one.starts_with("N ") || one.starts_with("N b")) (out += one) += '\n';
-    at = end + 3;
-  }
-  return out;
-}
-
 }  // namespace
-
-TEST_CASE(
-    "TV-39: a politely blocked watcher of somebody busy cannot tell himself from an allowed one of somebody "
-    "who never publishes (SEC-LEAK-1 to -3, RL8)") {
-  using nothing = presence_options::unpublished;
-  for (const std::uint32_t seed : {1U, 2U, 3U, 4U, 5U, 6U}) {
-    CAPTURE(seed);
-    const nothing kind = seed % 2 == 0 ? nothing::closed : nothing::no_tuples;
-    watched calm{{.nothing = kind}}, busy{{.nothing = kind}};
-    busy.policy["bob"] = polite_block;
-    std::mt19937 random{seed};
-    std::uint32_t newest = 0;
-    const auto pick = [&](std::uint32_t n) { return static_cast<std::uint32_t>(random() % n); };
-    for (int step = 0; step < 100; ++step) {
-      CAPTURE(step);
-      // much happens where bob is blocked
-      const std::string sphere = pick(2) == 0 ? "work" : "home";
-      const std::string tag = busy.tags.empty() || pick(3) == 0 ? "" : busy.tags.back();
-      std::string document = pidf(pick(2) == 0 ? "t1:open" : "t1:closed,t2:open");
-      document.insert(document.size() - 11,
-                      "<p:person xmlns:p='urn:ietf:params:xml:ns:pidf:data-model' id='p'><sphere "
-                      "xmlns='urn:ietf:params:xml:ns:pidf:rpid'><" +
-                          sphere + "/></sphere></p:person>");
-      CHECK_FALSE(
-          busy.publish("alice", {.raw = document, .if_match = tag, .expires = 60s + seconds{pick(300)}})
-              .find("N b") != std::string::npos);
-      busy.subscribe("c" + std::to_string(pick(4)),
-                     {.by = "carol", .expires = seconds{60 * pick(5)}, .new_dialog = true});
-      if (step == 5) busy.subscribe("a", {.by = "alice", .event = "presence.winfo"});
-      // bob does the same on both
-      if (pick(4) == 0) ++newest;
-      const std::string dialog = "b" + std::to_string(newest - std::min(newest, pick(2)));
-      const seconds expires{60 * (pick(12) % 7)}, pause{pick(90)};
-      const auto what = pick(8);
-      const auto bob = [&](watched& s) {
-        switch (what) {
-          case 0:
-            return s.subscribe(dialog,
-                               {.expires = expires, .accept = "application/pidf+xml, text/plain;q=0.1"});
-          case 1:
-            return s.subscribe(dialog, {.expires = expires, .accept = "text/plain"});
-          case 2:
-            return s.subscribe(dialog, {.expires = 5s});
-          case 3:
-            return s.told(s.engine->refresh_watchers(
-                address("alice"), "presence",
-                step % 2 == 0 ? refresh_type::state : refresh_type::authorization, s.at));
-          case 4:
-            REQUIRE(s.engine->flush(s.at));
-            s.begin();
-            return s.wait(0s);
-          default:
-            return s.subscribe(dialog, {.expires = expires});
-        }
-      };
-      CHECK(to_bob(bob(calm)) == to_bob(bob(busy)));
-      CHECK(to_bob(calm.wait(pause)) == to_bob(busy.wait(pause)));
-    }
-    CHECK(heard(calm, "bob") == heard(busy, "bob"));
-    CHECK(heard(busy, "bob").size() > 20);
-  }
-}
 
 TEST_CASE(
     "however a politely blocked subscription ends, it ends as an allowed one of somebody who published "

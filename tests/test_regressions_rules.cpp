@@ -438,7 +438,7 @@ TEST_CASE("a document that was not the one shown is not told closed when it laps
   CHECK(s.publish("alice", {.if_match = "e2", .expires = 0s}).find("P(t2:closed)") != std::string::npos);
 }
 
-TEST_CASE("the final state has nothing whose time is up (EVT-4.1.3-1, M03)") {
+TEST_CASE("the final state has nothing whose time is up (EVT-4.1.3-invariant, M03)") {
   scenario s;
   s.publish("alice", {.body = "t1:open", .expires = 60s});
   s.subscribe("d1", {.expires = 600s});

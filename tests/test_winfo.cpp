@@ -184,7 +184,7 @@ TEST_CASE("of those who wait the oldest is given up for the next one, and the ow
     s.wait(1s);
     for (int i = 0; i < 10; ++i) s.subscribe(name + std::to_string(i), {.by = name, .expires = 0s});
   }
-  CHECK(s.watchers_of(s.dialogs["d9"].notifies.back().body_bytes()) == "W3 partial(w1:terminated:giveup:bob:-:2,w3:waiting:timeout:dave:-:0)");
+  CHECK(s.watchers_of(s.dialogs["d9"].notifies.back().body_bytes()) == "W3 partial(w3:waiting:timeout:dave:-:0,w1:terminated:giveup:bob:-:2)");
   CHECK(s.owner().ends_with("W4 full(w2:waiting:timeout:carol:-:1,w3:waiting:timeout:dave:-:0)"));
 }
 
