@@ -1,10 +1,12 @@
 #include <presence/uri.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <initializer_list>
 
 #include <presence/grammar.hpp>
+#include <presence/requests.hpp>
 
 namespace presence {
 namespace {
@@ -482,6 +484,12 @@ bool canonical_aor(std::string_view uri, std::string& out) {
     write_address(parts, out);
   }
   return true;
+}
+
+bool identity::proves(std::string_view address) const {
+  std::string canonical;
+  const auto same = [&](std::string_view one) { return canonical_aor(one, canonical) && canonical == address; };
+  return same(uri) || std::any_of(also.begin(), also.end(), same);
 }
 
 bool same_uri(std::string_view a, std::string_view b) noexcept {

@@ -1,5 +1,7 @@
 #include <presence/uri.hpp>
 
+#include <presence/requests.hpp>
+
 #include <doctest/doctest.h>
 
 #include <random>
@@ -227,6 +229,14 @@ TEST_CASE("user and host of a key") {
     CHECK(user_of(exact{row.key}) == row.user);
     CHECK(host_of(exact{row.key}) == row.host);
   }
+}
+
+TEST_CASE("a sender proves each of his addresses, however they are written, and no other (HOST-1)") {
+  const identity who{.uri = "sips:Alice@EXAMPLE.com;a=b", .also = {"nonsense", "tel:+1-201-555-0123"}};
+  CHECK(who.proves("sip:Alice@example.com"));
+  CHECK(who.proves("tel:+12015550123"));
+  for (const char* other : {"sip:alice@example.com", "sips:Alice@EXAMPLE.com;a=b", "nonsense", ""}) CHECK_FALSE(who.proves(other));
+  CHECK_FALSE(identity{}.proves(""));
 }
 
 TEST_CASE("equivalent URIs are the same (RFC 3261 section 19.1.4)") {

@@ -31,6 +31,9 @@ struct identity {
   std::vector<std::string_view> also = {};  ///< further addresses proven for the same sender
   /// His name, from a source the host trusts; the resource's owner sees it in watcher information (WIN-58-9).
   std::string_view display_name = {};
+
+  /// Whether one of the proven addresses is `address`, written as canonical_aor (uri.hpp) writes it.
+  bool proves(std::string_view address) const;
 };
 
 /// The address of all watchers who want to stay anonymous (RFC 3323 section 4.1.1.3).

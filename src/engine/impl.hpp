@@ -123,8 +123,6 @@ struct engine::impl {
   bool admit_resource(std::string_view resource, effects& out);  ///< fills resource_text
   bool admit_expires(const expires_value& expires, effects& out) const;
   bool admit_text(std::string_view text, std::size_t limit, std::string_view reason, effects& out) const;
-  /// Whether one of the proven addresses of `who` is `canonical`.
-  bool is_one_of(const identity& who, std::string_view canonical) const;
   const registered_package* admit_event(std::string_view event, event_value& parsed,
                                         bool event_package::*served, effects& out) const;
   const registered_package* match(const event_value& event) const noexcept;

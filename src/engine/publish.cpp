@@ -79,7 +79,7 @@ void engine::impl::publish(const publish_request& request, instant now, bool tru
   if (!admit_resource(request.resource, out)) return;
   if (!trusted) {
     const bool allowed = hooks.may_publish ? hooks.may_publish(request.who, resource_text, request.event)
-                                           : request.who.uri.empty() || is_one_of(request.who, resource_text);
+                                           : request.who.uri.empty() || request.who.proves(resource_text);
     if (!allowed) return refuse(out, 403);
   }
   // step 2: the package

@@ -53,14 +53,6 @@ bool engine::impl::admit_sender(const identity& who, effects& out) const {
   return true;
 }
 
-bool engine::impl::is_one_of(const identity& who, std::string_view canonical) const {
-  std::string text;
-  if (canonical_aor(who.uri, text) && text == canonical) return true;
-  return std::any_of(who.also.begin(), who.also.end(), [&](std::string_view uri) {
-    return canonical_aor(uri, text) && text == canonical;
-  });
-}
-
 bool engine::impl::admit_extensions(std::string_view require, effects& out) const {
   if (require.empty()) return true;
   if (!admit_text(require, settings.limits.header_bytes, "Bad Require", out)) return false;

@@ -121,7 +121,7 @@ dialog engine::impl::make_dialog(const subscribe_request& request, const event_s
 bool engine::impl::is_same_watcher(const subscribe_request& request, const subscription& s) const {
   const std::string_view watcher = s.dialog.watcher();
   if (request.who.anonymous) return watcher == anonymous_watcher;
-  if (!request.who.uri.empty() && (watcher_text == watcher || is_one_of(request.who, watcher))) return true;
+  if (!request.who.uri.empty() && (watcher_text == watcher || request.who.proves(watcher))) return true;
   if (s.dialog.proven()) return false;
   std::string from;
   return canonical_aor(request.from_uri, from) && from == watcher;

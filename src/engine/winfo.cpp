@@ -74,11 +74,7 @@ event_package watcherinfo_package(std::string watched) {
   p.versioned = true;
   p.req_auth = true;
   p.authorize = [](const authorization_query& q) {  // WIN-4.6-1
-    std::string proven;
-    const auto owns = [&](std::string_view uri) { return canonical_aor(uri, proven) && proven == q.resource; };
-    const bool owner = !q.watcher.anonymous &&
-                       (owns(q.watcher.uri) || std::any_of(q.watcher.also.begin(), q.watcher.also.end(), owns));
-    return owner ? sub_handling::allow : sub_handling::block;
+    return !q.watcher.anonymous && q.watcher.proves(q.resource) ? sub_handling::allow : sub_handling::block;
   };
   return p;
 }
