@@ -78,7 +78,9 @@ struct host {
     people.winfo = dialogs.winfo = true;
     for (event_package* p : {&people, &dialogs})
       if (const auto done = engine.add_event(std::move(*p), at); !done) fail(done.error());
-    if (const auto done = engine.add_event(dialog_sla_package(), at); !done) fail(done.error());
+    if (const auto done = engine.add_event(dialog_sla_package({.strangers = calls.strangers,
+                                                               .session_descriptions = calls.session_descriptions,
+                                                               .remote_target_is_identity = true}), at); !done) fail(done.error());
   }
   ~host() {
     if (const auto wrong = engine.check()) fail(origin + ": " + *wrong);

@@ -142,6 +142,22 @@ TEST_CASE("one lamp shows the most interesting dialog (V10, DLG-AGG-4)") {
   CHECK(s.tell(info(dialog_of("c", "proceeding")), "e3").find("full{b:confirmed}") != std::string::npos);
 }
 
+TEST_CASE("of equally interesting dialogs of one lamp the id decides, whatever their order (V10, N27)") {
+  lamp s{dialog_package({.single_dialog = true, .partial = true})};
+  s.tell(info(dialog_of("b", "early") + dialog_of("a", "early")));
+  CHECK(s.watch("d1").find("full{a:early}") != std::string::npos);
+  CHECK(s.tell(info(dialog_of("a", "early") + dialog_of("b", "early")), "e1") == "200 e2 Expires=3600");
+  CHECK(s.tell(info(dialog_of("b", "early")), "e2").find("partial{a:terminated,b:early}") != std::string::npos);
+}
+
+TEST_CASE("what differs in foreign attributes of a dialog is told (CMP-12, DLG-4.1-2)") {
+  lamp s{dialog_package()};
+  s.watch("d1");
+  s.tell(info(dialog_of("a", "early", {}, " xmlns:x=\"urn:x\" x:line=\"1\"")));
+  CHECK(s.tell(info(dialog_of("a", "early", {}, " xmlns:x=\"urn:x\" x:line=\"2\"")), "e1").find("full{a:early}") != std::string::npos);
+  CHECK(s.tell(info(dialog_of("a", "early", {}, " xmlns:x=\"urn:x\"  x:line='2'")), "e2") == "200 e3 Expires=3600");
+}
+
 TEST_CASE("partial documents tell what changed, a full one begins (N27, DLG-3.3-3, DLG-4.3-1)") {
   lamp s{dialog_package({.partial = true})};
   s.tell(info(dialog_of("a", "early") + dialog_of("b", "early")));
@@ -153,13 +169,67 @@ TEST_CASE("partial documents tell what changed, a full one begins (N27, DLG-3.3-
   CHECK(s.watch("d1").find("v3 full{b:confirmed}") != std::string::npos);
 }
 
-TEST_CASE("dialogs that are over do not begin again (P37)") {
+TEST_CASE("a dialog that is over does not begin again, also beside a live one (P37, V11)") {
+  const std::string which = " call-id=\"c\"", tags = which + " local-tag=\"l\" remote-tag=\"r\"";
+  for (const std::string& says : {which, tags}) {
+    CAPTURE(says);
+    lamp s{dialog_package()};
+    s.tell(info(dialog_of("a", "confirmed", {}, says) + dialog_of("b", "early")));
+    s.watch("d1");
+    s.tell(info(dialog_of("a", "terminated", {}, says) + dialog_of("b", "early")), "e1");
+    CHECK(s.tell(info(dialog_of("a", "early", {}, says) + dialog_of("b", "early")), "e2") == "200 e3 Expires=3600");
+    CHECK(s.tell(info(dialog_of("a", "confirmed", {}, says), "partial"), "e3") == "200 e4 Expires=3600");
+    CHECK(s.tell(info(dialog_of("a", "confirmed", {}, says)), "e4").find("full{b:terminated}") == std::string::npos);
+    CHECK(s.watch("d1").find("full{}") != std::string::npos);
+    CHECK(s.tell(info(dialog_of("a", "early", {}, " call-id=\"another\"")), "e5").find("full{a:early}") != std::string::npos);
+  }
+  // one that tells which it is stays over when the document is another by now
+  lamp s{dialog_package()};
+  s.tell(info(dialog_of("a", "terminated", {}, tags)));
+  s.watch("d1");
+  s.tell(info({}), "e1");
+  CHECK(s.tell(info(dialog_of("z", "early", {}, tags)), "e2") == "200 e3 Expires=3600");
+}
+
+TEST_CASE("a phone that uses a dialog id again without Call-ID tells of another dialog (P37)") {
   lamp s{dialog_package()};
   s.tell(info(dialog_of("a", "confirmed")));
   s.watch("d1");
   s.tell(info(dialog_of("a", "terminated")), "e1");
-  CHECK(s.tell(info(dialog_of("a", "early")), "e2") == "200 e3 Expires=3600");
-  CHECK(s.tell(info(dialog_of("b", "early")), "e3").find("full{b:early}") != std::string::npos);
+  CHECK(s.tell(info(dialog_of("a", "early")), "e2").find("full{a:early}") != std::string::npos);
+}
+
+TEST_CASE("an end stays when the publication that told it is gone (V11, DLG-AGG-1)") {
+  const std::string same = " call-id=\"c\" local-tag=\"l\" remote-tag=\"r\"";
+  lamp s{dialog_package()};
+  s.tell(info(dialog_of("a", "confirmed", {}, same)), {}, 60s);
+  s.tell(info(dialog_of("x", "confirmed", {}, same)));
+  s.watch("d1");
+  CHECK(s.tell(info(dialog_of("a", "terminated", {}, same)), "e1", 60s).find("full{x:terminated}") != std::string::npos);
+  SUBCASE("removed") { CHECK(s.tell({}, "e3", 0s) == "200 e4 Expires=0"); }
+  SUBCASE("lapsed") { CHECK(s.moment(70s).empty()); }
+  SUBCASE("another document") { CHECK(s.tell(info({}), "e3") == "200 e4 Expires=3600"); }
+  CHECK(s.watch("d1").find("full{}") != std::string::npos);
+  CHECK(s.tell(info(dialog_of("x", "early", {}, same)), "e2").find(" | N ") == std::string::npos);
+}
+
+TEST_CASE("an end of a dialog is told once, whoever tells it again (DLG-AGG-3)") {
+  const std::string same = " call-id=\"c\" local-tag=\"l\" remote-tag=\"r\"";
+  for (const std::string& says : {std::string{}, same}) {
+    CAPTURE(says);
+    lamp s{dialog_package()};
+    s.watch("d1");
+    s.tell(info(dialog_of("a", "confirmed", {}, says)));
+    CHECK(s.tell(info(dialog_of("a", "terminated", {}, says)), "e1").find("v2 full{a:terminated}") != std::string::npos);
+    CHECK(s.tell(info(dialog_of("a", "terminated", {}, says)), "e2") == "200 e3 Expires=3600");
+    CHECK(s.tell(info(dialog_of("a", "terminated", {}, says)), "e3") == "200 e4 Expires=3600");
+  }
+  lamp s{dialog_package()};
+  s.tell(info(dialog_of("a", "confirmed", {}, same)));
+  s.tell(info(dialog_of("x", "confirmed", {}, same)));
+  s.watch("d1");
+  s.tell(info(dialog_of("a", "terminated", {}, same)), "e1");
+  CHECK(s.tell(info(dialog_of("x", "terminated", {}, same)), "e2").find("terminated") == std::string::npos);
 }
 
 TEST_CASE("a stranger sees no more than a call, or nothing, as the package says (DLG-3.6-1, SEC-PKG-1)") {
@@ -177,6 +247,30 @@ TEST_CASE("a stranger sees no more than a call, or nothing, as the package says 
   CHECK(none.watch("d1", "eve") == "403");
 }
 
+TEST_CASE("a bridged line is shown to its owner and to who shares it (SEC-PKG-1, DLG-3.6-1)") {
+  const std::string secret = dialog_of("a", "confirmed", "<remote><identity>sip:bob@example.com</identity></remote>", " call-id=\"c1\" local-tag=\"l\" remote-tag=\"r\"");
+  const auto shares = [](std::string_view line, const identity& who) { return line == address("alice") && who.proves(address("carol")); };
+  const std::string contact = "sip:alice@192.0.2.1";
+  using shown = dialog_options::shown;
+  lamp s{dialog_sla_package({.shares = shares})};
+  s.tell(info(secret));
+  for (const char* by : {"alice", "carol"}) {
+    s.watch(by, by, 3600s, contact);
+    CHECK(s.last(by).find("c1") != std::string::npos);
+  }
+  CHECK(s.watch("eve", "eve", 3600s, contact) == "200 Expires=3600 | N eve#1 active;expires=3600 v0 full{virtual:confirmed}");
+  for (const char* part : {"sip:bob", "c1", "tag"}) CHECK(s.last("eve").find(part) == std::string::npos);
+  // who only says he is the owner is a stranger
+  CHECK(s.shortened(s.subscribe("claims", {.by = "alice", .event = "dialog;sla", .contact = contact, .unproven = true})).find("v0 full{virtual:confirmed}") != std::string::npos);
+  CHECK(s.tell(info({}), "e1").find("N eve#2 active;expires=3600 v1 full{}") != std::string::npos);
+  lamp none{dialog_sla_package({.strangers = shown::nothing})};
+  CHECK(none.watch("eve", "eve", 3600s, contact) == "403");
+  lamp open{dialog_sla_package({.strangers = shown::everything})};
+  open.tell(info(secret));
+  open.watch("eve", "eve", 3600s, contact);
+  CHECK(open.last("eve").find("c1") != std::string::npos);
+}
+
 TEST_CASE("session descriptions go only where they are wanted (DLG-4.1-4)") {
   const std::string with = info(dialog_of("a", "early", "<local><session-description type=\"application/sdp\">v=0</session-description><cseq>1</cseq></local>"));
   lamp s{dialog_package()};
@@ -184,10 +278,18 @@ TEST_CASE("session descriptions go only where they are wanted (DLG-4.1-4)") {
   s.watch("d1");
   CHECK(s.last("d1").find("v=0") == std::string::npos);
   CHECK(s.last("d1").find("<local><cseq>1</cseq></local>") != std::string::npos);
-  lamp keeps{dialog_package({.session_descriptions = true})};
-  keeps.tell(with);
-  keeps.watch("d1");
-  CHECK(keeps.last("d1").find("v=0") != std::string::npos);
+  lamp line{dialog_sla_package()};
+  line.tell(with);
+  line.watch("d1", "alice", 3600s, "sip:alice@192.0.2.1");
+  CHECK(line.last("d1").find("v=0") == std::string::npos);
+  for (auto package : {dialog_package({.session_descriptions = true}), dialog_sla_package({.session_descriptions = true})}) {
+    lamp keeps{package};
+    keeps.tell(with);
+    keeps.watch("d1", "alice", 3600s, "sip:alice@192.0.2.1");
+    CHECK(keeps.last("d1").find("v=0") != std::string::npos);
+    keeps.watch("d2", "eve", 3600s, "sip:alice@192.0.2.2");
+    CHECK(keeps.last("d2").find("v=0") == std::string::npos);
+  }
 }
 
 TEST_CASE("what is no dialog-info is refused (DLG-3.7.1-1, DLG-4.1-1, DLG-4.1-2, DLG-4.1-3, SEC-XML-1, SEC-XML-3, D2-13)") {
@@ -226,7 +328,9 @@ TEST_CASE("prefixes and order are put right, foreign elements kept (DLG-4.1-2, B
          "entity=\"sip:alice@example.com\"><q:dialog id=\"a&quot;b\"><sa:appearance>2</sa:appearance><q:state>early</q:state></q:dialog></q:dialog-info>");
   s.tell(info(dialog_of("z", "early")));
   s.watch("d1");
+  s.tell(info("<dialog id='it&apos;s'><state>early</state></dialog>"));
   const std::string seen = s.last("d1");
+  CHECK(seen.find("id='it&apos;s'") != std::string::npos);
   CHECK(seen.find("id=\"a&quot;b\"") != std::string::npos);
   CHECK(seen.find("<q:state>early</q:state><sa:appearance>2</sa:appearance>") != std::string::npos);
   s.tell(info("<dialog id=\"o\"><remote><cseq>1</cseq><x xmlns=\"urn:x\"/><target uri=\"sip:b@c\"/><identity>sip:a@b</identity></remote><local/><state>early</state></dialog>"));
@@ -257,4 +361,42 @@ TEST_CASE("a phone with nothing to say does not hang up another's call (P40)") {
   CHECK(s.tell(info({}), {}, {}, cy).starts_with("200"));
   CHECK(s.watch("d1").find("full{a:confirmed}") != std::string::npos);
   CHECK(s.tell(info({}), "e1", {}, cx).find("full{}") != std::string::npos);
+}
+
+TEST_CASE("nor with a partial document under another's tag (P40)") {
+  lamp s{dialog_sla_package()};
+  const std::string cx = "sip:alice@192.0.2.1", cy = "sip:alice@192.0.2.2";
+  s.tell(info(dialog_of("a", "confirmed")), {}, {}, cx);
+  CHECK(s.tell(info({}, "partial"), "e1", {}, cy) == "200 e1 Expires=3600");
+  CHECK(s.tell(info({}), "e1", {}, cy) == "200 e1 Expires=3600");
+  CHECK(s.watch("d1").find("full{a:confirmed}") != std::string::npos);
+}
+
+TEST_CASE("the Contact of who is called is hidden behind his address where the switch says so (V12, BLA-5)") {
+  const auto remote = [](const std::string& identity, const std::string& target) {
+    return info(dialog_of("a", "confirmed", "<local><identity>sip:alice@example.com</identity><target uri=\"sip:alice@192.0.2.1\"/></local><remote>" +
+                                                identity + target + "</remote>"));
+  };
+  const std::string bob = "<identity display=\"B\"> sip:bob@example.com </identity>";
+  const auto seen = [&](bool fixes, const std::string& document) {
+    lamp s{dialog_sla_package({.remote_target_is_identity = fixes})};
+    s.tell(document);
+    s.watch("d1");
+    return s.last("d1");
+  };
+  const std::string lined = "<target x:a=\"b\" xmlns:x=\"urn:x\" uri='sip:192.0.2.9'><param pname=\"x-line-id\" pval=\"1\"/></target>";
+  CHECK(seen(false, remote(bob, lined)).find(bob + lined) != std::string::npos);
+  const std::string quoted = seen(true, remote("<identity>sip:o'bob@example.com</identity>", lined));
+  CHECK(quoted.find("uri='sip:o&apos;bob@example.com'>") != std::string::npos);
+  CHECK(seen(true, remote(lined, "<identity>sip:bob@example.com</identity>"))
+            .find("uri='sip:bob@example.com'><param pname=\"x-line-id\" pval=\"1\"/></target>") != std::string::npos);
+  CHECK(seen(true, remote(bob, "<target uri=\"sip:192.0.2.9\"/>")).find("sip:alice@192.0.2.1") != std::string::npos);
+  // no address to put there
+  CHECK(seen(true, remote("<identity>Bob</identity>", lined)).find(lined) != std::string::npos);
+  CHECK(seen(true, remote({}, lined)).find(lined) != std::string::npos);
+  // what it hides is no change
+  lamp s{dialog_sla_package({.remote_target_is_identity = true})};
+  s.tell(remote("<identity>sip:bob@example.com</identity>", "<target uri=\"sip:192.0.2.9\"/>"));
+  s.watch("d1");
+  CHECK(s.tell(remote("<identity>sip:bob@example.com</identity>", "<target uri=\"sip:192.0.2.8\"/>"), "e1") == "200 e1 Expires=3600");
 }

@@ -7,12 +7,15 @@
 #include <atomic>
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <new>
 #include <optional>
 #include <string_view>
 #include <utility>
 
 namespace presence {
+
+class parsed_document;  // event_package.hpp
 
 class body {
  public:
@@ -27,9 +30,12 @@ class body {
 
   /// A document that carries a version of its own for each watcher (RFC 3858, 4235): the number goes
   /// in at `version_at` when it is sent, so that all watchers still share these bytes (N24).
+  /// `outline`: see outline().
   static body versioned(std::string_view content_type, std::string_view bytes, std::size_t version_at,
-                        std::uint64_t digest = 0) {
-    return body{content_type, bytes, digest, static_cast<std::uint32_t>(std::min(version_at, bytes.size()))};
+                        std::uint64_t digest = 0, std::shared_ptr<const parsed_document> outline = {}) {
+    body made{content_type, bytes, digest, static_cast<std::uint32_t>(std::min(version_at, bytes.size()))};
+    made.block_->outline = std::move(outline);
+    return made;
   }
 
 
@@ -68,6 +74,10 @@ class body {
     return block_->version_at;
   }
 
+  /// What the package that composed it knows of it (event_package::difference), so that it is not parsed;
+  /// null: nothing. Lives as long as any copy of this body.
+  const parsed_document* outline() const noexcept { return block_ != nullptr ? block_->outline.get() : nullptr; }
+
   /// Whether a watcher who has `a` would learn nothing from `b` (EVT-4.2.2-15).
   friend bool same_meaning(const body& a, const body& b) noexcept {
     if (a.block_ == b.block_) return true;
@@ -90,6 +100,7 @@ class body {
     std::uint32_t size;
     std::uint32_t version_at;
     std::uint64_t digest;
+    std::shared_ptr<const parsed_document> outline;
     // the type and the bytes follow
     char* text() noexcept { return reinterpret_cast<char*>(this + 1); }
     const char* text() const noexcept { return reinterpret_cast<const char*>(this + 1); }
@@ -98,7 +109,7 @@ class body {
   body(std::string_view content_type, std::string_view bytes, std::uint64_t digest, std::uint32_t version_at)
       : block_{new (::operator new(sizeof(block) + content_type.size() + bytes.size()))
                    block{{1}, static_cast<std::uint32_t>(content_type.size()),
-                         static_cast<std::uint32_t>(bytes.size()), version_at, digest}} {
+                         static_cast<std::uint32_t>(bytes.size()), version_at, digest, {}}} {
     if (!content_type.empty()) std::memcpy(block_->text(), content_type.data(), content_type.size());
     if (!bytes.empty()) std::memcpy(block_->text() + content_type.size(), bytes.data(), bytes.size());
   }

@@ -188,7 +188,8 @@ struct event_package {
   /// What changed between two documents of one view, as a partial document; nullopt: a full one says
   /// it better. Called once per view and change; a watcher who may have missed a document, and each
   /// answer to a SUBSCRIBE, gets the full one (N27). Without effect where `tailor` is
-  /// set, which is given the full one. Absent: every document is a full one.
+  /// set, which is given the full one. What it needs to know of a document can go with it: body::outline.
+  /// Absent: every document is a full one.
   std::function<std::optional<body>(std::string_view resource, const body& before, const body& after)> difference = {};
   /// Set it when documents are made with body::versioned: their number, which counts up in each
   /// subscription, is kept in the storage and goes on after a restart. Implied by `tailor`.
@@ -197,6 +198,9 @@ struct event_package {
   /// resource's publications (P37: a final state stays final; P40: another's live dialog stays).
   std::function<bool(const offered_document&, const parsed_document* parsed, std::span<const published> live)>
       superseded = {};
+  /// A publication has ended: what the documents that stay are to remember of its document (of an end that is
+  /// final). Called when that is stored.
+  std::function<void(const parsed_document& heir, const parsed_document& gone)> inherit = {};
   /// The presentity is the user of the SUBSCRIBE's Contact in the domain of its From (bridged line
   /// appearance; S26).
   bool resource_from_contact = false;

@@ -2,6 +2,7 @@
 /// engine::add_event; change any field before you do.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -51,9 +52,21 @@ struct dialog_options {
 /// dialog-info. Replace `authorize` for a policy of your own; a null view shows everything.
 event_package dialog_package(dialog_options how = {});
 
+struct dialog_sla_options {
+  /// What somebody sees who does not share the line, as for `dialog` (SEC-PKG-1).
+  dialog_options::shown strangers = dialog_options::shown::virtual_dialog;
+  /// Who shares a line without proving its address: its phones that have accounts of their own. Absent: nobody.
+  std::function<bool(std::string_view line, const identity& who)> shares = {};
+  bool session_descriptions = false;  ///< passed on; off: dropped (DLG-4.1-4)
+  /// The remote target, a Contact that a phone which takes the call over would call directly, is replaced by
+  /// the remote identity, if there is one (V12). OpenSIPS: bla_fix_remote_target.
+  bool remote_target_is_identity = false;
+};
+
 /// `dialog;sla`, bridged line appearance: the newest document, under one entity tag, numbered per
-/// watcher; the phone it came from is not told its own word (P03, P40, S26; BLA rows).
-event_package dialog_sla_package();
+/// watcher; the phone it came from is not told its own word (P03, P40, S26; BLA rows). It is shown to who
+/// proves the line's address or shares it; replace `authorize` for a policy of your own.
+event_package dialog_sla_package(dialog_sla_options how = {});
 
 struct message_summary_options {
   /// What several publications make: the newest alone, or the messages of all accounts together (V08).

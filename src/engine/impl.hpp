@@ -272,7 +272,8 @@ struct engine::impl {
   /// Tells all watchers but `except` of it, if there is anything to tell.
   void plan_lapse_told(event_state& state, lapse& due, const subscription* except, instant now, effects& out);
   void commit_lapse(event_state& state, lapse& due, instant now) noexcept;
-  void erase_lapsed(event_state& state, const publication* but, instant now) noexcept;
+  void erase_publication(publication& p) noexcept;
+  void erase_lapsed(event_state& state, instant now) noexcept;
 
   // --- subscriptions (subscribe.cpp) ---
   void subscribe(const subscribe_request& request, instant now, effects& out);

@@ -48,18 +48,35 @@ void engine::impl::plan_lapse_told(event_state& state, lapse& due, const subscri
   if (due.any) plan_told(state, due.before, due.after, &leaving, {}, except, now, out);
 }
 
-void engine::impl::erase_lapsed(event_state& state, const publication* but, instant now) noexcept {
+void engine::impl::erase_publication(publication& p) noexcept {
+  const auto& inherit = p.state->package->inherit;
+  if (inherit && p.parsed) {
+    for (const auto& heir : p.state->publications) {
+      if (heir.get() == &p || !heir->parsed) continue;
+      try {
+        inherit(*heir->parsed, *p.parsed);
+      } catch (const std::exception& e) {  // it happened; nobody is told less for that
+        log(log_level::error, e.what());
+      } catch (...) {
+        log(log_level::error, "inherit threw something that is no exception");
+      }
+    }
+  }
+  table.erase(p);
+}
+
+void engine::impl::erase_lapsed(event_state& state, instant now) noexcept {
   for (std::size_t i = state.publications.size(); i-- > 0;) {
     publication& p = *state.publications[i];
-    if (p.deadline > now || &p == but) continue;
+    if (p.deadline > now) continue;
     ++counters.expired_publications;
-    table.erase(p);
+    erase_publication(p);
   }
 }
 
 void engine::impl::commit_lapse(event_state& state, lapse& due, instant now) noexcept {
   if (due.any) {
-    erase_lapsed(state, nullptr, now);
+    erase_lapsed(state, now);
     remember(state, state.package->tells_leaving ? picture{} : std::move(due.after));
     recheck_by_sphere(state, now);
   }
@@ -299,9 +316,8 @@ void engine::impl::carry_out(const event_package& package, publication* target,
 
   // commit
   commit_notifies(out);
-  if (lapsed) erase_lapsed(state, target, now);
   if (removed) {
-    table.erase(*target);
+    erase_publication(*target);
   } else {
     publication& p = created ? *added : *target;
     p.etag = std::move(incoming.etag);
@@ -320,6 +336,7 @@ void engine::impl::carry_out(const event_package& package, publication* target,
       table.set_deadline(p, incoming.deadline);
     }
   }
+  if (lapsed) erase_lapsed(state, now);  // what they leave behind is for the new document
   // what is told once, the next one to ask does not see
   if (touched) remember(state, watched && !package.tells_leaving ? std::move(after) : picture{});
   if (touched) recheck_by_sphere(state, now);

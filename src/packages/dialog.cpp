@@ -1,15 +1,17 @@
 // The packages `dialog` (RFC 4235) and `dialog;sla` (bridged line appearance).
 #include <algorithm>
-#include <array>
+#include <functional>
 #include <map>
+#include <memory>
 #include <set>
 #include <span>
 #include <string>
 #include <string_view>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include <presence/packages.hpp>
-#include <presence/uri.hpp>
 
 #include "../xml.hpp"
 #include "dialog_info.hpp"
@@ -35,26 +37,39 @@ const checked_document* checked(const published& p) noexcept { return dynamic_ca
 /// final (DLG-AGG-1, V11); ends are told once (DLG-AGG-3).
 std::vector<shown_dialog> united(std::span<const published> all) {
   std::vector<shown_dialog> found;
-  const auto rank = [](const shown_dialog& d) {
-    return std::pair{d.what->state == call_state::terminated, d.timed_out ? 0 : d.from->arrival};
-  };
+  std::vector<std::uint64_t> ended;  // told before
   for (const published& p : all) {
     const checked_document* d = checked(p);
     if (d == nullptr) continue;
+    ended.insert(ended.end(), d->ended.begin(), d->ended.end());
     for (const entry& e : d->dialogs) {
-      if (p.leaving && e.state == call_state::terminated) continue;  // what others say of it counts again
-      const shown_dialog one{&p, &e, p.leaving && e.state != call_state::terminated};
-      const auto same = std::find_if(found.begin(), found.end(), [&](const auto& k) { return k.what->same_dialog(e); });
-      if (same == found.end()) {
-        found.push_back(one);
-      } else if (rank(one) >= rank(*same)) {
-        *same = one;
+      if (!e.over() || (p.arriving && !e.told)) {
+        found.push_back({&p, &e, p.leaving});
+      } else if (e.key != 0) {
+        ended.push_back(e.key);
       }
     }
   }
-  std::erase_if(found, [](const shown_dialog& d) {
-    return d.what->state == call_state::terminated && !d.from->arriving;
-  });
+  std::sort(ended.begin(), ended.end());
+
+  // who says the same dialog stands together, and the word that counts takes the place of the first
+  std::vector<std::pair<std::uint64_t, std::size_t>> by_key;
+  for (std::size_t i = 0; i < found.size(); ++i)
+    if (found[i].what->key != 0) by_key.emplace_back(found[i].what->key, i);
+  std::sort(by_key.begin(), by_key.end());
+  const auto rank = [](const shown_dialog& d) { return std::tuple{d.what->over(), !d.timed_out, d.from->arrival}; };
+  for (auto group = by_key.begin(); group != by_key.end();) {
+    const std::uint64_t key = group->first;
+    shown_dialog counts = found[group->second];
+    const std::size_t place = group->second;
+    for (; group != by_key.end() && group->first == key; ++group) {
+      shown_dialog& one = found[group->second];
+      if (rank(one) >= rank(counts)) counts = one;
+      one.what = nullptr;
+    }
+    if (!std::binary_search(ended.begin(), ended.end(), key)) found[place] = counts;
+  }
+  std::erase_if(found, [](const shown_dialog& d) { return d.what == nullptr; });
   return found;
 }
 
@@ -84,26 +99,26 @@ int interest(call_state state) noexcept {
 /// Gives each dialog an id of its own, the same while its publications live, whoever tells of it. What
 /// is not shown now keeps its id, for it may be shown again.
 void settle_ids(std::span<const published> publications, const std::vector<shown_dialog>& all) {
-  std::set<std::string> shown, known;
-  for (const shown_dialog& d : all)
-    if (!d.what->shown_as.empty() && !shown.insert(d.what->shown_as).second) d.what->shown_as.clear();
-  std::vector<const entry*> entries;
+  if (std::none_of(all.begin(), all.end(), [](const shown_dialog& d) { return d.what->shown_as.empty(); })) return;
+  std::set<std::string> known;
+  std::map<std::uint64_t, const std::string*> of_dialog;
   for (const published& p : publications) {
     const checked_document* d = checked(p);
     if (d == nullptr) continue;
     for (const entry& e : d->dialogs) {
       if (e.shown_as.empty()) continue;
       known.insert(e.shown_as);
-      entries.push_back(&e);
+      if (e.key != 0) of_dialog.emplace(e.key, &e.shown_as);
     }
   }
   for (const shown_dialog& d : all) {
     if (!d.what->shown_as.empty()) continue;
-    const auto same = std::find_if(entries.begin(), entries.end(), [&](const entry* e) {
-      return e->same_dialog(*d.what) && !shown.contains(e->shown_as);
-    });
-    std::string id = same != entries.end() ? (*same)->shown_as : d.what->id;
-    for (std::uint64_t n = 0; same == entries.end() && known.contains(id); ++n) {
+    if (const auto same = of_dialog.find(d.what->key); same != of_dialog.end()) {
+      d.what->shown_as = *same->second;
+      continue;
+    }
+    std::string id = d.what->id;
+    for (std::uint64_t n = 0; !known.insert(id).second; ++n) {
       digest fresh;
       fresh.add(d.from->id);
       fresh.add(n);
@@ -112,16 +127,26 @@ void settle_ids(std::span<const published> publications, const std::vector<shown
       id = "d";
       for (int i = 0; i < 12; ++i, bits >>= 5) id += "abcdefghijklmnopqrstuvwxyz234567"[bits & 31];
     }
-    shown.insert(id);
-    known.insert(id);
     d.what->shown_as = std::move(id);
   }
 }
+
+/// What a composed document says, for `difference`.
+struct outline final : parsed_document {
+  struct dialog {
+    std::string id;
+    std::uint64_t meaning;
+    std::uint32_t begin, end;  ///< of its element in the text
+    bool over;
+  };
+  std::vector<dialog> dialogs;  ///< by id
+};
 
 struct writer {
   std::string out{"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<dialog-info xmlns=\"urn:ietf:params:xml:ns:dialog-info\" version=\""};
   std::size_t version_at = out.size();
   digest meaning;
+  std::shared_ptr<presence::outline> outline;  ///< null: nobody asks for differences
 
   writer(std::string_view resource, bool full) {
     out += full ? "\" state=\"full\"" : "\" state=\"partial\"";
@@ -131,37 +156,48 @@ struct writer {
   }
   void add(const shown_dialog& d) {
     const entry& e = *d.what;
+    const std::size_t begin = out.size();
+    const std::uint64_t means = d.timed_out ? 1 : e.meaning;
     meaning.add(e.shown_as);
-    if (!d.timed_out) {
+    meaning.add(means);
+    if (d.timed_out) {
+      add_timed_out(e);
+    } else {
       ((out += e.before_id) += escaped(e.shown_as)) += e.behind_id;
-      meaning.add(e.meaning);
-      return;
     }
-    // who it was with goes with the publication; what tells which dialog it was stays
+    if (outline)
+      outline->dialogs.push_back({e.shown_as, means, static_cast<std::uint32_t>(begin), static_cast<std::uint32_t>(out.size()),
+                                  d.state() == call_state::terminated});
+  }
+  /// Who it was with goes with the publication; what tells which dialog it was stays.
+  void add_timed_out(const entry& e) {
     out += "<dialog";
     xml::append_attribute(out, "id", e.shown_as);
     for (const auto& [name, value] : {std::pair{"call-id", &e.call_id}, {"local-tag", &e.local_tag},
                                       {"remote-tag", &e.remote_tag}, {"direction", &e.direction}})
       if (!value->empty()) xml::append_attribute(out, name, *value);
     out += "><state event=\"timeout\">terminated</state></dialog>";
-    meaning.add(std::uint64_t{1});
   }
   body done() {
     out += "</dialog-info>";
-    return body::versioned(media_type, out, version_at, meaning.value());
+    if (outline) std::sort(outline->dialogs.begin(), outline->dialogs.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
+    return body::versioned(media_type, out, version_at, meaning.value(), std::move(outline));
   }
 };
 
 body aggregate(std::string_view resource, std::span<const published> publications, const dialog_options& how) {
   std::vector<shown_dialog> all = united(publications);
   if (how.single_dialog && all.size() > 1) {
-    const auto less = [](const auto& a, const auto& b) {
-      return std::pair{interest(a.state()), a.from->arrival} < std::pair{interest(b.state()), b.from->arrival};
+    // whatever their order: it is another one when something has left
+    const auto less = [](const shown_dialog& a, const shown_dialog& b) {
+      return std::tuple{interest(a.state()), a.from->arrival, std::string_view{b.what->id}, b.from->id} <
+             std::tuple{interest(b.state()), b.from->arrival, std::string_view{a.what->id}, a.from->id};
     };
     all = {*std::max_element(all.begin(), all.end(), less)};
   }
   settle_ids(publications, all);
   writer w{resource, true};
+  if (how.partial) w.outline = std::make_shared<outline>();
   for (const shown_dialog& d : all) w.add(d);
   return w.done();
 }
@@ -171,8 +207,7 @@ struct stranger final : view {
   bool equals(const view&) const noexcept override { return true; }
 };
 
-body virtual_dialog(std::string_view resource, std::span<const published> publications) {
-  const std::vector<shown_dialog> all = united(publications);
+body virtual_dialog(std::string_view resource, const std::vector<shown_dialog>& all) {
   const bool live = std::any_of(all.begin(), all.end(), [](const auto& d) { return d.state() != call_state::terminated; });
   writer w{resource, true};
   if (!all.empty()) {
@@ -184,60 +219,48 @@ body virtual_dialog(std::string_view resource, std::span<const published> public
   return w.done();
 }
 
-/// The dialogs of a composed document: id, text, and whether it is over.
-struct told_dialog {
-  std::string text;
-  bool over;
-};
-std::map<std::string, told_dialog> dialogs_of(const body& document) {
-  limits wide;
-  wide.body_bytes = wide.xml_elements = wide.xml_attributes = wide.xml_text_bytes = SIZE_MAX;
-  wide.xml_depth = xml::deepest;
-  std::map<std::string, told_dialog> all;
-  const auto parsed = xml::parser::of_this_thread().parse(document.bytes(), wide);
-  if (!parsed) return all;
-  const xml::tree& tree = **parsed;
-  std::string room;
-  for (const xml::node& n : tree.children(tree.root())) {
-    if (!n.is(namespace_uri, "dialog")) continue;
-    bool over = false;
-    for (const xml::node& c : tree.children(n))
-      if (c.is(namespace_uri, "state")) over = xml::trimmed(tree.text_of(c, room)) == "terminated";
-    all[std::string{tree.find(n, {}, "id")->value}] = {std::string{tree.source.substr(n.begin, n.end - n.begin)}, over};
-  }
-  return all;
+/// Who is not the resource himself, nor one `shares` names, sees what `strangers` says.
+void admit(event_package& package, dialog_options::shown strangers,
+           std::function<bool(std::string_view line, const identity& who)> shares,
+           std::vector<shown_dialog> (*dialogs)(std::span<const published>)) {
+  if (strangers == dialog_options::shown::everything) return;
+  package.req_auth = true;
+  package.authorize = [strangers, shares = std::move(shares)](const authorization_query& q) -> authorization {
+    if (q.watcher.proves(q.resource) || (shares && shares(q.resource, q.watcher))) return sub_handling::allow;
+    if (strangers == dialog_options::shown::nothing) return sub_handling::block;
+    return {sub_handling::allow, std::make_shared<const stranger>()};
+  };
+  package.authorize_body = [dialogs](const body&, std::string_view resource, std::span<const published> all, const view&) {
+    return virtual_dialog(resource, dialogs(all));
+  };
 }
 
 /// Only what changed (DLG-3.3-3). What vanished without an end is told as ended.
 std::optional<body> difference(std::string_view resource, const body& before, const body& after) {
-  const auto was = dialogs_of(before), is = dialogs_of(after);
-  if (is.empty()) return std::nullopt;
+  const auto* was = dynamic_cast<const outline*>(before.outline());
+  const auto* is = dynamic_cast<const outline*>(after.outline());
+  if (was == nullptr || is == nullptr || is->dialogs.empty()) return std::nullopt;
   writer w{resource, false};
   const std::size_t head = w.out.size();
-  for (const auto& [id, d] : is) {
-    const auto known = was.find(id);
-    if (known == was.end() || known->second.text != d.text) w.out += d.text;
+  auto old = was->dialogs.begin();
+  const auto vanished = [&] {
+    if (!old->over) {
+      w.out += "<dialog";
+      xml::append_attribute(w.out, "id", old->id);
+      w.out += "><state>terminated</state></dialog>";
+    }
+    ++old;
+  };
+  for (const outline::dialog& d : is->dialogs) {
+    while (old != was->dialogs.end() && old->id < d.id) vanished();
+    const bool known = old != was->dialogs.end() && old->id == d.id;
+    if (!known || old->meaning != d.meaning) w.out += after.bytes().substr(d.begin, d.end - d.begin);
+    if (known) ++old;
   }
-  for (const auto& [id, d] : was) {
-    if (is.contains(id) || d.over) continue;
-    w.out += "<dialog";
-    xml::append_attribute(w.out, "id", id);
-    w.out += "><state>terminated</state></dialog>";
-  }
+  while (old != was->dialogs.end()) vanished();
   if (w.out.size() == head) return std::nullopt;
   w.meaning.add(std::string_view{w.out}.substr(head));
   return w.done();
-}
-
-/// P37: dialogs that are all over do not begin again under their own ids.
-bool revives(const offered_document& offer, const parsed_document* parsed) {
-  const auto* before = dynamic_cast<const checked_document*>(offer.previous);
-  const auto* after = dynamic_cast<const checked_document*>(parsed);
-  if (before == nullptr || after == nullptr || before->dialogs.empty() || before->has_live() || after->dialogs.empty()) return false;
-  return std::all_of(after->dialogs.begin(), after->dialogs.end(), [&](const entry& e) {
-    const entry* ended = before->find(e.id);
-    return ended != nullptr && ended->call_id == e.call_id && e.state != call_state::terminated;
-  });
 }
 
 }  // namespace
@@ -249,30 +272,22 @@ event_package dialog_package(dialog_options how) {
   package.default_expires = seconds{3600};
   package.versioned = true;
   package.tells_leaving = true;
-  package.check_publish = [how](const offered_document& offer) { return check(offer, how.session_descriptions); };
-  package.superseded = [](const offered_document& offer, const parsed_document* parsed, std::span<const published>) {
-    return revives(offer, parsed);
+  package.check_publish = [how](const offered_document& offer) {
+    return check(offer, {.session_descriptions = how.session_descriptions, .ends_are_final = true});
+  };
+  package.inherit = [](const parsed_document& heir, const parsed_document& gone) {
+    const auto* stays = dynamic_cast<const checked_document*>(&heir);
+    const auto* goes = dynamic_cast<const checked_document*>(&gone);
+    if (stays != nullptr && goes != nullptr) stays->remember_ends(*goes);
   };
   package.aggregate = [how](std::string_view resource, std::span<const published> all) { return aggregate(resource, all, how); };
   package.neutral = [how](std::string_view resource) { return aggregate(resource, {}, how); };
   if (how.partial) package.difference = difference;
-  if (how.strangers != dialog_options::shown::everything) {
-    package.req_auth = true;
-    package.authorize = [how](const authorization_query& q) -> authorization {
-      std::string address;
-      const auto owns = [&](std::string_view uri) { return canonical_aor(uri, address) && address == q.resource; };
-      if (owns(q.watcher.uri) || std::any_of(q.watcher.also.begin(), q.watcher.also.end(), owns)) return sub_handling::allow;
-      if (how.strangers == dialog_options::shown::nothing) return sub_handling::block;
-      return {sub_handling::allow, std::make_shared<const stranger>()};
-    };
-    package.authorize_body = [](const body&, std::string_view resource, std::span<const published> all, const view&) {
-      return virtual_dialog(resource, all);
-    };
-  }
+  admit(package, how.strangers, {}, united);
   return package;
 }
 
-event_package dialog_sla_package() {
+event_package dialog_sla_package(dialog_sla_options how) {
   event_package package;
   package.name = "dialog;sla";
   package.content_types = {std::string{media_type}};
@@ -280,11 +295,13 @@ event_package dialog_sla_package() {
   package.etag_not_new = true;
   package.versioned = true;
   package.resource_from_contact = true;
-  package.check_publish = [](const offered_document& offer) { return check(offer, true); };
+  package.check_publish = [how](const offered_document& offer) {
+    return check(offer, {.session_descriptions = how.session_descriptions, .remote_target_is_identity = how.remote_target_is_identity});
+  };
   // a phone that has nothing to say does not hang up another's call (P40)
   package.superseded = [](const offered_document& offer, const parsed_document* parsed, std::span<const published> live) {
     const auto* incoming = dynamic_cast<const checked_document*>(parsed);
-    if (incoming == nullptr || !incoming->dialogs.empty() || offer.sender.empty()) return false;
+    if (incoming == nullptr || !incoming->names_none || offer.sender.empty()) return false;
     return std::any_of(live.begin(), live.end(), [&](const published& p) {
       return checked(p) != nullptr && checked(p)->has_live() && p.sender != offer.sender;
     });
@@ -304,6 +321,7 @@ event_package dialog_sla_package() {
     if (!to.full || !to.published_it) return std::nullopt;
     return write(to.resource, {});  // he does not get his own word back (BLA-4)
   };
+  admit(package, how.strangers, how.shares, newest);
   return package;
 }
 

@@ -2,7 +2,12 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <memory>
+#include <set>
+#include <utility>
+
+#include <presence/uri.hpp>
 
 #include "../xml.hpp"
 #include "digest.hpp"
@@ -22,10 +27,10 @@ constexpr std::array<std::string_view, 5> participant_children{"identity", "targ
 
 class reader {
  public:
-  reader(const xml::tree& tree, bool session_descriptions) : tree_{tree}, keeps_{session_descriptions} {}
+  reader(const xml::tree& tree, const reading& how) : tree_{tree}, how_{how} {}
 
-  /// Empty when the document is sound. `merged`: it changed what was there before.
-  std::string_view run(const checked_document* previous, checked_document& out, bool& merged) {
+  /// Empty when the document is sound. `rewritten`: it is not what was published.
+  std::string_view run(const checked_document* previous, checked_document& out, bool& rewritten) {
     const xml::node& root = tree_.root();
     if (!root.is(namespace_uri, "dialog-info")) return "The root is not dialog-info";
     const std::string_view version = attribute(root, "version"), state = attribute(root, "state");
@@ -33,21 +38,39 @@ class reader {
     if (state != "full" && state != "partial") return "state is neither full nor partial";
     if (attribute(root, "entity").empty()) return "No entity";
     inherit(root);
+    std::map<std::string_view, const entry*> before;
+    if (previous != nullptr) {
+      for (const entry& e : previous->dialogs) before.emplace(e.id, &e);
+      if (how_.ends_are_final) out.remember_ends(*previous);
+    }
+    std::set<std::string_view> ids;
     for (const xml::node& n : tree_.children(root)) {
       if (n.text) return "Text directly inside dialog-info";
       if (!n.is(namespace_uri, "dialog")) continue;
       entry e;
       if (const auto fault = dialog(n, e); !fault.empty()) return fault;
-      if (out.find(e.id) != nullptr) return "Two dialogs of one id";
-      const entry* known = previous != nullptr ? previous->find(e.id) : nullptr;
-      if (known != nullptr && known->call_id == e.call_id) e.shown_as = known->shown_as;
+      if (!ids.insert(tree_.find(n, {}, "id")->value).second) return "Two dialogs of one id";
+      const auto at = before.find(e.id);
+      const entry* known = at != before.end() ? at->second : nullptr;
+      if (how_.ends_are_final && has_ended(e, known, out)) {
+        e.told = e.over();
+        if (!e.over() && !e.call_id.empty()) {  // without a Call-ID it is another dialog (P37)
+          rewritten = true;
+          if (known == nullptr || !known->same_as(e) || !known->over()) continue;
+          e = *known;
+          e.told = true;
+        }
+      }
+      // tags may become known while it is the same dialog; they do not change
+      if (known != nullptr && known->call_id == e.call_id && (known->key == e.key || known->key == 0)) e.shown_as = known->shown_as;
       out.dialogs.push_back(std::move(e));
     }
-    merged = state == "partial" && previous != nullptr;
-    if (merged) {
+    out.names_none = ids.empty();
+    if (state == "partial" && previous != nullptr) {
+      rewritten = true;
       std::vector<entry> kept;
       for (const entry& e : previous->dialogs)
-        if (e.state != call_state::terminated && out.find(e.id) == nullptr) kept.push_back(e);
+        if (!e.over() && !ids.contains(e.id)) kept.push_back(e);
       out.dialogs.insert(out.dialogs.begin(), std::make_move_iterator(kept.begin()), std::make_move_iterator(kept.end()));
     }
     return {};
@@ -66,6 +89,12 @@ class reader {
   }
   std::string_view bytes(std::uint32_t begin, std::uint32_t end) const {
     return tree_.source.substr(begin, end - begin);
+  }
+
+  /// Whether an earlier document told the end of that dialog.
+  static bool has_ended(const entry& e, const entry* known, const checked_document& out) noexcept {
+    if (known != nullptr && known->same_as(e) && known->over()) return true;
+    return e.key != 0 && std::find(out.ended.begin(), out.ended.end(), e.key) != out.ended.end();
   }
 
   /// What the root declares, for dialogs that leave it.
@@ -105,10 +134,14 @@ class reader {
     if (closed) return "A dialog without a state";
     out.behind_id = bytes(id_end, n.content);
 
+    if (!out.call_id.empty() && !out.local_tag.empty() && !out.remote_tag.empty()) {
+      digest key;
+      for (const std::string* part : {&out.call_id, &out.local_tag, &out.remote_tag}) key.add(*part);
+      out.key = key.value();
+    }
+
     digest meaning;
-    for (const std::string_view part : {std::string_view{out.call_id}, std::string_view{out.local_tag},
-                                        std::string_view{out.remote_tag}, std::string_view{out.direction}})
-      meaning.add(part);
+    add_start(n, meaning, id);
     bool has_state = false;
     std::string_view fault;
     const bool once = in_order(n, dialog_children, [&](const xml::node& c) {
@@ -117,7 +150,8 @@ class reader {
         has_state = true;
         fault = state(c, out);
       }
-      return is("local") || is("remote") ? participant(c, out.behind_id, meaning) : write(c, out.behind_id, meaning);
+      return is("local") || is("remote") ? participant(c, is("remote") && how_.remote_target_is_identity, out.behind_id, meaning)
+                                         : write(c, out.behind_id, meaning);
     });
     if (!fault.empty()) return fault;
     if (!once) return "An element that occurs twice";
@@ -159,41 +193,54 @@ class reader {
   }
 
   /// local or remote: its children put in order.
-  bool participant(const xml::node& n, std::string& out, digest& meaning) {
+  bool participant(const xml::node& n, bool hides_target, std::string& out, digest& meaning) {
     if (n.content_end == n.end) return write(n, out, meaning);
     add_start(n, meaning);
     out += bytes(n.begin, n.content);
-    if (!in_order(n, participant_children, [&](const xml::node& c) { return write(c, out, meaning); })) return false;
+    std::string room, identity;
+    const auto child = [&](const xml::node& c) {
+      if (hides_target && c.is(namespace_uri, "identity")) identity = xml::trimmed(tree_.text_of(c, room));
+      const bool hidden = c.is(namespace_uri, "target") && parse_uri(identity);  // identity comes first
+      return write(c, out, meaning, hidden ? tree_.find(c, {}, "uri") : nullptr, identity);
+    };
+    if (!in_order(n, participant_children, child)) return false;
     out += bytes(n.content_end, n.end);
     return true;
   }
 
-  /// An element as it is, without session descriptions unless those are kept (DLG-4.1-4).
-  bool write(const xml::node& top, std::string& out, digest& meaning) {
+  /// An element as it is, without session descriptions unless those are kept (DLG-4.1-4); `replaced` is
+  /// an attribute of it that gets another value.
+  bool write(const xml::node& top, std::string& out, digest& meaning, const xml::attribute* replaced = nullptr,
+             std::string_view by = {}) {
     std::uint32_t from = top.begin;
+    if (replaced != nullptr) {
+      (out += bytes(from, replaced->value_begin)) += escaped(by);
+      from = tree_.value_end(*replaced);
+      meaning.add(by);
+    }
     for (std::uint32_t i = tree_.index(top); i < top.after;) {
       const xml::node& n = tree_.nodes[i];
-      if (!keeps_ && n.is(namespace_uri, "session-description")) {
+      if (!how_.session_descriptions && n.is(namespace_uri, "session-description")) {
         out += bytes(from, n.begin);
         from = n.end;
         i = n.after;
         continue;
       }
-      add_start(n, meaning);
+      add_start(n, meaning, replaced);
       ++i;
     }
     out += bytes(from, top.end);
     return true;
   }
 
-  /// What a start tag or a text says.
-  void add_start(const xml::node& n, digest& meaning) const {
+  /// What a start tag says without one of its attributes, or what a text says.
+  void add_start(const xml::node& n, digest& meaning, const xml::attribute* but = nullptr) const {
     meaning.add(n.text ? std::string_view{"#"} : n.uri);
     meaning.add(n.label);
     if (n.text) return;
     std::uint64_t sum = 0;  // attributes have no order
     for (const xml::attribute& a : tree_.attributes_of(n)) {
-      if (a.uri == xml::xmlns_uri) continue;
+      if (a.uri == xml::xmlns_uri || &a == but) continue;
       digest one;
       one.add(a.uri);
       one.add(a.local);
@@ -205,7 +252,7 @@ class reader {
   }
 
   const xml::tree& tree_;
-  bool keeps_;
+  const reading& how_;
   std::vector<declaration> inherited_;
 };
 
@@ -222,21 +269,34 @@ std::string_view to_string(call_state state) noexcept { return states[static_cas
 std::string escaped(std::string_view text) {
   std::string attribute;
   xml::append_attribute(attribute, "x", text);  // ` x="..."`
-  return attribute.substr(4, attribute.size() - 5);
+  std::string value = attribute.substr(4, attribute.size() - 5);
+  for (auto at = value.find('\''); at != std::string::npos; at = value.find('\'', at)) value.replace(at, 1, "&apos;");
+  return value;
 }
 
-result<document, refusal> check(const offered_document& offer, bool session_descriptions) {
+void checked_document::remember_ends(const checked_document& gone) const {
+  constexpr std::size_t most = 64;  // a phone that keeps its publication for days ends many
+  const auto remember = [&](std::uint64_t key) {
+    if (std::find(ended.begin(), ended.end(), key) == ended.end()) ended.push_back(key);
+  };
+  for (const std::uint64_t key : gone.ended) remember(key);
+  for (const entry& e : gone.dialogs)
+    if (e.over() && e.key != 0) remember(e.key);
+  if (ended.size() > most) ended.erase(ended.begin(), ended.end() - most);
+}
+
+result<document, refusal> check(const offered_document& offer, const reading& how) {
   const auto parsed = xml::parser::of_this_thread().parse(offer.content.bytes(), offer.bounds);
   if (!parsed) return unexpected{refusal{400, parsed.error().reason}};
   auto made = std::make_shared<checked_document>();
   const auto* previous = dynamic_cast<const checked_document*>(offer.previous);
-  bool merged = false;
-  if (const auto fault = reader{**parsed, session_descriptions}.run(previous, *made, merged); !fault.empty())
+  bool rewritten = false;
+  if (const auto fault = reader{**parsed, how}.run(previous, *made, rewritten); !fault.empty())
     return unexpected{refusal{400, fault}};
   std::size_t bytes = 0;
   for (const entry& e : made->dialogs) bytes += e.before_id.size() + e.behind_id.size();
   if (bytes > 4 * offer.bounds.body_bytes) return unexpected{refusal{400, "Declarations that would repeat too often"}};
-  if (!merged) return document{std::move(made)};
+  if (!rewritten) return document{std::move(made)};
 
   std::string text{"<dialog-info xmlns=\""};
   ((text += namespace_uri) += "\" version=\"0\" state=\"full\"");

@@ -2,6 +2,7 @@
 /// document. Part of dialog.cpp.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -23,7 +24,7 @@ enum class call_state : std::uint8_t { trying, proceeding, early, confirmed, ter
 std::optional<call_state> parse_state(std::string_view name) noexcept;
 std::string_view to_string(call_state state) noexcept;
 
-/// As the value of an attribute.
+/// As the value of an attribute, in quotes of either kind.
 std::string escaped(std::string_view text);
 
 /// One dialog of a document.
@@ -33,37 +34,46 @@ struct entry {
   /// The element up to and behind the value of its id, with the declarations it needs.
   std::string before_id, behind_id;
   std::uint64_t meaning = 0;  ///< digest, without the id
-  /// The id it was shown under, once it was; kept while its publication lives. The one thing about a
+  /// Digest of Call-ID and tags: equal for one dialog of one user agent, whoever tells of it. 0: it does not
+  /// tell which dialog it is.
+  std::uint64_t key = 0;
+  bool told = false;  ///< its end: by an earlier document
+  /// The id it was shown under, once it was; kept while its publication lives. This and `ended` are all of a
   /// document that changes after its check; an engine has one caller at a time.
   mutable std::string shown_as = {};
 
-  /// Whether both are the same dialog of the same user agent; never for dialogs that do not tell.
-  bool same_dialog(const entry& other) const noexcept {
-    return !call_id.empty() && !local_tag.empty() && !remote_tag.empty() && call_id == other.call_id &&
-           local_tag == other.local_tag && remote_tag == other.remote_tag;
+  bool over() const noexcept { return state == call_state::terminated; }
+  /// Whether both are one dialog, of two documents of one publication that have it under one id.
+  bool same_as(const entry& other) const noexcept {
+    return call_id == other.call_id && local_tag == other.local_tag && remote_tag == other.remote_tag;
   }
 };
 
 struct checked_document final : parsed_document {
   std::vector<entry> dialogs;
-  body whole = {};  ///< of a partial document: what it made of the one before
+  bool names_none = false;  ///< as it was published, before it was merged
+  /// Dialogs that earlier documents told the end of, this publication's or one's that is gone: what others
+  /// still say of them does not count. By key, the latest last.
+  mutable std::vector<std::uint64_t> ended = {};
+  body whole = {};  ///< where it is not kept as it was published
 
   body stored() const override { return whole; }
-
-  const entry* find(std::string_view id) const noexcept {
-    for (const entry& e : dialogs)
-      if (e.id == id) return &e;
-    return nullptr;
-  }
   bool has_live() const noexcept {
-    for (const entry& e : dialogs)
-      if (e.state != call_state::terminated) return true;
-    return false;
+    return std::any_of(dialogs.begin(), dialogs.end(), [](const entry& e) { return !e.over(); });
   }
+  /// Takes over which dialogs another document tells the end of, or knows of.
+  void remember_ends(const checked_document& gone) const;
+};
+
+/// How documents are read.
+struct reading {
+  bool session_descriptions = false;      ///< kept
+  bool ends_are_final = false;            ///< what a document says of a dialog that has ended is passed over
+  bool remote_target_is_identity = false; ///< the remote target is replaced by the remote identity
 };
 
 /// Checks a document and cuts it up; 400 for what is malformed. A partial one is merged, by id, into
 /// the document it replaces (DLG-AGG-2).
-result<document, refusal> check(const offered_document& offer, bool session_descriptions);
+result<document, refusal> check(const offered_document& offer, const reading& how);
 
 }  // namespace presence::dialog_info

@@ -474,15 +474,20 @@ def dialog(run):
 
 @test
 def dialog_sla(run):
-    """A bridged line: the subscription is for the Contact's user, the document is the newest one."""
+    """A bridged line: the subscription is for the Contact's user, the document is the newest one; who does not share
+    the line sees only that there is a call."""
     server = run.server('--trust-from')
-    watcher = run.watch('bob', 'dialog;sla', 3, contact='line')
+    watcher = run.watch('line', 'dialog;sla', 3, contact='line')
     server.answered('line')
-    run.publish(LAMP.format('trying'), 'dialog;sla', service='line')
+    stranger = run.watch('bob', 'dialog;sla', 2, contact='line')
     server.answered('line', 2)
+    run.publish(LAMP.format('trying'), 'dialog;sla', service='line')
+    server.answered('line', 4)
     run.publish(LAMP.format('confirmed'), 'dialog;sla', service='line')
-    told(watcher, ('active', lamp(0)), ('active', lamp(1, '.*<state>trying')), ('active', lamp(2, '.*<state>confirmed')),
+    told(watcher, ('active', lamp(0)), ('active', lamp(1, '.*secret.*<state>trying')), ('active', lamp(2, '.*<state>confirmed')),
          ('terminated;reason=timeout', lamp(3, '.*<state>confirmed')))
+    virtual = '(?!.*secret).*<state>confirmed'
+    told(stranger, ('active', lamp(0)), ('active', lamp(1, virtual)), ('terminated;reason=timeout', lamp(2, virtual)))
     need({header(m, 'Event') for m in watcher.received() if m.startswith('NOTIFY')} == {'dialog;sla'}, 'Event')
     server.stop()
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 #include <stdexcept>
+#include <tuple>
 
 #include "element.hpp"
 
@@ -246,23 +247,29 @@ std::string words_of(const call& c) {
 /// A dialog on its way into a document.
 struct known_call {
   call what;
-  bool ended, leaving, arriving;
+  bool leaving;
   std::uint64_t order;
 };
 
+/// An end counts whoever tells it, and is told once; of those who tell of a live dialog the newest one counts.
 std::vector<known_call> united(const std::vector<held>& all) {
   std::vector<known_call> found;
+  std::set<std::string> ended;
+  for (const held& h : all) {
+    ended.insert(h.what->ended.begin(), h.what->ended.end());
+    for (const call& c : h.what->calls)
+      if (c.over() && !(h.arriving && !c.told) && !c.key().empty()) ended.insert(c.key());
+  }
   for (const held& h : all) {
     for (const call& c : h.what->calls) {
-      if (h.leaving && c.over()) continue;
-      const known_call one{c, c.over(), h.leaving && !c.over(), h.arriving, h.order};
-      const auto rank = [](const known_call& k) { return std::pair{k.ended, k.leaving ? 0 : k.order}; };
+      if (ended.contains(c.key()) || (c.over() && !(h.arriving && !c.told))) continue;
+      const known_call one{c, h.leaving, h.order};
+      const auto rank = [](const known_call& k) { return std::tuple{k.what.over(), !k.leaving, k.order}; };
       const auto same = std::find_if(found.begin(), found.end(), [&](const auto& k) { return k.what.same_dialog(c); });
       if (same == found.end()) found.push_back(one);
       else if (rank(one) >= rank(*same)) *same = one;
     }
   }
-  std::erase_if(found, [](const known_call& k) { return k.ended && !k.arriving; });
   for (known_call& k : found) {
     if (!k.leaving) continue;
     k.what.state = "terminated";
@@ -286,29 +293,34 @@ shown in_words(const std::vector<call>& calls) {
   return out;
 }
 
-shown compose_dialog(const variant& how, const std::vector<held>& all, const sight& seen) {
-  std::vector<known_call> found = united(all);
-  std::vector<call> calls;
-  if (seen.is == sight::of::stranger) {
-    const bool live = std::any_of(found.begin(), found.end(), [](const auto& k) { return !k.what.over(); });
-    if (!found.empty()) calls.push_back({"virtual", "", "", "", live ? "confirmed" : "terminated", "-"});
-    return in_words(calls);
-  }
-  if (how.dialog.single_dialog && found.size() > 1) {
-    const known_call* best = &found.front();
-    for (const known_call& k : found)
-      if (std::pair{interest(k), k.order} > std::pair{interest(*best), best->order}) best = &k;
-    found = {*best};
-  }
-  for (const auto& k : found) calls.push_back(k.what);
-  return in_words(calls);
+/// What a stranger sees.
+shown compose_virtual(const std::vector<call>& calls) {
+  if (calls.empty()) return in_words({});
+  const bool live = std::any_of(calls.begin(), calls.end(), [](const call& c) { return !c.over(); });
+  return in_words({{"virtual", "", "", "", live ? "confirmed" : "terminated", "-"}});
 }
 
-shown compose_sla(const std::vector<held>& all) {
+shown compose_dialog(const variant& how, const std::vector<held>& all, const sight& seen) {
+  std::vector<known_call> found = united(all);
+  if (seen.is != sight::of::stranger && how.dialog.single_dialog && found.size() > 1) {
+    const known_call* best = &found.front();
+    for (const known_call& k : found) {
+      const std::pair one{interest(k), k.order}, other{interest(*best), best->order};
+      if (one > other || (one == other && k.what.id < best->what.id)) best = &k;
+    }
+    found = {*best};
+  }
+  std::vector<call> calls;
+  for (const auto& k : found) calls.push_back(k.what);
+  return seen.is == sight::of::stranger ? compose_virtual(calls) : in_words(calls);
+}
+
+shown compose_sla(const std::vector<held>& all, const sight& seen) {
   const held* newest = nullptr;
   for (const held& h : all)
     if (!h.leaving && (newest == nullptr || h.order >= newest->order)) newest = &h;
-  return in_words(newest != nullptr ? newest->what->calls : std::vector<call>{});
+  const std::vector<call> calls = newest != nullptr ? newest->what->calls : std::vector<call>{};
+  return seen.is == sight::of::stranger ? compose_virtual(calls) : in_words(calls);
 }
 
 std::string xml_of(const call& c) {
@@ -354,9 +366,46 @@ void write(content& c, int kind, const std::string& resource) {
   } else if (kind == k_dialog || kind == k_sla) {
     c.raw = std::string{"<dialog-info xmlns=\"urn:ietf:params:xml:ns:dialog-info\" version=\"3\" state=\""} +
             (c.partial ? "partial" : "full") + "\" entity=\"" + resource + "\">";
-    for (const call& one : c.calls) c.raw += xml_of(one);
+    for (const call& one : c.named) c.raw += xml_of(one);
     c.raw += "</dialog-info>";
   }
+}
+
+void inherit(content& heir, const content& gone) {
+  std::vector<std::string> keys = gone.ended;
+  for (const call& c : gone.calls)
+    if (c.over() && !c.key().empty()) keys.push_back(c.key());
+  for (const std::string& key : keys)
+    if (std::find(heir.ended.begin(), heir.ended.end(), key) == heir.ended.end()) heir.ended.push_back(key);
+  while (heir.ended.size() > 64) heir.ended.erase(heir.ended.begin());
+}
+
+void take_in(content& c, int kind, const content* before) {
+  const bool ends_are_final = kind == k_dialog;
+  c.calls.clear();
+  c.ended.clear();
+  c.rewritten = c.partial;
+  if (ends_are_final && before != nullptr) inherit(c, *before);
+  for (const call& one : c.named) {
+    const call* known = nullptr;
+    if (before != nullptr)
+      for (const call& k : before->calls)
+        if (k.id == one.id) known = &k;
+    const bool goes_on = known != nullptr && known->call_id == one.call_id && known->local_tag == one.local_tag && known->remote_tag == one.remote_tag;
+    const bool was_over = (goes_on && known->over()) || std::find(c.ended.begin(), c.ended.end(), one.key()) != c.ended.end();
+    const bool late = ends_are_final && was_over && !one.over() && !one.call_id.empty();
+    if (late) c.rewritten = true;
+    if (late && !(goes_on && known->over())) continue;
+    c.calls.push_back(late ? *known : one);
+    c.calls.back().told = ends_are_final && was_over && c.calls.back().over();
+  }
+  if (!c.partial || before == nullptr) return;
+  std::vector<call> kept;
+  for (const call& k : before->calls) {
+    const auto named = [&](const call& one) { return one.id == k.id; };
+    if (!k.over() && std::none_of(c.named.begin(), c.named.end(), named)) kept.push_back(k);
+  }
+  c.calls.insert(c.calls.begin(), kept.begin(), kept.end());
 }
 
 shown compose(int kind, const variant& how, const std::string& resource, const std::vector<held>& all, const sight& seen) {
@@ -365,7 +414,7 @@ shown compose(int kind, const variant& how, const std::string& resource, const s
     case k_presence: return compose_presence(how, all, seen);
     case k_messages: return compose_messages(how, all);
     case k_dialog: return compose_dialog(how, all, seen);
-    case k_sla: return compose_sla(all);
+    case k_sla: return compose_sla(all, seen);
     case k_joined: {
       for (const held& h : all)
         if (!h.leaving && !h.what->raw.empty()) out.text += "+" + h.what->raw;

@@ -40,6 +40,8 @@ struct variant {
   bool lenient = false;
 };
 event_package joined_package();
+/// One who shares every bridged line.
+inline constexpr std::string_view line_sharer = "sip:w4@example.com";
 
 /// A tuple, person, device or note of a presence document.
 struct component {
@@ -49,10 +51,12 @@ struct component {
 /// A dialog of a dialog-info document.
 struct call {
   std::string id, call_id, local_tag, remote_tag, state, remote;
-  bool same_dialog(const call& o) const {
-    return !call_id.empty() && !local_tag.empty() && !remote_tag.empty() && call_id == o.call_id &&
-           local_tag == o.local_tag && remote_tag == o.remote_tag;
+  bool told = false;  ///< that it is over: by an earlier document
+  /// Which dialog it is, whoever tells of it; empty: it does not say.
+  std::string key() const {
+    return call_id.empty() || local_tag.empty() || remote_tag.empty() ? "" : call_id + "/" + local_tag + "/" + remote_tag;
   }
+  bool same_dialog(const call& o) const { return !key().empty() && key() == o.key(); }
   bool over() const { return state == "terminated"; }
 };
 struct summary {
@@ -70,11 +74,18 @@ struct summary {
 struct content {
   std::string raw = {};
   std::vector<component> components = {};
-  std::vector<call> calls = {};
-  bool partial = false;  ///< a dialog-info that changes what it names
+  std::vector<call> named = {};  ///< the dialogs of a dialog-info
+  std::vector<call> calls = {};  ///< what the compositor makes of them: see take_in
+  bool partial = false;          ///< it changes what it names
+  bool rewritten = false;        ///< it is not kept as it was published
+  std::vector<std::string> ended = {};  ///< dialogs that had ended before, by key
   summary messages = {};
 };
 void write(content& c, int kind, const std::string& resource);
+/// What becomes of a dialog-info that arrives in the place of another, or of none (DLG-AGG-2, P37).
+void take_in(content& c, int kind, const content* before);
+/// What another document, which is gone, leaves behind (V11).
+void inherit(content& heir, const content& gone);
 
 /// A publication as composition sees it, oldest first.
 struct held {

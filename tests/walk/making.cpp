@@ -47,7 +47,7 @@ component maker::some_component(bool from_scratch) {
 }
 
 std::shared_ptr<content> maker::some_content(int kind, const std::string& resource, const std::shared_ptr<content>& before) {
-  if (before && !before->partial && chance(20)) return before;  // the same again
+  if (before && !before->partial && chance(20)) return std::make_shared<content>(*before);  // the same again
   auto made = std::make_shared<content>();
   content& c = *made;
   const bool changes = before && chance(60);
@@ -86,8 +86,8 @@ std::shared_ptr<content> maker::some_content(int kind, const std::string& resour
   } else if (kind == k_dialog || kind == k_sla) {
     static constexpr const char* states[] = {"trying", "proceeding", "early", "confirmed", "confirmed", "terminated", "terminated"};
     c.partial = before && chance(30);
-    if (changes) c.calls = before->calls;
-    for (call& one : c.calls) {
+    if (changes) c.named = before->calls;
+    for (call& one : c.named) {
       if (!chance(60)) continue;
       one.state = one_of(states);
       one.remote = "n" + std::to_string(++serial);
@@ -99,22 +99,13 @@ std::shared_ptr<content> maker::some_content(int kind, const std::string& resour
       if (chance(80)) one.call_id = "c" + which;
       if (chance(85)) one.local_tag = "l", one.remote_tag = "r" + which;
       const auto same = [&](const call& k) { return k.id == one.id || k.same_dialog(one); };
-      if (std::none_of(c.calls.begin(), c.calls.end(), same)) c.calls.push_back(std::move(one));
+      if (std::none_of(c.named.begin(), c.named.end(), same)) c.named.push_back(std::move(one));
     }
-    if (chance(10)) c.calls.clear();
+    if (chance(10)) c.named.clear();
   } else {
     c.raw = "doc" + std::to_string(pick(4)) + (chance(20) ? std::string(1, '\0') + "\xff" : "");
   }
   write(c, kind, resource);
-  if (c.partial) {  // it changes what it names (DLG-AGG-2)
-    std::vector<call> all;
-    for (const call& old : before->calls) {
-      const auto named = [&](const call& k) { return k.id == old.id; };
-      if (!old.over() && std::none_of(c.calls.begin(), c.calls.end(), named)) all.push_back(old);
-    }
-    all.insert(all.end(), c.calls.begin(), c.calls.end());
-    c.calls = std::move(all);
-  }
   return made;
 }
 

@@ -46,7 +46,14 @@ bool model::mark_lapsed(const std::string& resource, int kind) {
 }
 
 void model::settle(const std::string& resource, int kind) {
-  std::erase_if(publications, [&](const m_publication& p) { return p.resource == resource && p.kind == kind && p.leaving; });
+  for (std::size_t i = publications.size(); i-- > 0;) {
+    const m_publication gone = publications[i];
+    if (gone.resource != resource || gone.kind != kind || !gone.leaving) continue;
+    publications.erase(publications.begin() + static_cast<std::ptrdiff_t>(i));
+    if (kind != k_dialog) continue;
+    for (m_publication& p : publications)
+      if (p.resource == resource && p.kind == kind) inherit(*p.what, *gone.what);
+  }
   for (m_publication& p : publications)
     if (p.resource == resource && p.kind == kind) p.arriving = false;
 }
@@ -57,7 +64,9 @@ m_answer model::ask(int kind, const std::string& resource, const std::string& wa
   if (about_watchers(kind)) return {proven && watcher == resource ? sub_handling::allow : sub_handling::block};
   if (!how.ruled[kind]) {
     using to = dialog_options::shown;
-    if (kind != k_dialog || how.dialog.strangers == to::everything || (proven && watcher == resource)) return {sub_handling::allow};
+    if ((kind != k_dialog && kind != k_sla) || how.dialog.strangers == to::everything || (proven && watcher == resource) ||
+        (kind == k_sla && proven && watcher == line_sharer))
+      return {sub_handling::allow};
     if (how.dialog.strangers == to::nothing) return {sub_handling::block};
     return {sub_handling::allow, {sight::of::stranger}};
   }

@@ -14,15 +14,6 @@ bool has_live(const content& c) {
   return std::any_of(c.calls.begin(), c.calls.end(), [](const call& k) { return !k.over(); });
 }
 
-/// P37: dialogs that are all over do not begin again under their own ids.
-bool revives(const content& before, const content& after) {
-  if (before.calls.empty() || has_live(before) || after.calls.empty()) return false;
-  return std::all_of(after.calls.begin(), after.calls.end(), [&](const call& k) {
-    return !k.over() && std::any_of(before.calls.begin(), before.calls.end(),
-                                    [&](const call& old) { return old.id == k.id && old.call_id == k.call_id; });
-  });
-}
-
 }  // namespace
 
 void walk::publish() {
@@ -95,11 +86,11 @@ void walk::publish() {
   else if (tag.empty() && lifetime == seconds{0}) op = does::nothing;
   else op = tag.empty() ? does::create : lifetime == seconds{0} ? does::end : has_body ? does::modify : does::refresh;
   if (op == does::create || op == does::modify) {
-    // what comes too late is accepted and ignored (P37, P40)
-    const bool late = kind == k_dialog ? op == does::modify && target->has_body && revives(*target->what, *what)
-                      : kind == k_sla  ? what->calls.empty() && !sender.empty() &&
-                                             std::any_of(own.begin(), own.end(), [&](const auto* p) { return live(p) && has_live(*p->what) && p->sender != sender; })
-                                       : false;
+    take_in(*what, kind, op == does::modify && target->has_body ? target->what.get() : nullptr);
+    if (kind == k_dialog && what->rewritten && !what->partial) counts.met["late dialogs"]++;
+    // what comes too late is accepted and ignored (P40)
+    const bool late = kind == k_sla && what->named.empty() && !sender.empty() &&
+                      std::any_of(own.begin(), own.end(), [&](const auto* p) { return live(p) && has_live(*p->what) && p->sender != sender; });
     if (late) op = op == does::modify ? does::refresh : does::nothing;
     if (late) counts.met["superseded"]++;
     if (op == does::create && static_cast<std::size_t>(count) >= bounds.limits.publications_per_resource) op = does::refuse;

@@ -215,7 +215,10 @@ void walk::restart() {
   ambiguous.clear();
   by_sphere.clear();
   edges.clear();
-  for (auto& p : publications) p.order = ticks(p.since);
+  for (auto& p : publications) {
+    p.order = ticks(p.since);
+    p.what->ended.clear();  // rows tell documents
+  }
   for (auto& s : subscriptions) {
     s.in_flight = s.unpaid = s.approved = false;
     s.owes = owing::no;

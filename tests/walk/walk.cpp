@@ -91,7 +91,9 @@ void walk::fail(const std::string& why) const {
 void walk::make_engine() {
   engine = std::make_unique<presence::engine>(bounds, host_hooks{}, rows.get(), &bytes);
   event_package all[] = {presence_package(how.presence), message_summary_package(how.messages), dialog_package(how.dialog),
-                         dialog_sla_package(), joined_package()};
+                         dialog_sla_package({.strangers = how.dialog.strangers,
+                                             .shares = [](std::string_view, const identity& who) { return who.proves(line_sharer); }}),
+                         joined_package()};
   for (int kind = 0; kind < published_kinds; ++kind) {
     event_package& package = all[kind];
     package.winfo = watchers_of(kind) >= 0;
