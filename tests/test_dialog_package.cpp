@@ -271,6 +271,13 @@ TEST_CASE("a bridged line is shown to its owner and to who shares it (SEC-PKG-1,
   CHECK(open.last("eve").find("c1") != std::string::npos);
 }
 
+TEST_CASE("a subscription lasts an hour unless it says otherwise, for who takes dialog-info (DLG-3.4-1, DLG-3.5-1)") {
+  lamp s{dialog_package()};
+  CHECK(s.shortened(s.subscribe("d1", {.by = "alice", .event = "dialog"})) == "200 Expires=3600 | N d1#1 active;expires=3600 v0 full{}");
+  CHECK(s.subscribe("d2", {.by = "alice", .event = "dialog", .accept = "application/pidf+xml"}) == "406");
+  CHECK(s.subscribe("d3", {.by = "alice", .event = "dialog", .accept = "text/plain, application/dialog-info+xml"}).starts_with("200"));
+}
+
 TEST_CASE("session descriptions go only where they are wanted (DLG-4.1-4)") {
   const std::string with = info(dialog_of("a", "early", "<local><session-description type=\"application/sdp\">v=0</session-description><cseq>1</cseq></local>"));
   lamp s{dialog_package()};

@@ -180,7 +180,8 @@ struct writer {
   }
   body done() {
     out += "</dialog-info>";
-    if (outline) std::sort(outline->dialogs.begin(), outline->dialogs.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
+    const auto by_id = [](const auto& a, const auto& b) { return a.id < b.id; };
+    if (outline) std::sort(outline->dialogs.begin(), outline->dialogs.end(), by_id);
     return body::versioned(media_type, out, version_at, meaning.value(), std::move(outline));
   }
 };
@@ -296,7 +297,8 @@ event_package dialog_sla_package(dialog_sla_options how) {
   package.versioned = true;
   package.resource_from_contact = true;
   package.check_publish = [how](const offered_document& offer) {
-    return check(offer, {.session_descriptions = how.session_descriptions, .remote_target_is_identity = how.remote_target_is_identity});
+    return check(offer, {.session_descriptions = how.session_descriptions,
+                         .remote_target_is_identity = how.remote_target_is_identity});
   };
   // a phone that has nothing to say does not hang up another's call (P40)
   package.superseded = [](const offered_document& offer, const parsed_document* parsed, std::span<const published> live) {

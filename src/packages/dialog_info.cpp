@@ -62,7 +62,8 @@ class reader {
         }
       }
       // tags may become known while it is the same dialog; they do not change
-      if (known != nullptr && known->call_id == e.call_id && (known->key == e.key || known->key == 0)) e.shown_as = known->shown_as;
+      if (known != nullptr && known->call_id == e.call_id && (known->key == e.key || known->key == 0))
+        e.shown_as = known->shown_as;
       out.dialogs.push_back(std::move(e));
     }
     out.names_none = ids.empty();
