@@ -272,6 +272,38 @@ TEST_CASE("a document that comes too late is answered 200 and ignored (P37, P40)
   CHECK(tell("", "e4") == "412");  // what was ignored is not there
 }
 
+TEST_CASE("documents that stay learn of one that is gone, once that is stored, and cannot stop it (L11)") {
+  struct word final : parsed_document {
+    explicit word(std::string_view t) : text{t} {}
+    std::string text;
+  };
+  std::vector<std::string> learnt;
+  event_package p = opaque_package("final");
+  p.check_publish = [](const offered_document& offer) -> result<document, refusal> { return document{std::make_shared<const word>(offer.content.bytes())}; };
+  p.inherit = [&](const parsed_document& heir, const parsed_document& gone) {
+    learnt.push_back(dynamic_cast<const word&>(heir).text + "<" + dynamic_cast<const word&>(gone).text);
+    throw std::runtime_error{"no"};
+  };
+  memory_storage good;
+  faulty_storage rows{good};
+  scenario s{{.rows = &rows, .packages = {p}}};
+  const auto tell = [&](const std::string& text, const std::string& tag = {}, seconds expires = 600s) {
+    return s.publish("alice", {.raw = text, .type = "a/b", .if_match = tag, .expires = expires, .event = "final"});
+  };
+  tell("a", {}, 60s);
+  tell("b");
+  tell("c");
+  rows.fail(1);
+  CHECK(tell("", "e2", 0s).starts_with("503"));
+  CHECK(learnt.empty());
+  CHECK(tell("", "e2", 0s).starts_with("200"));
+  CHECK(learnt == std::vector<std::string>{"a<b", "c<b"});
+  learnt.clear();
+  s.at += 61s;
+  CHECK(tell("d", "e3").starts_with("200"));  // the new document, not the one it replaces
+  CHECK(learnt == std::vector<std::string>{"d<a"});
+}
+
 TEST_CASE("a bridged line is named by the Contact's user in the domain of From (S26)") {
   event_package p = opaque_package("line");
   p.resource_from_contact = true;
