@@ -33,7 +33,7 @@ using steady = std::chrono::steady_clock;
 publication_row publication(std::size_t i, unsigned version) {
   return {.resource = presentity(i),
           .event = "presence",
-          .etag = "10-tag-" + std::to_string(i),
+          .etag = "10-tag-" + std::to_string(version) + std::to_string(i),
           .id = i + 1,
           .content = body{"application/pidf+xml", pidf_of(presentity(i), version)},
           .sender = {},
@@ -161,17 +161,21 @@ void publish(benchmark::State& state, place (*make)()) {
     create.new_publications.push_back(publication(i, 0));
     for (unsigned version = 0; version < 2; ++version) {
       rows[version].push_back(publication(i, version));
-      modify[version].changed_publications.push_back({rows[version].back().etag, true, rows[version].back()});
+      modify[version].changed_publications.push_back(
+          {publication(i, 1 - version).etag, true, rows[version].back()});
     }
   }
   check(p.rows->apply(create));
-  const std::array<raw_rows, 2> raw{
-      raw_rows_of<sql::publication_columns>("presentity", publication_list, rows[0]),
-      raw_rows_of<sql::publication_columns>("presentity", publication_list, rows[1])};
-  unsigned ours_turn = 0, raw_turn = 0;
+  std::array<raw_rows, 2> raw;
+  for (unsigned version = 0; version < 2; ++version) {
+    raw[version] = raw_rows_of<sql::publication_columns>("presentity", publication_list, rows[version]);
+    raw[version].columns.push_back({"k_etag", sql::column_type::string});
+    for (std::size_t i = 0; i < count; ++i) raw[version].values[i].push_back(rows[1 - version][i].etag);
+  }
+  unsigned turn = 0;
   compare(
-      state, count, [&] { check(p.rows->apply(modify[++ours_turn % 2])); },
-      [&] { p.raw->update(raw[++raw_turn % 2]); });
+      state, count, [&] { check(p.rows->apply(modify[++turn % 2])); },
+      [&] { p.raw->update(raw[++turn % 2]); });
 }
 
 // `count` new subscriptions in one change.
@@ -255,8 +259,8 @@ void add(const std::string& name, place (*make)()) {
           ->UseManualTime()
           ->Unit(benchmark::kMicrosecond);
   };
-  one("publish", publish, {1, 10, 100});
-  one("subscribe", subscribe, {1, 10, 100});
+  one("publish", publish, {1, 16, 128, 500});
+  one("subscribe", subscribe, {1, 16, 128, 500});
   one("restore", restore, {100000});
 }
 

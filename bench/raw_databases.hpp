@@ -61,7 +61,7 @@ inline void must(bool good, const char* message) {
   std::abort();
 }
 
-/// One transaction each; `update` finds the row by its tag, which it leaves as it is.
+/// One transaction each; `update` finds a publication by its old tag, in k_etag.
 class raw_database {
  public:
   virtual ~raw_database() = default;
@@ -76,8 +76,24 @@ inline std::string names_of(const raw_rows& r) {
   for (const auto& c : r.columns) made.append(made.empty() ? "" : ", ").append(c.name);
   return made;
 }
-inline bool is_key(std::string_view name) {
-  return name == "username" || name == "domain" || name == "event" || name == "etag";
+/// A column's part in an update: what is compared, and what is set.
+inline std::string_view compared(std::string_view name) {
+  if (name == "k_etag") return "etag";
+  return name == "username" || name == "domain" || name == "event" ? name : std::string_view{};
+}
+/// `SET` and `WHERE`, as `value` renders a column's value.
+template <class Value>
+std::string set_where(const raw_rows& r, const std::string& compared_of, const std::string& set_of,
+                      Value value) {
+  std::string set, where;
+  for (std::size_t i = 0; i < r.columns.size(); ++i) {
+    const std::string_view name = r.columns[i].name, key = compared(name);
+    std::string& part = key.empty() ? set : where;
+    if (!part.empty()) part += key.empty() ? ", " : " AND ";
+    part += key.empty() ? set_of + std::string{name} : compared_of + std::string{key};
+    part += " = " + value(i);
+  }
+  return set + " WHERE " + where;
 }
 
 class raw_sqlite3 : public raw_database {
@@ -105,15 +121,8 @@ class raw_sqlite3 : public raw_database {
   }
   void update(const raw_rows& r) override {
     if (update_ == nullptr) {
-      std::string set, where;
-      for (std::size_t i = 0; i < r.columns.size(); ++i) {
-        const std::string part = std::string{r.columns[i].name} + " = ?" + std::to_string(i + 1);
-        if (is_key(r.columns[i].name))
-          where += (where.empty() ? "" : " AND ") + part;
-        else
-          set += (set.empty() ? "" : ", ") + part;
-      }
-      update_ = prepare("UPDATE " + r.table + " SET " + set + " WHERE " + where);
+      update_ = prepare("UPDATE " + r.table + " SET " +
+                        set_where(r, "", "", [](std::size_t i) { return "?" + std::to_string(i + 1); }));
     }
     write(update_, r);
   }
@@ -197,27 +206,25 @@ class raw_libpq : public raw_database {
     while (PGresult* done = PQgetResult(db_)) check(done);
   }
   void insert(const raw_rows& r) override {
+    const bool more = r.table == "active_watchers", one = r.values.size() == 1;
     std::string fields;
-    for (const auto& c : r.columns) fields.append(fields.empty() ? "v." : ", v.").append(c.name);
-    const bool more = r.table == "active_watchers";
+    for (std::size_t i = 0; i < r.columns.size(); ++i)
+      fields.append(i == 0 ? "" : ", ")
+          .append(one ? "$" + std::to_string(i + 1) : "v." + std::string{r.columns[i].name});
     write("insert",
           "INSERT INTO " + r.table + " (" + names_of(r) + (more ? ", updated, updated_winfo" : "") +
-              ") SELECT " + fields + (more ? ", -1, -1" : "") + " FROM unnest(" + arrays(r) + ") AS v (" +
-              names_of(r) + ")",
+              ") SELECT " + fields + (more ? ", -1, -1" : "") +
+              (one ? "" : " FROM unnest(" + arrays(r) + ") AS v (" + names_of(r) + ")"),
           r);
   }
   void update(const raw_rows& r) override {
-    std::string set, where;
-    for (const auto& c : r.columns) {
-      if (is_key(c.name))
-        where.append(where.empty() ? "t." : " AND t.").append(c.name).append(" = v.").append(c.name);
-      else
-        set.append(set.empty() ? "" : ", ").append(c.name).append(" = v.").append(c.name);
-    }
-    write("update",
-          "UPDATE " + r.table + " AS t SET " + set + " FROM unnest(" + arrays(r) + ") AS v (" + names_of(r) +
-              ") WHERE " + where,
-          r);
+    const auto value = [&](std::size_t i) {
+      return r.values.size() == 1 ? "$" + std::to_string(i + 1) : "v." + std::string{r.columns[i].name};
+    };
+    std::string sentence = "UPDATE " + r.table + " AS t SET " + set_where(r, "t.", "", value);
+    if (r.values.size() > 1)
+      sentence.insert(sentence.find(" WHERE "), " FROM unnest(" + arrays(r) + ") AS v (" + names_of(r) + ")");
+    write("update", sentence, r);
   }
   std::size_t select(const std::string& sentence) override {
     PGresult* done = PQexec(db_, sentence.c_str());
@@ -253,10 +260,18 @@ class raw_libpq : public raw_database {
       check(PQprepare(db_, name, sentence.c_str(), static_cast<int>(r.columns.size()), nullptr));
       (std::string_view{name} == "insert" ? insert_ : update_) = true;
     }
+    const bool one = r.values.size() == 1;
     std::vector<std::string> lists(r.columns.size());
     for (const auto& line : r.values) {
       for (std::size_t i = 0; i < line.size(); ++i) {
         std::string& list = lists[i];
+        if (one) {
+          if (line[i] && r.columns[i].type == column_type::binary)
+            list += "\\x", sql::append_hex(*line[i], list);
+          else if (line[i])
+            list = *line[i];
+          continue;
+        }
         list += list.empty() ? '{' : ',';
         if (!line[i])
           list += "NULL";
@@ -269,7 +284,8 @@ class raw_libpq : public raw_database {
       }
     }
     std::vector<const char*> pointers;
-    for (auto& list : lists) pointers.push_back((list += '}').c_str());
+    for (std::size_t i = 0; i < lists.size(); ++i)
+      pointers.push_back(!one ? (lists[i] += '}').c_str() : r.values[0][i] ? lists[i].c_str() : nullptr);
     PGresult* done =
         PQexecPrepared(db_, name, static_cast<int>(pointers.size()), pointers.data(), nullptr, nullptr, 0);
     must(PQresultStatus(done) == PGRES_COMMAND_OK, PQerrorMessage(db_));
@@ -306,20 +322,33 @@ class raw_libmariadb : public raw_database {
     }
     run(sentence);
   }
-  /// Inserts that replace: MariaDB has no other way to change many rows in different ways at once.
   void update(const raw_rows& r) override {
-    std::string set;
-    for (const auto& c : r.columns)
-      if (!is_key(c.name))
-        set.append(set.empty() ? "" : ", ").append(c.name).append(" = VALUES(").append(c.name).append(")");
-    std::string sentence = "INSERT INTO " + r.table + " (" + names_of(r) + ") VALUES ";
-    for (const auto& line : r.values) {
-      sentence += &line == r.values.data() ? "(" : ", (";
-      for (std::size_t i = 0; i < line.size(); ++i)
-        append(i == 0 ? "" : ", ", r.columns[i].type, line[i], sentence);
-      sentence += ")";
+    if (r.values.size() == 1) {
+      run("UPDATE " + r.table + " SET " + set_where(r, "", "", [&](std::size_t i) {
+            std::string made;
+            append("", r.columns[i].type, r.values[0][i], made);
+            return made;
+          }));
+    } else {
+      std::string sentence = "UPDATE (SELECT ";
+      for (const auto& line : r.values) {
+        const bool first = &line == r.values.data();
+        if (!first) sentence += &line == &r.values[1] ? " UNION ALL VALUES (" : ", (";
+        for (std::size_t i = 0; i < line.size(); ++i) {
+          append(i == 0 ? "" : ", ", r.columns[i].type, line[i], sentence);
+          const std::string_view name = r.columns[i].name;
+          if (first && !compared(name).empty()) sentence += " COLLATE utf8mb4_nopad_bin";
+          if (first) sentence.append(" AS ").append(name);
+        }
+        if (!first) sentence += ")";
+      }
+      const std::string set =
+          set_where(r, "t.", "t.", [&](std::size_t i) { return "v." + std::string{r.columns[i].name}; });
+      const auto where = set.find(" WHERE ");
+      run(sentence + ") AS v STRAIGHT_JOIN " + r.table + " AS t ON " + set.substr(where + 7) + " SET " +
+          set.substr(0, where));
     }
-    run(sentence + " ON DUPLICATE KEY UPDATE " + set);
+    must(mysql_affected_rows(db_) == r.values.size(), "not every row");
   }
   std::size_t select(const std::string& sentence) override {
     run(sentence);

@@ -2,6 +2,7 @@
 /// directory is written once.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <presence/result.hpp>
 #include <presence/storage.hpp>
@@ -20,7 +21,7 @@ enum class complaint : std::uint8_t { connection, statement, constraint, other }
 enum class batching : std::uint8_t {
   none,      ///< row by row: the statement is prepared, and nothing is gained by another way
   arrays,    ///< in one statement, each column's values as one array parameter
-  literals,  ///< inserts in one statement, values as literals; updates and deletes row by row
+  literals,  ///< in one statement, values as literals
 };
 
 /// A statement at the begin of each connection. {ms} {s} are busy_timeout; {work} {work_s} the time a
@@ -52,11 +53,14 @@ struct dialect {
   std::string_view begin;                    ///< begins a transaction that is going to write
   std::string_view wide_type;                ///< for CAST: a 64-bit number
   std::string_view on_duplicate, new_value;  ///< of an insert that replaces: {key} and {name}
+  std::string_view collation;                ///< of text columns, where literals have another
   batching many;
+  std::size_t fewest;  ///< rows to update or end that are worth such a statement
 
   // --- values
   bool utf8_only;             ///< text columns refuse other bytes, and NUL
   bool hex_bytes;             ///< binary columns are text on the wire
+  bool numbers_as_text;       ///< SOCI is slow to read numbers: they are read as text
   std::string_view of_bytes;  ///< stands before a binary parameter
 
   /// Tells a fault by the complaint and the database's own message.

@@ -26,6 +26,8 @@ constexpr std::array<std::pair<std::string_view, std::size_t>, 20> widths{{
 
 constexpr std::size_t digest_digits = 40;
 
+constexpr std::size_t narrowest = 64;
+
 std::size_t width_of(std::string_view column) {
   for (const auto& [name, width] : widths) {
     if (name == column) return width;
@@ -42,7 +44,7 @@ text shortened(std::string_view value, std::size_t width) {
 struct folding {
   nullable<bytes>& whole;
   void operator()(std::string_view name, text& value) const {
-    if (value.size() <= width_of(name)) return;
+    if (value.size() <= narrowest || value.size() <= width_of(name)) return;
     whole.null = false;
     whole.value.append(name).append(":").append(std::to_string(value.size())).append(":").append(value);
     fit(name, value);
@@ -93,6 +95,7 @@ void unfold_row(C& row) {
 }  // namespace
 
 void fit(std::string_view column, text& value) {
+  if (value.size() <= narrowest) return;
   const std::size_t width = width_of(column);
   if (value.size() > width) value = shortened(value, width);
 }

@@ -6,6 +6,7 @@
 #include <soci/soci.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cstddef>
 #include <deque>
 #include <string>
@@ -107,6 +108,8 @@ class prepared {
     for (auto& i : intos_) {
       const bool null = i.state == soci::i_null;
       if (i.where.null != nullptr) *i.where.null = null;
+      if (i.where.digits != nullptr && speaks_.numbers_as_text)
+        *i.where.digits = null ? 0 : to_number(i.digits);
       if (i.where.characters == nullptr) continue;
       if (null)
         i.where.characters->clear();
@@ -120,7 +123,16 @@ class prepared {
   struct exchanged {
     place where;
     soci::indicator state = soci::i_ok;
+    std::string digits = {};  // of a number that is read as text
   };
+
+  static number to_number(const std::string& digits) {
+    number made = 0;
+    const auto end = digits.data() + digits.size();
+    if (std::from_chars(digits.data(), end, made).ptr != end)
+      throw soci::soci_error{"Null value: not a number"};
+    return made;
+  }
 
   void use(place where) {
     exchanged& u = uses_.emplace_back(exchanged{std::move(where)});
@@ -132,17 +144,17 @@ class prepared {
   // NULL where none is allowed throws: no indicator there.
   void into(place where) {
     exchanged& i = intos_.emplace_back(exchanged{std::move(where)});
-    if (i.where.digits != nullptr) {
-      if (i.where.null != nullptr)
-        statement_.exchange(soci::into(*i.where.digits, i.state));
-      else
-        statement_.exchange(soci::into(*i.where.digits));
-    } else {
-      if (i.where.null != nullptr)
-        statement_.exchange(soci::into(*i.where.characters, i.state));
-      else
-        statement_.exchange(soci::into(*i.where.characters));
-    }
+    if (i.where.digits != nullptr && !speaks_.numbers_as_text)
+      into(i, *i.where.digits);
+    else
+      into(i, i.where.digits != nullptr ? i.digits : *i.where.characters);
+  }
+  template <class T>
+  void into(exchanged& i, T& value) {
+    if (i.where.null != nullptr)
+      statement_.exchange(soci::into(value, i.state));
+    else
+      statement_.exchange(soci::into(value));
   }
 
   const dialect& speaks_;
@@ -167,11 +179,12 @@ class gathered {
   void prepare(const row_operation& op, Values write, Key compare) {
     operation_ = op;
     write(values, [this](std::string_view name, auto& value) { lists_.push_back({{name, value}, {}}); });
-    if (speaks_.many == batching::literals) return;
-    if (op.what == verb::update || op.what == verb::erase)
+    first_key_ = lists_.size();
+    if (compares())
       compare(key, [this](std::string_view name, auto& value) {
         lists_.push_back({{key_name({name, {}}), value}, {}});
       });
+    if (speaks_.many == batching::literals) return;
     for (auto& list : lists_) statement_.exchange(soci::use(list.made, list.where.name));
     statement_.alloc();
     statement_.prepare(rows_of_arrays(speaks_, op));
@@ -179,17 +192,27 @@ class gathered {
   }
 
   void add() {
-    for (auto& list : lists_) {
-      if (!list.where.is_null()) list.where.encode(speaks_);
-      if (speaks_.many == batching::literals) {
-        literals_ += &list != &lists_.front() ? ", " : rows_ == 0 ? "(" : ", (";
-        add_literal(list.where);
-      } else {
-        list.made += rows_ == 0 ? '{' : ',';
-        add_element(list.where, list.made);
+    const bool literal = speaks_.many == batching::literals, aliased = literal && compares() && rows_ == 0;
+    if (literal)
+      literals_ += aliased                    ? "SELECT "
+                   : rows_ == 0               ? "("
+                   : compares() && rows_ == 1 ? " UNION ALL VALUES ("
+                                              : ", (";
+    for (std::size_t i = 0; i < lists_.size(); ++i) {
+      auto& [where, made] = lists_[i];
+      if (!where.is_null()) where.encode(speaks_);
+      if (!literal) {
+        made += rows_ == 0 ? '{' : ',';
+        add_element(where, made);
+        continue;
       }
+      if (i != 0) literals_ += ", ";
+      add_literal(where);
+      if (!aliased) continue;
+      if (i >= first_key_ && where.characters != nullptr) literals_ += speaks_.collation;
+      literals_.append(" AS ").append(where.name);
     }
-    if (speaks_.many == batching::literals) literals_.append(operation_.constants).append(")");
+    if (literal && !aliased) literals_.append(operation_.constants).append(")");
     ++rows_;
   }
 
@@ -221,6 +244,8 @@ class gathered {
   bool failed() const { return failed_; }
 
  private:
+  bool compares() const { return operation_.what == verb::update || operation_.what == verb::erase; }
+
   struct list_of_values {
     place where;
     std::string made;
@@ -260,6 +285,7 @@ class gathered {
   storage_counters& counters_;
   row_operation operation_{};
   std::deque<list_of_values> lists_;
+  std::size_t first_key_ = 0;  // of lists_
   std::string literals_;
   long long rows_ = 0;
   std::size_t size_ = 0;

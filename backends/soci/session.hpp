@@ -89,7 +89,8 @@ class connection : public executor {
     session_ << insert_version, soci::use(table, "name"), soci::use(version, "version");
   }
 
-  void begin() {
+  void begin() {  // unless one has begun
+    if (in_transaction_) return;
     ++counters_.transactions;
     run(begin_, speaks_.begin);
     in_transaction_ = true;
@@ -105,9 +106,9 @@ class connection : public executor {
   bool in_transaction() const { return in_transaction_; }
 
   // Whether several rows of a kind are worth a statement of their own.
-  bool gathers(verb what) const {
-    return speaks_.many == batching::arrays ||
-           (speaks_.many == batching::literals && (what == verb::insert || what == verb::replace));
+  bool gathers(verb what, std::size_t rows) const {
+    const bool inserts = what == verb::insert || what == verb::replace;
+    return speaks_.many != batching::none && rows >= (inserts ? 2 : speaks_.fewest);
   }
 
   // The statements of a slot, prepared when first asked for and after they have failed; `operation` returns

@@ -33,10 +33,12 @@ unexpected<storage_error> fault(storage_fault which, std::string text) {
   return {storage_error{which, std::move(text)}};
 }
 
-std::size_t operations(const change& c) {
-  return c.ended_publications.size() + c.new_publications.size() + c.changed_publications.size() +
-         c.ended_subscriptions.size() + c.new_subscriptions.size() + c.changed_subscriptions.size() +
-         c.reservations.size() + c.ended_watchers.size() + c.watchers.size();
+// How many kinds of row operations there are.
+int kinds(const change& c) {
+  const auto some = [](const auto& rows) { return rows.empty() ? 0 : 1; };
+  return some(c.ended_publications) + some(c.new_publications) + some(c.changed_publications) +
+         some(c.ended_subscriptions) + some(c.new_subscriptions) + some(c.changed_subscriptions) +
+         some(c.reservations) + some(c.ended_watchers) + some(c.watchers);
 }
 
 complaint complaint_of(const soci::soci_error& e) {
@@ -121,15 +123,15 @@ class adapter : public soci_storage {
   }
 
   outcome apply(const change& what) override {
-    const std::size_t count = operations(what);
+    const int count = kinds(what);
     if (count == 0) return {};
     return guarded([&]() -> outcome {
       if (count > 1) connection_->begin();
-      if (const char* obstacle = perform(what)) {
-        if (count > 1) connection_->rollback();
-        return fault(storage_fault::conflict, obstacle);
-      }
-      if (count > 1) connection_->commit();
+      const char* obstacle = perform(what);
+      const bool alone = !connection_->in_transaction();  // one statement is all or nothing by itself
+      if (!alone && obstacle != nullptr) connection_->rollback();
+      if (obstacle != nullptr) return fault(storage_fault::conflict, obstacle);
+      if (!alone) connection_->commit();
       return {};
     });
   }
@@ -272,7 +274,8 @@ bool adapter::write(written<C>& slot, verb what, const std::string& table, Value
   const auto all_there = [&](long long written, long long wanted) {
     return what != verb::update || written == wanted;
   };
-  if (rows.size() < 2 || !connection_->gathers(what)) {
+  if (!connection_->gathers(what, rows.size())) {
+    if (rows.size() > 1) connection_->begin();
     for (const auto& row : rows) {
       prepared<C>& s = connection_->one(slot, operation, values, key);
       fill(row, s.values, s.key);
@@ -281,12 +284,14 @@ bool adapter::write(written<C>& slot, verb what, const std::string& table, Value
     return true;
   }
   gathered<C>& g = connection_->many(slot, operation, values, key);
+  if (what == verb::update) connection_->begin();  // rows that are not there show after the others
   named_rows names;
   for (const auto& row : rows) {
     bool full = g.full();
     identify(row, [&](row_name name) { full = full || names.hold(name); });
     if (full) {
       names.clear();
+      connection_->begin();
       const long long wanted = g.rows();
       if (!all_there(g.execute(), wanted)) return false;
     }

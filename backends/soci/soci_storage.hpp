@@ -27,8 +27,8 @@ enum class durability : std::uint8_t {
 };
 
 struct soci_settings {
-  /// `sqlite:///absolute/path`, `postgres://user:password@host:port/database` or `mysql://...`, as Kamailio writes
-  /// them. Errors never repeat it.
+  /// `sqlite:///absolute/path`, `postgres://user:password@host:port/database` or `mysql://...`, as Kamailio
+  /// writes them. Errors never repeat it.
   std::string db_url = {};
   /// Plain identifiers: letters, digits and `_`, at most 32 characters.
   std::string presentity_table = "presentity";
@@ -56,8 +56,9 @@ struct storage_counters {
 /// may share a database. No call throws anything but std::bad_alloc. After a fault the object stays
 /// usable: what was begun is rolled back, and a lost connection is made anew by the next call.
 ///
-/// apply() executes one statement per row operation, and two more (BEGIN, COMMIT) when there are
-/// several. A page is one statement. A failed page leaves cursor and rows as they were.
+/// apply() executes one statement per row operation (SQLite) or per kind of them (PostgreSQL, MariaDB), and
+/// two more (BEGIN, COMMIT) when there are several; docs/storage.md has the exact numbers. A page is one
+/// statement. A failed page leaves cursor and rows as they were.
 ///
 /// Rows Kamailio has written read as follows: a subscription's `since` is the epoch (not known), its
 /// `local_cseq` one more than the column (Kamailio adds one before it sends), a publication's `id`

@@ -138,9 +138,18 @@ inline std::string rows_of_arrays(const dialect& d, const row_operation& op) {
          from;
 }
 
-/// The statement that inserts `rows`, each of them values in parentheses, as literals.
+/// The statement for rows given as literals: each is values in parentheses; where rows are updated or ended,
+/// the first is a SELECT that gives the columns their names.
 inline std::string rows_of_literals(const dialect& d, const row_operation& op, std::string_view rows) {
-  return insert_into(op) + " VALUES " + std::string{rows} + when_there(d, op);
+  const std::string table{op.table};
+  if (op.what == verb::insert || op.what == verb::replace)
+    return insert_into(op) + " VALUES " + std::string{rows} + when_there(d, op);
+  const std::string from =
+      "(" + std::string{rows} + ") AS v STRAIGHT_JOIN " + table + " AS t ON " +
+      joined(op.key, " AND ", [](const column& c) { return compared(c, "v." + key_name(c), "t."); });
+  if (op.what == verb::erase) return "DELETE t FROM " + from;
+  return "UPDATE " + from + " SET " +
+         joined(op.values, ", ", [&](const column& c) { return "t." + assigned(c, "v." + plain(c), "t."); });
 }
 
 // --- reading, sweeping --------------------------------------------------------------------------------
