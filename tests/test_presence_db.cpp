@@ -44,11 +44,11 @@ void says(const outcome& made, int status, std::string_view part) {
 }  // namespace
 
 TEST_CASE("presence-db: --help, and what is wrong with a command line") {
-  says(presence_db("--help"), 0, "usage: presence-db create|check --db-url URL");
-  says(presence_db(""), 2, "say create or check");
+  says(presence_db("--help"), 0, "usage: presence-db create|migrate|check --db-url URL");
+  says(presence_db(""), 2, "say create, migrate or check");
   says(presence_db("create"), 2, "give --db-url");
   says(presence_db("create check --db-url sqlite:///x"), 2, "both create and check");
-  says(presence_db("migrate"), 2, "unknown command migrate");
+  says(presence_db("upgrade"), 2, "unknown command upgrade");
   says(presence_db("check --db-url"), 2, "--db-url wants a value");
   says(presence_db("check --colour red"), 2, "unknown option --colour");
   says(presence_db("check --durability some"), 2, "--durability wants full or normal");
@@ -71,6 +71,15 @@ TEST_CASE_TEMPLATE("presence-db: check refuses, create makes it ready, and again
   database.run("UPDATE version SET table_version = 13 WHERE table_name = 'a2'");
   says(presence_db("create --active-watchers-table a2", url), 1,
        "table 'a2' has schema version 13, this library needs version 12");
+  says(presence_db("migrate --active-watchers-table a2", url), 1, "this library needs version 12");
+  database.run("UPDATE version SET table_version = 11 WHERE table_name = 'a2'");
+  database.run("ALTER TABLE a2 DROP COLUMN flags");
+  const std::string a2 = " --active-watchers-table a2";
+  says(presence_db("create" + a2, url), 1, "needs version 12: run `presence-db migrate`");
+  says(presence_db("check" + a2, url), 1, "needs version 12: run `presence-db migrate`");
+  says(presence_db("migrate" + a2, url), 0, "ready: tables presentity, a2 and watchers");
+  says(presence_db("check" + a2, url), 0, "ready");
+  says(presence_db("migrate", url), 0, "ready");
 }
 
 TEST_CASE_TEMPLATE("presence-db: a SOCI backend that is not installed is named with its package", Database,

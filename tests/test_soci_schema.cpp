@@ -89,9 +89,10 @@ void check_columns(const Database& db, const std::string& table, const column_li
   }
 }
 
-// A table as Kamailio makes it: none of our columns, and its own unique index on active_watchers.
+// Tables as Kamailio makes them: none of our columns, and its own unique index on active_watchers.
 template <class Database>
-void make_kamailio_tables(const Database& db) {
+void make_tables(const Database& db, const column_list& presentity, const std::string& presentity_keys,
+                 const column_list& active_watchers, const std::string& versions) {
   const auto make = [&](const std::string& table, const column_list& columns,
                         const std::string& constraints) {
     std::string text;
@@ -107,12 +108,54 @@ void make_kamailio_tables(const Database& db) {
     db.run("CREATE TABLE " + table + " (" + text + constraints + ")");
   };
   make("version", kamailio_version, "UNIQUE (table_name)");
-  make("presentity", kamailio_presentity, "UNIQUE (username, domain, event, etag), UNIQUE (ruid)");
-  make("active_watchers", kamailio_active_watchers, "UNIQUE (callid, to_tag, from_tag)");
+  make("presentity", presentity, presentity_keys);
+  make("active_watchers", active_watchers, "UNIQUE (callid, to_tag, from_tag)");
   make("watchers", kamailio_watchers, "UNIQUE (presentity_uri, watcher_username, watcher_domain, event)");
+  db.run("INSERT INTO version (table_name, table_version) VALUES " + versions);
+}
+
+template <class Database>
+void make_kamailio_tables(const Database& db) {
+  make_tables(db, kamailio_presentity, "UNIQUE (username, domain, event, etag), UNIQUE (ruid)",
+              kamailio_active_watchers, "('presentity', 5), ('active_watchers', 12), ('watchers', 3)");
+}
+
+// The columns of Kamailio 4.3: fewer, narrower, and without NULL.
+column_list older(const column_list& list) {
+  column_list made;
+  for (std::string column : list) {
+    const std::string name = column.substr(0, column.find('|'));
+    if (name == "ruid" || name == "flags" || name == "user_agent") continue;
+    const auto turn = [&](const std::string& from, const std::string& to) {
+      const auto at = column.find(from);
+      REQUIRE(at != column.npos);
+      column.replace(at, from.size(), to);
+    };
+    if (name == "presentity_uri" || name == "contact" || name == "local_contact" || name == "sender")
+      turn("255", "128");
+    if (name == "etag" || name == "to_tag" || name == "from_tag") turn("128", "64");
+    if (name == "reason") turn("|0|", "|1|");
+    made.push_back(column);
+  }
+  return made;
+}
+
+template <class Database>
+void make_older_tables(const Database& db) {
+  make_tables(db, older(kamailio_presentity), "UNIQUE (username, domain, event, etag)",
+              older(kamailio_active_watchers), "('presentity', 4), ('active_watchers', 11), ('watchers', 3)");
   db.run(
-      "INSERT INTO version (table_name, table_version) VALUES ('presentity', 5), ('active_watchers', 12),"
-      " ('watchers', 3)");
+      "INSERT INTO presentity (username, domain, event, etag, expires, received_time, body, sender) VALUES"
+      " ('alice', 'example.com', 'presence', 'old', 1700000600, 1700000000, '<p/>', '')");
+  db.run(
+      "INSERT INTO active_watchers (presentity_uri, watcher_username, watcher_domain, to_user, to_domain, "
+      "event,"
+      " to_tag, from_tag, callid, local_cseq, remote_cseq, contact, expires, reason, socket_info, "
+      "local_contact,"
+      " from_user, from_domain, updated, updated_winfo) VALUES ('sip:alice@example.com', 'bob', "
+      "'example.com',"
+      " 'alice', 'example.com', 'presence', 'tt', 'ft', 'old', 5, 3, 'sip:bob@192.0.2.1', 1700000600, '',"
+      " 'udp:192.0.2.9:5060', 'sip:192.0.2.9', 'bob', 'example.com', -1, -1)");
 }
 
 template <class Database>
@@ -270,6 +313,92 @@ TEST_CASE_TEMPLATE("schema: rows written by Kamailio are read, changed and ended
   // Kamailio's own unique index knows one subscription per dialog.
   apply(*rows, {.new_subscriptions = {subscription("call")}});
   refuse(*rows, {.new_subscriptions = {subscription("call", "sip:alice@example.com", "dialog")}});
+}
+
+TEST_CASE_TEMPLATE("schema: tables of an older Kamailio are refused, and migrated when that is asked for",
+                   Database, PRESENCE_EVERY_DATABASE) {
+  const Database db;
+  make_older_tables(db);
+  const soci_settings settings = db.settings();
+  const column_list versions{"active_watchers|11", "presentity|4", "watchers|3"};
+  const auto refused = create_schema(settings);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().text.find("version 4, this library needs version 5: run `presence-db migrate`") !=
+        std::string::npos);
+  CHECK(db.rows("SELECT table_name, table_version FROM version ORDER BY 1") == versions);
+  CHECK(db.columns_of("presentity").size() == kamailio_presentity.size() - 1);
+
+  REQUIRE(migrate_schema(settings));
+  REQUIRE(migrate_schema(settings));
+  CHECK(db.rows("SELECT table_name, table_version FROM version ORDER BY 1") ==
+        column_list{"active_watchers|12", "presentity|5", "watchers|3"});
+  const auto rows = db.open();
+  contents all = read_all(*rows);
+  REQUIRE(all.publications.size() == 1);
+  CHECK(all.publications[0].etag == "old");
+  REQUIRE(all.subscriptions.size() == 1);
+  CHECK(all.subscriptions[0].dialog.call_id() == "old");
+  CHECK(db.value("SELECT flags, user_agent FROM active_watchers") == "0|");
+
+  // What the columns were too narrow for, and what may be NULL now.
+  const std::string wide(200, 'w');
+  publication_row next = publication("sip:alice@example.com", wide.substr(0, 120), 7);
+  next.sender = "sip:" + wide + "@example.com";
+  subscription_row call = subscription("new", "sip:" + wide + "@example.com");
+  apply(*rows, {.new_publications = {next}, .new_subscriptions = {call}});
+  all = read_all(*rows);
+  CHECK(all.publications[1] == next);
+  CHECK(all.subscriptions[1] == call);
+  CHECK(db.value("SELECT presentity_uri FROM active_watchers WHERE callid = 'new'") == call.resource);
+  if (Database::is_server) db.run("UPDATE active_watchers SET reason = NULL, user_agent = NULL");
+  CHECK(db.unique_keys("presentity") == column_list{"ruid", "username,domain,event,etag"});
+}
+
+TEST_CASE_TEMPLATE("schema: a migration that was stopped goes on where it was", Database,
+                   PRESENCE_EVERY_DATABASE) {
+  const Database db;
+  make_older_tables(db);
+  db.run("ALTER TABLE presentity ADD COLUMN ruid VARCHAR(64)");
+  db.run("ALTER TABLE active_watchers ADD COLUMN x_cookie " + db.our_type("", "BLOB"));
+  REQUIRE(migrate_schema(db.settings()));
+  CHECK(read_all(*db.open()).subscriptions.size() == 1);
+  CHECK(db.unique_keys("presentity") == column_list{"ruid", "username,domain,event,etag"});
+}
+
+TEST_CASE_TEMPLATE("schema: tables of an earlier version of ours get what they lack, and keep their rows",
+                   Database, PRESENCE_EVERY_DATABASE) {
+  const Database db;
+  dialog_fields fields = usual_dialog("call");
+  fields.proven = true;  // as rows without this column are read
+  subscription_row call = subscription("call");
+  call.dialog = dialog{fields};
+  apply(*db.open(), {.new_subscriptions = {call}});
+  for (const char* column : {"x_proven", "x_long"})
+    db.run("ALTER TABLE active_watchers DROP COLUMN " + std::string{column});
+  const auto refused = open_soci_storage(db.settings());
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().text.find("ADD COLUMN x_proven INTEGER") != std::string::npos);
+  CHECK(read_all(*db.open()).subscriptions == std::vector{call});
+}
+
+TEST_CASE_TEMPLATE("schema: another product's table of the same name and version is left alone", Database,
+                   PRESENCE_EVERY_DATABASE) {
+  const Database db;
+  column_list foreign = kamailio_active_watchers;
+  std::erase_if(foreign, [](const std::string& column) { return column.starts_with("from_user|"); });
+  make_tables(db, kamailio_presentity, "UNIQUE (username, domain, event, etag), UNIQUE (ruid)", foreign,
+              "('presentity', 5), ('active_watchers', 12), ('watchers', 3)");
+  for (const auto make : {create_schema, migrate_schema}) {
+    const auto refused = make(db.settings());
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().fault == storage_fault::corrupt);
+    CHECK(refused.error().text ==
+          "table 'active_watchers' has no column 'from_user': it is not Kamailio's; use another table name");
+  }
+  CHECK(db.columns_of("presentity").size() == kamailio_presentity.size());
+  db.run("UPDATE version SET table_version = 10 WHERE table_name = 'active_watchers'");
+  CHECK(migrate_schema(db.settings()).error().text.find("migrate it with Kamailio's own scripts") !=
+        std::string::npos);
 }
 
 TEST_CASE_TEMPLATE("schema: what we write is what Kamailio looks for", Database, PRESENCE_EVERY_DATABASE) {

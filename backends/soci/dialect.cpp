@@ -91,6 +91,8 @@ const dialect sqlite{
     .partial_indexes = true,
     .tables = "SELECT name FROM sqlite_master WHERE type = 'table'",
     .columns = "SELECT name FROM pragma_table_info(:table)",
+    .widths = "",
+    .widen = "",
     .mending = "",
     .preparations = sqlite_preparations,
     .doubts = "",
@@ -123,6 +125,11 @@ const dialect postgresql{
     .columns =
         "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(:table) AND attnum > 0 AND NOT "
         "attisdropped",
+    .widths =
+        "SELECT attname || ':' || CASE WHEN attnotnull AND attname IN ('reason', 'user_agent') THEN 0 ELSE"
+        " atttypmod - 4 END FROM pg_attribute WHERE attrelid = to_regclass(:table) AND attnum > 0"
+        " AND NOT attisdropped AND atttypid = 'varchar'::regtype AND atttypmod > 0",
+    .widen = "ALTER TABLE {t} ALTER COLUMN {column} TYPE {type}{null}",
     .mending =
         "SELECT unnest(ARRAY['ALTER TABLE ' || attrelid::regclass || ' ALTER COLUMN id TYPE BIGINT',"
         " 'ALTER SEQUENCE ' || pg_get_serial_sequence(attrelid::regclass::text, 'id') || ' AS BIGINT'])"
@@ -159,6 +166,12 @@ const dialect mariadb{
     .columns =
         "SELECT column_name FROM information_schema.columns WHERE table_schema = database() AND table_name = "
         ":table",
+    .widths =
+        "SELECT concat(column_name, ':', IF(is_nullable = 'NO' AND column_name IN ('reason', 'user_agent'), "
+        "0,"
+        " character_maximum_length)) FROM information_schema.columns WHERE table_schema = database()"
+        " AND table_name = :table AND data_type = 'varchar'",
+    .widen = "ALTER TABLE {t} MODIFY {column} {whole}",
     .mending =
         "SELECT concat('ALTER TABLE ', table_name, ' ENGINE = InnoDB') FROM information_schema.tables"
         " WHERE table_schema = database() AND table_name = :table AND engine <> 'InnoDB'"

@@ -45,6 +45,8 @@ struct dialect {
   bool partial_indexes;
   std::string_view tables;   ///< query: names of all tables
   std::string_view columns;  ///< query: names of the columns of :table
+  std::string_view widths;  ///< query: `name:width` of text columns of :table; 0: refuses NULL and should not
+  std::string_view widen;   ///< {column} of {t} becomes {type}{null}, or {whole}
   std::string_view mending;  ///< query: statements that make :table fit, as it is too narrow for us
 
   // --- statements

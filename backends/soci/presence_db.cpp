@@ -8,11 +8,14 @@
 
 namespace {
 
-constexpr const char* usage = R"(usage: presence-db create|check --db-url URL [option]...
+constexpr const char* usage = R"(usage: presence-db create|migrate|check --db-url URL [option]...
 
   create   makes the tables that are absent, adds this library's own columns (x_*) to those of Kamailio 5.6,
            and widens what is too narrow there; rows stay as they are, and Kamailio can go on using the tables.
            On large tables this can take a while, during which they are locked.
+  migrate  as create, and makes tables of older versions of Kamailio those of 5.6 (presentity version 4,
+           active_watchers version 11), which that older Kamailio refuses to use from then on. Make a copy first:
+           on MariaDB it is not one transaction. Calling it again goes on where it was stopped.
   check    changes nothing; says what is missing
 
   --db-url URL        sqlite:///absolute/path
@@ -50,7 +53,7 @@ int main(int argc, char** argv) {
       std::fputs(usage, stdout);
       return 0;
     }
-    if (argument == "create" || argument == "check") {
+    if (argument == "create" || argument == "migrate" || argument == "check") {
       if (!command.empty()) return wrong("both " + command + " and " + argument);
       command = argument;
       continue;
@@ -73,15 +76,17 @@ int main(int argc, char** argv) {
     else
       return wrong("unknown option " + argument);
   }
-  if (command.empty()) return wrong("say create or check");
+  if (command.empty()) return wrong("say create, migrate or check");
   if (settings.db_url.empty()) return wrong("give --db-url, or set PRESENCE_DB_URL");
 
   const auto failed = [](const presence::storage_error& error) {
     std::fprintf(stderr, "presence-db: %s\n", error.text.c_str());
     return 1;
   };
-  if (command == "create") {
-    if (const auto made = presence::create_schema(settings); !made) return failed(made.error());
+  if (command != "check") {
+    const auto made =
+        command == "create" ? presence::create_schema(settings) : presence::migrate_schema(settings);
+    if (!made) return failed(made.error());
   }
   if (const auto opened = presence::open_soci_storage(settings); !opened) return failed(opened.error());
   std::printf("ready: tables %s, %s and %s\n", settings.presentity_table.c_str(),

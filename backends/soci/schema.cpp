@@ -16,17 +16,20 @@ namespace {
 
 struct table_text {
   std::string name;
-  long long version;
+  long long version, oldest;  // Kamailio's version, and the oldest that can be made into it
   std::string_view create;
+  std::span<const std::string_view> younger;  // columns Kamailio has added since `oldest`
   std::span<const index_text> indexes;
   std::span<const column_text> columns;
 };
 
 std::array<table_text, 3> tables_of(const soci_settings& s) {
   return {{
-      {s.presentity_table, 5, create_presentity, presentity_indexes, presentity_columns},
-      {s.active_watchers_table, 12, create_active_watchers, active_watchers_indexes, active_watchers_columns},
-      {s.watchers_table, 3, create_watchers, {}, watchers_columns},
+      {s.presentity_table, 5, 4, create_presentity, presentity_younger, presentity_indexes,
+       presentity_columns},
+      {s.active_watchers_table, 12, 11, create_active_watchers, active_watchers_younger,
+       active_watchers_indexes, active_watchers_columns},
+      {s.watchers_table, 3, 3, create_watchers, {}, {}, watchers_columns},
   }};
 }
 
@@ -43,33 +46,62 @@ std::string quoted(const std::string& name) { return "table '" + name + "'"; }
 constexpr std::string_view advice =
     ": run `presence-db create` or call create_schema() once before the first start";
 
-// Whether an existing table has the version this library reads and writes.
+// Whether an existing table has the version this library reads and writes, or one that can be made into it.
 result<void, storage_error> check_version(const table_text& table,
-                                          const std::map<std::string, long long>& versions) {
+                                          const std::map<std::string, long long>& versions, change_of what) {
   const auto known = versions.find(table.name);
   if (known == versions.end()) {
     return corrupt(quoted(table.name) +
                    " is there, but table 'version' does not name it: insert its version " +
                    std::to_string(table.version) + " if Kamailio 5.6 made it, or use another table name");
   }
-  if (known->second != table.version) {
-    return corrupt(quoted(table.name) + " has schema version " + std::to_string(known->second) +
-                   ", this library needs version " + std::to_string(table.version) +
-                   ": migrate it with Kamailio's own scripts, or use another table name");
+  const long long version = known->second;
+  const bool older = version >= table.oldest && version < table.version;
+  if (version == table.version || (older && what == change_of::older_version)) return {};
+  return corrupt(
+      quoted(table.name) + " has schema version " + std::to_string(version) +
+      ", this library needs version " + std::to_string(table.version) +
+      (older ? ": run `presence-db migrate` or call migrate_schema() once; Kamailio before 5.2 cannot "
+               "use the table then"
+             : ": migrate it with Kamailio's own scripts, or use another table name"));
+}
+
+// Whether an existing table has all of Kamailio's columns: others use the same names and versions.
+// `may_lack`: columns that are going to be added.
+result<void, storage_error> check_columns(const table_text& table, const std::vector<std::string>& present,
+                                          std::span<const std::string_view> may_lack) {
+  for (const auto& column : columns_in(table.create)) {
+    if (holds(present, column.name)) continue;
+    if (std::find(may_lack.begin(), may_lack.end(), column.name) != may_lack.end()) continue;
+    return corrupt(quoted(table.name) + " has no column '" + std::string{column.name} +
+                   "': it is not Kamailio's; use another table name");
   }
   return {};
 }
 
 // What an existing table needs to become ours, as statements.
-std::vector<std::string> amendments(executor& db, const table_text& table, const dialect& d) {
-  const auto present = db.query(d.columns, &table.name);
+std::vector<std::string> amendments(executor& db, const table_text& table, const dialect& d,
+                                    const std::vector<std::string>& present) {
   std::vector<std::string> made;
   for (const auto& column : table.columns) {
     if (!holds(present, column.name)) made.push_back(add_column(column, table.name, d));
   }
-  const auto narrow = db.query(d.mending, &table.name);
-  made.insert(made.end(), narrow.begin(), narrow.end());
+  const auto widths = db.query(d.widths, &table.name);
+  for (const auto& column : columns_in(table.create)) {
+    if (is_narrow(column, widths)) made.push_back(widen(column, table.name, d));
+  }
+  const auto others = db.query(d.mending, &table.name);
+  made.insert(made.end(), others.begin(), others.end());
   return made;
+}
+
+// Makes a table of an older version one of ours, but for its amendments.
+void renew(executor& db, const table_text& table, const dialect& d, const std::vector<std::string>& present) {
+  for (const auto& column : columns_in(table.create)) {
+    if (!holds(present, column.name)) db.execute(add_column(column, table.name, d));
+    if (column.name == "ruid")
+      db.execute(schema_text("CREATE UNIQUE INDEX IF NOT EXISTS {i}ruid_idx ON {t} (ruid)", table.name, d));
+  }
 }
 
 }  // namespace
@@ -81,8 +113,10 @@ result<void, storage_error> check_schema(executor& db, const soci_settings& sett
   for (const auto& table : tables_of(settings)) {
     if (!holds(present, table.name))
       return corrupt(quoted(table.name) + " does not exist" + std::string{advice});
-    if (auto same = check_version(table, versions); !same) return same;
-    if (const auto missing = amendments(db, table, d); !missing.empty()) {
+    if (auto same = check_version(table, versions, change_of::same_version); !same) return same;
+    const auto there = db.query(d.columns, &table.name);
+    if (auto whole = check_columns(table, there, {}); !whole) return whole;
+    if (const auto missing = amendments(db, table, d, there); !missing.empty()) {
       return corrupt(
           quoted(table.name) + " is as Kamailio made it (missing: " + missing.front() +
           "): run `presence-db create` or call create_schema() once; Kamailio can use the table as before");
@@ -98,21 +132,35 @@ result<void, storage_error> check_schema(executor& db, const soci_settings& sett
   return {};
 }
 
-result<void, storage_error> build_schema(executor& db, const soci_settings& settings, const dialect& d) {
+result<void, storage_error> build_schema(executor& db, const soci_settings& settings, const dialect& d,
+                                         change_of what) {
   const auto present = db.query(d.tables, nullptr);
   const bool first = !holds(present, "version");
   const auto versions = first ? std::map<std::string, long long>{} : db.versions();
+  const auto older = [&](const table_text& table) {
+    const auto known = versions.find(table.name);
+    return known != versions.end() && known->second < table.version;
+  };
   for (const auto& table : tables_of(settings)) {
-    if (!holds(present, table.name) && versions.count(table.name) == 0) continue;
-    if (auto same = check_version(table, versions); !same) return same;
+    const bool there = holds(present, table.name);
+    if (!there && versions.count(table.name) == 0) continue;
+    if (auto same = check_version(table, versions, what); !same) return same;
+    const auto may_lack = older(table) ? table.younger : std::span<const std::string_view>{};
+    if (!there) continue;
+    if (auto whole = check_columns(table, db.query(d.columns, &table.name), may_lack); !whole) return whole;
   }
   if (first) db.execute(schema_text(create_version, "version", d));
   for (const auto& table : tables_of(settings)) {
     // The version comes first: a table without one could not be told from somebody else's.
     if (versions.count(table.name) == 0) db.set_version(table.name, table.version);
     if (!holds(present, table.name)) db.execute(schema_text(table.create, table.name, d));
-    for (const auto& statement : amendments(db, table, d)) db.execute(statement);
+    const auto before = db.query(d.columns, &table.name);
+    if (older(table)) renew(db, table, d, before);
+    for (const auto& statement : amendments(db, table, d, before)) db.execute(statement);
     for (const auto& which : table.indexes) db.execute(create_index(which, table.name, d));
+    if (older(table))  // last, so that it can be done again
+      db.execute("UPDATE version SET table_version = " + std::to_string(table.version) +
+                 " WHERE table_name = '" + table.name + "'");
   }
   return {};
 }

@@ -28,8 +28,11 @@ class executor {
 /// `settings.commit` promises; else what to do.
 result<void, storage_error> check_schema(executor&, const soci_settings&, const dialect&);
 
+/// Which tables may be changed.
+enum class change_of { same_version, older_version };
+
 /// Makes it so. The caller provides the transaction, and rolls it back when this fails. What can be
 /// refused is refused before anything is changed: MariaDB has no transactions for this.
-result<void, storage_error> build_schema(executor&, const soci_settings&, const dialect&);
+result<void, storage_error> build_schema(executor&, const soci_settings&, const dialect&, change_of);
 
 }  // namespace presence::sql

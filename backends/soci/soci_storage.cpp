@@ -402,7 +402,9 @@ result<std::unique_ptr<soci_storage>, storage_error> open_soci_storage(const soc
   return std::unique_ptr<soci_storage>{std::move(made)};
 }
 
-result<void, storage_error> create_schema(const soci_settings& settings) {
+namespace {
+
+result<void, storage_error> schema_made(const soci_settings& settings, sql::change_of what) {
   auto to = sql::target_of(settings, sql::purpose::schema);
   if (!to) return unexpected{to.error()};
   storage_counters counters;
@@ -410,7 +412,7 @@ result<void, storage_error> create_schema(const soci_settings& settings) {
   try {
     connection.emplace(*to, settings, counters, sql::purpose::schema);
     connection->begin();
-    auto built = sql::build_schema(*connection, settings, *to->speaks);
+    auto built = sql::build_schema(*connection, settings, *to->speaks, what);
     if (built) {
       connection->commit();
     } else {
@@ -420,6 +422,16 @@ result<void, storage_error> create_schema(const soci_settings& settings) {
   } catch (...) {
     return unexpected{sql::caught(*to, connection.has_value())};
   }
+}
+
+}  // namespace
+
+result<void, storage_error> create_schema(const soci_settings& settings) {
+  return schema_made(settings, sql::change_of::same_version);
+}
+
+result<void, storage_error> migrate_schema(const soci_settings& settings) {
+  return schema_made(settings, sql::change_of::older_version);
 }
 
 }  // namespace presence

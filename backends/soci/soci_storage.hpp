@@ -82,4 +82,8 @@ result<std::unique_ptr<soci_storage>, storage_error> open_soci_storage(const soc
 /// subscription in one dialog (RFC 3265 only) is then refused as a conflict.
 result<void, storage_error> create_schema(const soci_settings& settings);
 
+/// As create_schema(), and makes tables of older versions of Kamailio (presentity 4: 4.3 to 5.1;
+/// active_watchers 11: 3.3 to 4.3) those of 5.6. An older Kamailio refuses the tables then.
+result<void, storage_error> migrate_schema(const soci_settings& settings);
+
 }  // namespace presence

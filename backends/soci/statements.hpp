@@ -7,8 +7,10 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "columns.hpp"
 #include "dialect.hpp"
@@ -243,6 +245,10 @@ inline constexpr std::string_view create_watchers = R"(CREATE TABLE {t} (
   inserted_time INTEGER NOT NULL,
   CONSTRAINT {i}watcher_idx UNIQUE (presentity_uri, watcher_username, watcher_domain, event)){end})";
 
+/// Columns of the two that Kamailio 5.1 and 4.4 did not have yet.
+inline constexpr std::array<std::string_view, 1> presentity_younger{"ruid"};
+inline constexpr std::array<std::string_view, 2> active_watchers_younger{"flags", "user_agent"};
+
 /// An index of a table; `partial`: a condition all rows of ours fail, so that it costs nothing.
 struct index_text {
   std::string_view name, columns, partial = {};
@@ -259,11 +265,24 @@ inline constexpr std::array<index_text, 4> active_watchers_indexes{{
     {"updated_winfo_idx", "updated_winfo, presentity_uri", "updated_winfo <> -1"},
 }};
 
-/// Our own columns, added to Kamailio's.
+/// A column with all that is said of it.
 struct column_text {
   std::string_view name, type;
 };
 
+/// The columns of a table above.
+inline std::vector<column_text> columns_in(std::string_view create) {
+  std::vector<column_text> made;
+  while (true) {
+    create.remove_prefix(create.find("\n  ") + 3);
+    const std::string_view line = create.substr(0, create.find(",\n"));
+    const auto blank = line.find(' ');
+    if (line.starts_with("CONSTRAINT")) return made;
+    made.push_back({line.substr(0, blank), line.substr(blank + 1)});
+  }
+}
+
+// Our own columns, added to Kamailio's.
 inline constexpr std::array<column_text, 5> presentity_columns{{{"x_id", "BIGINT"},
                                                                 {"x_content_type", "TEXT"},
                                                                 {"x_expires_ms", "BIGINT"},
@@ -302,6 +321,29 @@ inline std::string create_index(const index_text& which, std::string_view table,
 inline std::string add_column(const column_text& which, std::string_view table, const dialect& d) {
   return schema_text("ALTER TABLE {t} ADD COLUMN ", table, d) + std::string{which.name} + " " +
          schema_text(which.type, table, d);
+}
+
+/// Whether a column's width is below ours; `widths` has `name:width` of each.
+inline bool is_narrow(const column_text& which, const std::vector<std::string>& widths) {
+  constexpr std::string_view varying = "VARCHAR(";
+  if (!which.type.starts_with(varying)) return false;
+  const auto wanted = std::atoi(which.type.data() + varying.size());
+  return std::any_of(widths.begin(), widths.end(), [&](std::string_view found) {
+    const auto colon = found.find(':');
+    return found.substr(0, colon) == which.name && std::atoi(found.data() + colon + 1) < wanted;
+  });
+}
+
+inline std::string widen(const column_text& which, std::string_view table, const dialect& d) {
+  return filled(d.widen, [&](std::string_view name) -> std::string {
+    if (name == "t") return std::string{table};
+    if (name == "column") return std::string{which.name};
+    if (name == "whole") return std::string{which.type};
+    if (name == "type") return std::string{which.type.substr(0, which.type.find(')') + 1)};
+    // null: what has to be said so that it may be NULL
+    return which.type.ends_with("NOT NULL") ? ""
+                                            : ", ALTER COLUMN " + std::string{which.name} + " DROP NOT NULL";
+  });
 }
 
 inline constexpr std::string_view select_versions = "SELECT table_name, table_version FROM version";
