@@ -1,6 +1,8 @@
 #include "xml.hpp"
 
+#include <algorithm>
 #include <array>
+#include <charconv>
 #include <cstring>
 #include <rapidxml/rapidxml.hpp>
 #include <vector>
@@ -212,7 +214,7 @@ result<const tree*, error> parser::parse(std::string_view bytes, const limits& b
     return unexpected{error{"Malformed markup", r.offset(e.where<char>())}};
   }
   if (!r.flatten()) return unexpected{error{r.reason, r.offset(r.where)}};
-  r.result = {r.nodes, r.attributes, bytes};
+  r.result = {r.nodes, r.attributes, bytes, look.plain()};
   return &r.result;
 }
 
@@ -390,9 +392,51 @@ void append_escaped(std::string& out, std::string_view text, bool value) {
   }
 }
 
+std::string utf8(std::uint32_t c) {
+  const auto more = [&](unsigned shift) { return static_cast<char>(0x80 | (c >> shift & 0x3F)); };
+  if (c < 0x80) return {static_cast<char>(c)};
+  if (c < 0x800) return {static_cast<char>(0xC0 | c >> 6), more(0)};
+  if (c < 0x10000) return {static_cast<char>(0xE0 | c >> 12), more(6), more(0)};
+  return {static_cast<char>(0xF0 | c >> 18), more(12), more(6), more(0)};
+}
+
 }  // namespace
 
 void append_text(std::string& out, std::string_view text) { append_escaped(out, text, false); }
+
+void append_plain(std::string& out, std::string_view piece) {
+  const auto skip_behind = [&](std::string_view mark) { piece.remove_prefix(piece.find(mark) + mark.size()); };
+  while (true) {
+    const std::size_t at = std::min(piece.find_first_of("<&"), piece.size());
+    out += piece.substr(0, at);
+    piece.remove_prefix(at);
+    if (piece.empty()) return;
+    if (piece.starts_with("<!--")) {
+      skip_behind("-->");
+    } else if (piece.starts_with("<?")) {
+      skip_behind("?>");
+    } else if (piece.starts_with("<![CDATA[")) {
+      for (piece.remove_prefix(9); !piece.starts_with("]]>"); piece.remove_prefix(1)) {
+        const char c = piece.front();
+        if (c == '<') out += "&lt;";
+        else if (c == '>') out += "&gt;";
+        else if (c == '&') out += "&amp;";
+        else out += c;
+      }
+      piece.remove_prefix(3);
+    } else if (piece.starts_with("&#")) {
+      const bool hex = piece[2] == 'x';
+      std::uint32_t code = 0;
+      std::from_chars(piece.data() + (hex ? 3 : 2), piece.data() + piece.size(), code, hex ? 16 : 10);
+      skip_behind(";");
+      if (code == '\'') out += "&apos;";  // it may stand in a value between these
+      else append_escaped(out, utf8(code), true);
+    } else {
+      out += piece.front();
+      piece.remove_prefix(1);
+    }
+  }
+}
 
 void append_attribute(std::string& out, std::string_view name, std::string_view value) {
   out += ' ';

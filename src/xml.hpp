@@ -72,6 +72,7 @@ struct tree {
   std::span<const node> nodes;
   std::span<const attribute> attributes;
   std::string_view source;
+  bool plain = true;  ///< no comment, CDATA section, processing instruction or numeric reference in it
 
   /// The children of a node, for a range-for.
   class range {
@@ -165,6 +166,9 @@ std::optional<instant> parse_date_time(std::string_view text) noexcept;
 
 /// Appends character data.
 void append_text(std::string& out, std::string_view text);
+/// Appends a piece of a sound document that ends and begins outside of markup, without comments, processing
+/// instructions, CDATA sections and numeric references: it says the same.
+void append_plain(std::string& out, std::string_view piece);
 /// Appends ` name="value"`.
 void append_attribute(std::string& out, std::string_view name, std::string_view value);
 

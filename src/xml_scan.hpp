@@ -56,6 +56,7 @@ class scanner {
   }
 
   std::size_t offset() const noexcept { return static_cast<std::size_t>(at_ - begin_); }
+  bool plain() const noexcept { return plain_; }  // see tree
 
  private:
   const char* refuse(const char* reason) noexcept {
@@ -121,6 +122,7 @@ class scanner {
       }
     }
     if (at_[1] != '#') return no("An unknown entity or a bare ampersand");
+    plain_ = false;
     const bool hex = at_[2] == 'x';
     const char* p = at_ + (hex ? 3 : 2);
     const char* digits = p;
@@ -145,6 +147,7 @@ class scanner {
   /// `<?target ...?>`, anywhere but at the very start.
   bool instruction() noexcept {
     at_ += 2;
+    plain_ = false;
     const char* target = at_;
     if (!ncname()) return false;
     if (at_ - target == 3 && (target[0] | 0x20) == 'x' && (target[1] | 0x20) == 'm' && (target[2] | 0x20) == 'l') {
@@ -164,6 +167,7 @@ class scanner {
 
   bool comment() noexcept {
     at_ += 4;
+    plain_ = false;
     while (true) {
       while (is(*at_, kind::plain)) ++at_;
       if (at_[0] == '-' && at_[1] == '-') {
@@ -181,6 +185,7 @@ class scanner {
 
   bool cdata() noexcept {
     at_ += 9;
+    plain_ = false;
     const char* from = at_;
     while (true) {
       while (is(*at_, kind::plain)) ++at_;
@@ -347,6 +352,7 @@ class scanner {
   const char* at_;
   std::vector<extent>& found_;
   std::size_t depth_limit_, element_limit_, attribute_limit_, text_limit_;
+  bool plain_ = true;
   std::size_t depth_ = 0;
   const char* reason_ = nullptr;
   std::array<std::uint32_t, deepest> open_;  // elements whose end tag is still to come

@@ -1,7 +1,8 @@
 // Rules documents: who may watch (RFC 4745, 5025; features E5; conformance 6; defects D2-6 to D2-10).
-#include "scenario.hpp"
+#include "view_scenario.hpp"
 
 #include <algorithm>
+#include <array>
 #include <random>
 
 #include <presence/rules.hpp>
@@ -72,6 +73,9 @@ TEST_CASE("identities match whole addresses and whole domains (Z10, POL-4745-id-
       {many({}, "ex.org"), "sip:bob@sub.ex.org", false},
       {many({}, "ex.org"), "sip:bob@ex.or", false},
       {many({}, "ex.org"), "tel:+12015550123", false},
+      {"<cp:identity><cp:many domain=''/></cp:identity>", "tel:+12015550123", false},
+      {"<cp:identity><cp:many domain=' . '/></cp:identity>", "tel:+12015550123", false},
+      {"<cp:identity><cp:many domain=''/></cp:identity>", "sip:bob@ex.org", false},
       {many("<cp:except id='sip:bob@ex.org'/>"), "sip:bob@ex.org", false},
       {many("<cp:except id='sip:bob@ex.org'/>"), "sip:bobb@ex.org", true},
       {many("<cp:except id='sip:bob@ex.or'/>"), "sip:bob@ex.org", true},
@@ -191,7 +195,7 @@ TEST_CASE("TV-20: permissions of several rules are united (POL-4745-comb-1, POL-
     CHECK(handling(document, other) == block);
 }
 
-TEST_CASE("order of rules does not matter, and one rule more never takes away (PROP-12, PROP-13, POL-4745-doc-1)") {
+TEST_CASE("order of rules does not matter, and one rule more never takes away (PROP-12, PROP-13, POL-4745-doc-1, POL-4745-add-1, Z19)") {
   const std::vector<std::string> conditions{"", one("sip:bob@ex.org"), many({}, "ex.org"), many("<cp:except id='sip:bob@ex.org'/>"),
                                             "<cp:sphere value='work'/>", "<x:y/>", "<cp:identity/>"};
   const std::vector<std::string> handlings{"", "block", "confirm", "polite-block", "allow"};
@@ -201,6 +205,7 @@ TEST_CASE("order of rules does not matter, and one rule more never takes away (P
                                        "<pr:provide-unknown-attribute ns='n' name='a'>true</pr:provide-unknown-attribute>",
                                        "<pr:provide-all-attributes/>"};
   std::mt19937 random{7};
+  std::array<int, 2> whole{};
   const auto pick = [&](const auto& from) { return from[random() % from.size()]; };
   for (int round = 0; round < 500; ++round) {
     std::vector<std::string> all;
@@ -210,17 +215,32 @@ TEST_CASE("order of rules does not matter, and one rule more never takes away (P
     const auto of = [&](std::size_t count) {
       std::string text;
       for (std::size_t i = 0; i < count; ++i) text += all[i];
-      return ask(rules(text), who, sphere).allowed;
+      return rules(text);
     };
-    permissions less = of(3);
-    const permissions more = of(4);
+    const auto granted = [&](std::size_t count) { return ask(of(count), who, sphere).allowed; };
+    const permissions less = granted(3), more = granted(4);
     CHECK(more.handling >= less.handling);
     permissions both = less;
     combine(both, more);
     CHECK(both == more);
+    // the same by what the engine is told: nobody who saw everything sees less
+    for (const bool lenient : {false, true}) {
+      event_package package = presence_package();
+      authorize_by_rules(package, nullptr, {.lenient = lenient});
+      const identity watcher{.uri = who, .method = "digest"};
+      const auto decide = [&](std::size_t count) {
+        const std::string text = of(count);
+        return package.authorize({.resource = "sip:alice@example.com", .event = "presence", .watcher = watcher, .rules = &text, .now = start, .sphere = sphere});
+      };
+      const authorization before = decide(3), after = decide(4);
+      CHECK(after.handling >= before.handling);
+      if (before.handling == allow && before.view == nullptr) CHECK(after.view == nullptr);
+      whole[lenient] += after.handling == allow && after.view == nullptr;
+    }
     std::shuffle(all.begin(), all.end(), random);
-    CHECK(of(4) == more);
+    CHECK(granted(4) == more);
   }
+  CHECK(whole[true] > whole[false]);
 }
 
 TEST_CASE("documents that are no rules are refused with one sentence (POL-4745-bad-1, SEC-XML-1, SEC-XML-2, PROP-11)") {
@@ -261,14 +281,14 @@ TEST_CASE("rules decide in the engine: no document, a bad one, a changed one (Z0
   auto s = with({});
   s->publish("alice", {.body = "t1:open"});
   CHECK(s->subscribe("d1", {.expires = 600s}) == "200 Expires=600 | N d1#1 pending;expires=600");
-  const auto renew = [&] { return s->told(s->engine->refresh_watchers(alice, "presence", refresh_type::authorization, s->at)); };
+  const auto renew = [&] { return starred(s->told(s->engine->refresh_watchers(alice, "presence", refresh_type::authorization, s->at))); };
   documents[alice] = rules(rule("r", one(bob), "allow"));
   CHECK(renew() == "N d1#2 active;expires=600 P()");  // allowed, and nothing is provided (POL-TR-20)
   documents[alice] = rules(rule("r", one(bob), "allow", tuples));
-  CHECK(renew() == "N d1#3 active;expires=600 P(t1:open)");
+  CHECK(renew() == "N d1#3 active;expires=600 P(*:open)");
   documents[alice] = "<broken";
   CHECK(renew().empty());  // the last good one
-  CHECK(s->subscribe("d1", {.expires = 600s}) == "200 Expires=600 | N d1#4 active;expires=600 P(t1:open)");
+  CHECK(starred(s->subscribe("d1", {.expires = 600s})) == "200 Expires=600 | N d1#4 active;expires=600 P(*:open)");
   documents[alice] = rules(rule("r", one("sip:carol@example.com"), "allow"));
   CHECK(renew() == "N d1#5 terminated;reason=rejected");
 
@@ -279,4 +299,46 @@ TEST_CASE("rules decide in the engine: no document, a bad one, a changed one (Z0
   CHECK(lenient->subscribe("d2", {.to = "zoe", .expires = 600s}) == "200 Expires=600 | N d2#1 active;expires=600 P()");
   documents[address("zoe")] = "<broken";
   CHECK(lenient->subscribe("d3", {.to = "zoe", .expires = 600s}) == "200 Expires=600 | N d3#1 pending;expires=600");
+}
+
+namespace {
+
+/// An engine whose watchers this document decides about.
+struct ruled : scenario {
+  explicit ruled(std::string document, options settings = {}) : scenario{{.settings = std::move(settings)}}, text{std::move(document)} {
+    engine = std::make_unique<presence::engine>(given.settings, host_hooks{}, nullptr, random.get());
+    event_package p = presence_package();
+    authorize_by_rules(p, [this](std::string_view) { return std::optional{text}; });
+    REQUIRE(engine->add_event(p, at));
+  }
+  std::string text;
+};
+
+}  // namespace
+
+TEST_CASE("TV-22: a rules document looks at the sphere, and a new one counts at once (Z12, POL-5025-sphere-1, -2, RPID-3.11-1)") {
+  ruled s{rules(rule("r", one("sip:bob@example.com") + "<cp:sphere value='work'/>", "allow")), {.enable_sphere_check = true}};
+  const auto at_sphere = [](const std::string& sphere) {
+    return presence_with("<d:person id='p'><r:sphere><r:" + sphere + "/></r:sphere></d:person>");
+  };
+  CHECK(s.subscribe("d1", {.expires = 600s}) == "403");
+  CHECK(s.publish("alice", {.raw = at_sphere("work")}) == "200 e1 Expires=3600");
+  CHECK(s.subscribe("d2", {.expires = 600s}) == "200 Expires=600 | N d2#1 active;expires=600 P()");
+  CHECK(s.subscribe("c1", {.by = "carol", .expires = 600s}) == "403");
+  CHECK(s.publish("alice", {.raw = at_sphere("home")}) == "200 e2 Expires=3600 | N d2#2 terminated;reason=rejected");
+  CHECK(s.publish("alice", {.if_match = "e2", .expires = 0s}) == "200 e3 Expires=0");
+  CHECK(s.subscribe("d3", {.expires = 600s}) == "200 Expires=600 | N d3#1 active;expires=600 P()");
+}
+
+TEST_CASE("TV-23: a rule of a document counts while it is valid; its edges come by themselves (Z11, POL-4745-val-1, POL-4745-val-2)") {
+  ruled s{rules(rule("r", one("sip:bob@example.com") + "<cp:validity><cp:from>2023-11-14T22:30:00Z</cp:from>"
+                     "<cp:until>2023-11-14T22:46:40Z</cp:until></cp:validity>", "allow"))};  // from 1000 s on, for 1000 s
+  s.wait_until(999s);
+  CHECK(s.subscribe("d1", {.expires = 3600s}) == "403");
+  s.wait_until(1000s);
+  CHECK(s.subscribe("d2", {.expires = 3600s}) == "200 Expires=3600 | N d2#1 active;expires=3600 P()");
+  CHECK(s.subscribe("c1", {.by = "carol", .expires = 3600s}) == "403");
+  CHECK(s.wait_until(1999s).empty());
+  CHECK(s.wait_until(2000s) == "N d2#2 terminated;reason=rejected");
+  CHECK(s.subscribe("d3", {.expires = 3600s}) == "403");
 }

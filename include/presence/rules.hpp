@@ -53,7 +53,8 @@ struct permissions {
   bool shows(shown_attribute a) const noexcept {
     return all_attributes || (attributes >> static_cast<unsigned>(a) & 1) != 0;
   }
-  bool shows_unknown(std::string_view ns, std::string_view name) const noexcept;
+  /// Whether `unknown` has that key.
+  bool names_unknown(std::string_view ns, std::string_view name) const noexcept;
   /// Whether nothing at all is held back.
   bool everything() const noexcept;
   friend bool operator==(const permissions&, const permissions&) = default;
@@ -74,7 +75,7 @@ struct granted_permissions {
   permissions allowed = {};
   std::optional<instant> until = {};  ///< a validity begins or ends then (POL-4745-val-2)
   bool by_sphere = false;             ///< some rule looks at the sphere
-  bool limits_view = false;           ///< some rule that applies has transformations
+  bool unlimited = false;             ///< some rule that applies allows, and has no transformations
 };
 
 /// A rules document that was read. Immutable; may be shared between threads.
@@ -104,7 +105,7 @@ struct rules_options {
   /// For a presentity without a document, or whose only document cannot be read (POL-5025-sub-6). In
   /// the second case never more than confirm (POL-4745-bad-1).
   sub_handling without_document = sub_handling::confirm;
-  /// Rules without any transformation show everything; by RFC 5025 they show nothing (Z19, POL-TR-20).
+  /// A rule that allows, and has no transformations, shows everything; by RFC 5025 it shows nothing (Z19, POL-TR-20).
   bool lenient = false;
   std::size_t cached = 10000;  ///< documents kept in their read form
   presence::limits limits = {};

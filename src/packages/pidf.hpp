@@ -1,11 +1,12 @@
 /// A published PIDF document (RFC 3863, 4479) after its check: cut into components that can be
 /// put into another document as they are.
 ///
-/// A fragment is mostly a place in the published bytes. It knows which declarations of the root it
-/// needs and takes them along, so that fragments of documents with clashing prefixes go together
-/// (PIDF-SER-1). Only where the children are out of schema order is the text written anew.
+/// A fragment is a place in the bytes. It knows which declarations of the root it needs and takes them
+/// along, so that fragments of documents with clashing prefixes go together (PIDF-SER-1). A document that
+/// cannot be cut as it stands is written anew first (pidf_tidy.hpp).
 #pragma once
 
+#include <bit>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -31,6 +32,7 @@ inline constexpr std::string_view rpid_uri = "urn:ietf:params:xml:ns:pidf:rpid";
 
 /// What a child of `presence` is, in the order of the schema; the last three mix freely.
 enum class component : std::uint8_t { tuple, note, person, device, foreign };
+constexpr bool has_id(component kind) noexcept { return kind != component::note && kind != component::foreign; }
 
 /// A range of the published bytes.
 struct range {
@@ -43,7 +45,7 @@ struct fragment {
   std::uint64_t meaning = 0;    ///< digest, id included
   std::uint64_t inherited = 0;  ///< bit i: needs heritage i of its document
   std::uint32_t inherited_size = 0;  ///< bytes these take
-  std::uint32_t begin = 0;      ///< the text, in the published bytes or in `rewritten`
+  std::uint32_t begin = 0;      ///< the text
   std::uint32_t head = 0;       ///< behind the name in the start tag: what is inherited goes here
   std::uint32_t end = 0;
   std::uint32_t id = 0;         ///< where the id is in the text
@@ -53,7 +55,6 @@ struct fragment {
   /// about a document that changes after its check; an engine has one caller at a time.
   mutable std::uint32_t standing = 0;
   component kind = component::foreign;
-  bool rewritten = false;       ///< the text is in `rewritten`
 };
 
 /// What one person element says about the sphere, and when.
@@ -67,27 +68,31 @@ struct sphere_claim {
 struct outline {
   /// What a part needs to be shown: bit n for shown_attribute n, then these. All of them are needed.
   static constexpr std::uint32_t input_bare = 1U << 16, input_thresholds = 1U << 17, input_full = 1U << 18;
-  static constexpr std::uint32_t unknown = 1U << 19;     ///< the permission for `name`
-  static constexpr std::uint32_t substitute = 1U << 20;  ///< never left out, but replaced: a device's deviceID
+  static constexpr std::uint32_t unknown = 1U << 19;      ///< the permission for `name`
+  static constexpr std::uint32_t everything = 1U << 20;   ///< what nobody has a name for: all attributes
+  static constexpr std::uint32_t declaration = 1U << 21;  ///< that a part which is shown needs bit `name` of `inherited`
+  // never left out, but replaced:
+  static constexpr std::uint32_t id = 1U << 22;
+  static constexpr std::uint32_t device_id = 1U << 23;    ///< of a device, unless the true one may be shown
 
   /// A range of a fragment's text, and what it says. What is in no part is shown to nobody through a view.
   struct part {
     std::uint64_t meaning = 0;    ///< 0: belongs to a part beside it
-    std::uint64_t inherited = 0;  ///< as fragment::inherited
+    std::uint64_t inherited = 0;  ///< as fragment::inherited; from above, declarations inside of the fragment
     std::uint32_t begin = 0, end = 0;
     std::uint32_t needs = 0;
-    std::uint32_t name = 0;  ///< of `names`, if `needs` has `unknown`
+    std::uint32_t name = 0;  ///< of `names` if `needs` has `unknown`
   };
   /// A value that components are chosen by, as it reads.
   struct fact {
     enum class of : std::uint8_t { class_, contact, device_id } what = of::class_;
     std::string value;
   };
-  /// The outline of one fragment. A component is its start tag, parts and end tag; anything else is one part.
+  /// The outline of one fragment. A component is its name and then parts; anything else is one part.
   struct entry {
-    std::uint64_t meaning = 0;  ///< of the start tag
-    std::uint64_t inherited = 0;
-    std::uint32_t content = 0, content_end = 0;  ///< behind the start tag, before the end tag
+    std::uint64_t meaning = 0;    ///< of the name
+    std::uint64_t inherited = 0;  ///< by the name
+    std::uint64_t own = 0;        ///< bits that are declarations inside of the fragment
     std::uint32_t parts = 0, parts_end = 0;
     std::uint32_t facts = 0, facts_end = 0;
   };
@@ -109,7 +114,6 @@ class checked_document final : public parsed_document {
  public:
   /// What most documents do not have.
   struct rare {
-    std::string rewritten;  ///< fragments whose children were out of order
     std::vector<sphere_claim> spheres;
     std::unique_ptr<const outline> outlined;
   };
@@ -117,21 +121,22 @@ class checked_document final : public parsed_document {
   /// A declaration of the root as text; an empty range stands for xmlns="".
   std::string_view heritage(std::size_t i) const noexcept {
     const range& r = heritage_[i];
-    return r.size == 0 ? std::string_view{"xmlns=\"\""} : published.bytes().substr(r.begin, r.size);
+    return r.size == 0 ? std::string_view{"xmlns=\"\""} : text.bytes().substr(r.begin, r.size);
+  }
+  /// Appends the declarations of a set; bits as of fragment::inherited.
+  void append_heritage(std::uint64_t set, std::string& out) const {
+    for (; set != 0; set &= set - 1) (out += ' ') += heritage(static_cast<std::size_t>(std::countr_zero(set)));
   }
   /// The fragments, by kind and then as published.
   std::span<const fragment> fragments() const noexcept { return {fragments_.get(), count_}; }
-  std::string_view text_of(const fragment& f) const noexcept {
-    return f.rewritten ? std::string_view{rare_->rewritten} : published.bytes();
-  }
-  std::string_view id_of(const fragment& f) const noexcept { return text_of(f).substr(f.id, f.id_size); }
+  std::string_view id_of(const fragment& f) const noexcept { return text.bytes().substr(f.id, f.id_size); }
   std::span<const sphere_claim> spheres() const noexcept {
     return rare_ ? std::span<const sphere_claim>{rare_->spheres} : std::span<const sphere_claim>{};
   }
   /// Null unless offered_document::through_views was set at the check.
   const outline* outlined() const noexcept { return rare_ ? rare_->outlined.get() : nullptr; }
 
-  body published;                ///< keeps the bytes that fragments point into
+  body text;                     ///< as published, or tidied; fragments are places in it
   mutable bool settled = false;  ///< every fragment goes under its own id
   bool open = false;             ///< some tuple is open
   std::uint32_t rank = 0;        ///< of the most important word it says; 0: none

@@ -22,11 +22,11 @@ namespace presence::pidf {
 /// One check. Everything it says "no" to is a static sentence.
 class checker {
  public:
-  checker(const xml::tree& tree, const offered_document& offer, std::span<const std::string> words, checked_document& out)
-      : tree_{tree}, bounds_{offer.bounds}, words_{words}, out_{out}, means_{tree} {
+  checker(const xml::tree& tree, const offered_document& offer, std::span<const std::string> words, checked_document& out, bool tidied)
+      : tree_{tree}, bounds_{offer.bounds}, words_{words}, out_{out}, tidied_{tidied}, means_{tree}, scope_{tree} {
     if (!offer.through_views) return;
     outlined_ = std::make_unique<outline>();
-    outliner_.emplace(tree_, means_, *outlined_);
+    outliner_.emplace(tree_, means_, scope_, *outlined_);
   }
 
   /// Empty when the document is sound.
@@ -35,7 +35,8 @@ class checker {
     if (!root.is(pidf_uri, "presence")) return "The root is not a PIDF presence element";
     const xml::attribute* entity = tree_.find(root, {}, "entity");
     if (entity == nullptr || xml::trimmed(entity->value).empty()) return "A presence element without an entity";
-    if (!survey(root)) return "Too many namespace declarations";
+    if (!scope_.survey(root)) return "Too many namespace declarations";
+    tidy_ = tree_.plain && !has_xml_attributes(root) && !has_rpid_ids(tree_);
 
     std::size_t inherited = 0;
     for (const xml::node& child : tree_.children(root)) {
@@ -45,6 +46,8 @@ class checker {
       inherited += f.cut.inherited_size;
       if (inherited > bounds_.body_bytes) return "Namespace declarations that would repeat too often";
     }
+    if (scope_.full()) return "Too many namespace declarations";
+    if (!tidy()) return {};
     if (has_equal_ids()) return "An id that occurs twice";
     const auto by_place = [](const found& a, const found& b) { return place_of(a.cut.kind) < place_of(b.cut.kind); };
     if (!std::is_sorted(found_.begin(), found_.end(), by_place)) std::stable_sort(found_.begin(), found_.end(), by_place);
@@ -54,68 +57,10 @@ class checker {
     return {};
   }
 
+  /// Whether the document can be used as it stands; if not, it is to be checked again when it is tidied.
+  bool tidy() const noexcept { return tidy_ || tidied_; }
+
  private:
-  static constexpr std::size_t ranks = 5;
-
-  /// A child of a component: its place among its siblings and what there is to check.
-  struct role {
-    std::uint8_t rank;
-    bool single;     // at most one
-    bool timestamp;
-  };
-
-  role role_of(component in, const xml::node& child) {
-    const space where = means_.space_of(child);
-    if (in == component::tuple) {
-      if (where == space::pidf) {
-        if (child.label == "status") return {0, true, false};
-        if (child.label == "contact") return {2, true, false};
-        if (child.label == "note") return {3, false, false};
-        if (child.label == "timestamp") return {4, true, true};
-      }
-      return {1, false, false};
-    }
-    if (where == space::model) {
-      if (child.label == "deviceID" && in == component::device) return {2, true, false};
-      if (child.label == "note") return {3, false, false};
-      if (child.label == "timestamp") return {4, true, true};
-    }
-    return {1, false, false};
-  }
-
-  /// Something the root hands down to its children: a declaration, or an xml: attribute.
-  struct handed {
-    const xml::attribute* from;  // null: the absence of a default namespace
-    range text;
-    bool by_prefix;              // needed only where the prefix occurs
-  };
-  static constexpr std::size_t most_handed = 64;  // bits of fragment::inherited
-
-  /// Notes what the root hands down. False: too much.
-  bool survey(const xml::node& root) {
-    bool has_default = false;
-    for (const xml::attribute& a : tree_.attributes_of(root)) {
-      const bool declaration = a.uri == xml::xmlns_uri;
-      if (!declaration && a.uri != xml::xml_uri) continue;
-      const bool is_default = declaration && a.local == "xmlns";
-      has_default = has_default || is_default;
-      if (is_default && a.value == pidf_uri) continue;
-      if (handed_count_ == most_handed) return false;
-      handed_[handed_count_++] = {&a, {a.begin, tree_.value_end(a) + 1 - a.begin}, declaration && !is_default};
-      if (!declaration) {
-        handed_down_.add(a.local);
-        handed_down_.add(a.value);
-      }
-    }
-    if (!has_default) {
-      if (handed_count_ == most_handed) return false;
-      handed_[handed_count_++] = {nullptr, {}, false};
-    }
-    // A colon can hide behind a character reference; then every prefix counts as used.
-    keep_all_ = tree_.source.find("&#") != std::string_view::npos;
-    return true;
-  }
-
   /// A child of the root.
   struct found {
     fragment cut;
@@ -124,56 +69,36 @@ class checker {
 
   std::string_view add(const xml::node& child, found& to) {
     fragment& f = to.cut;
-    std::uint64_t meaning = 0;
-    const xml::attribute* id = nullptr;
-    bool ordered = true;
-    switch (means_.space_of(child)) {
-      case space::pidf:
-        if (child.label == "tuple") f.kind = component::tuple;
-        if (child.label == "note") f.kind = component::note;
-        break;
-      case space::model:
-        if (child.label == "person") f.kind = component::person;
-        if (child.label == "device") f.kind = component::device;
-        break;
-      default: break;
-    }
-    if (f.kind == component::note || f.kind == component::foreign) {
-      meaning = means_.of(child);
-    } else {
-      id = tree_.find(child, {}, "id");
+    f.kind = kind_of(means_.space_of(child), child.label);
+    f.begin = child.begin;
+    f.head = child.name_end;
+    f.end = child.end;
+    if (has_id(f.kind)) {
+      const xml::attribute* id = tree_.find(child, {}, "id");
       if (id == nullptr) return "A tuple, person or device without an id";
-      if (!xml::is_ncname(xml::trimmed(id->value))) return "An id that is not an NCName";
-      if (const std::string_view reason = check_component(child, f.kind, meaning, ordered); !reason.empty()) {
-        return reason;
-      }
+      const std::string_view value = xml::trimmed(id->value);
+      if (!xml::is_ncname(value)) return "An id that is not an NCName";
+      f.id = id->value_begin;
+      f.id_size = static_cast<std::uint32_t>(value.size());
+      tidy_ = tidy_ && !has_xml_attributes(child) && tree_.source.substr(f.id, tree_.value_end(*id) - f.id) == value;
+      if (const std::string_view reason = check_component(child, f.kind); !reason.empty()) return reason;
     }
-    digest whole = handed_down_;
-    whole.add(meaning);
-    f.meaning = whole.value();
-    const std::uint64_t optional = inherit(child, f);
-    if (outliner_ && id != nullptr) outliner_->begin(child, handed_down_);
-    const auto [content, content_end] = cut(child, id, ordered, f);
-    if (!outliner_) return {};
-    outline::entry& o = to.outlined = id != nullptr ? outliner_->end() : outliner_->whole(child, f.meaning);
-    o.content = content;
-    o.content_end = content_end;
-    // each part takes along what it needs alone: a declaration would tell of parts that are not shown
-    const std::string_view text = out_.text_of(f);
-    const std::uint64_t all = f.inherited & ~optional;
-    o.inherited = all | prefixes_in(text.substr(f.begin, content - f.begin), optional);
-    for (outline::part& p : std::span{outlined_->parts}.subspan(o.parts, o.parts_end - o.parts))
-      p.inherited = all | prefixes_in(text.substr(p.begin, p.end - p.begin), optional);
+    f.meaning = means_.of(child);
+    scope_.begin(child);
+    f.inherited = scope_.used_by(tree_.source.substr(f.begin, f.end - f.begin));
+    for (std::uint64_t left = f.inherited; left != 0; left &= left - 1)
+      f.inherited_size += std::max(9U, 1 + scope_.text_of(static_cast<std::size_t>(std::countr_zero(left))).size);
+    if (outliner_ && tidy()) to.outlined = has_id(f.kind) ? outliner_->component(child, f.kind) : outliner_->whole(child, f.meaning);
     return {};
   }
 
-  std::string_view check_component(const xml::node& of, component kind, std::uint64_t& meaning, bool& ordered) {
+  std::string_view check_component(const xml::node& of, component kind) {
     std::array<std::size_t, ranks> seen{};
     std::uint8_t last = 0;
     for (const xml::node& child : tree_.children(of)) {
       if (child.text) return "Text directly inside a tuple, person or device";
-      const role r = role_of(kind, child);
-      if (r.rank < last) ordered = false;
+      const role r = role_of(kind, means_.space_of(child), child.label);
+      tidy_ = tidy_ && r.rank >= last;
       last = r.rank;
       if (++seen[r.rank] > 1 && r.single) return "A status, contact, timestamp or deviceID that occurs twice";
       if (r.timestamp && !xml::parse_date_time(tree_.text_of(child, room_))) return "A malformed timestamp";
@@ -188,32 +113,18 @@ class checker {
     }
     if (kind == component::tuple && seen[0] == 0) return "A tuple without a status";
     if (kind == component::device && seen[2] == 0) return "A device without a deviceID";
-
-    digest d;
-    means_.add_start(d, of, 0);
-    if (ordered) {
-      for (const xml::node& child : tree_.children(of)) d.add(means_.of(child));
-    } else {
-      by_rank(of, kind, [&](const xml::node& child) { d.add(means_.of(child)); });
-    }
-    meaning = d.value();
     return {};
   }
 
-  template <class Visit>
-  void by_rank(const xml::node& of, component kind, Visit visit) {
-    for (std::uint8_t rank = 0; rank < ranks; ++rank) {
-      for (const xml::node& child : tree_.children(of)) {
-        if (!child.text && role_of(kind, child).rank == rank) visit(child);
-      }
-    }
-  }
-
   std::string_view check_status(const xml::node& status) {
-    bool seen = false;
+    bool seen = false, others = false;
     for (const xml::node& child : tree_.children(status)) {
       if (child.text) return "Text directly inside a status";
-      if (child.label != "basic" || means_.space_of(child) != space::pidf) continue;
+      if (child.label != "basic" || means_.space_of(child) != space::pidf) {
+        others = true;
+        continue;
+      }
+      tidy_ = tidy_ && !others;
       if (seen) return "A status with two basic elements";
       seen = true;
       const std::string_view value = tree_.text_of(child, room_);
@@ -223,6 +134,11 @@ class checker {
       }
     }
     return {};
+  }
+
+  bool has_xml_attributes(const xml::node& of) const {
+    const auto all = tree_.attributes_of(of);
+    return std::any_of(all.begin(), all.end(), [](const xml::attribute& a) { return a.uri == xml::xml_uri; });
   }
 
   bool has_elements(const xml::node& of) const {
@@ -261,96 +177,6 @@ class checker {
     }
     const std::string_view text = xml::trimmed(tree_.text_of(sphere, room_));
     if (!elements && !text.empty()) claim(text);
-  }
-
-  // --- fragments -------------------------------------------------------------------------------
-
-  static bool is_name_byte(char c) noexcept {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.';
-  }
-
-  /// Of the prefixes in `wanted`, those that occur before a colon, be it in a name or in content.
-  std::uint64_t prefixes_in(std::string_view text, std::uint64_t wanted) const noexcept {
-    std::uint64_t used = 0;
-    for (std::size_t at = text.find(':'); at != text.npos && wanted != 0; at = text.find(':', at + 1)) {
-      for (std::uint64_t left = wanted; left != 0; left &= left - 1) {
-        const int i = std::countr_zero(left);
-        const std::string_view prefix = handed_[static_cast<std::size_t>(i)].from->local;
-        if (at < prefix.size() || text[at - 1] != prefix.back()) continue;
-        const std::size_t from = at - prefix.size();
-        if (text.substr(from, prefix.size()) != prefix || (from != 0 && is_name_byte(text[from - 1]))) continue;
-        used |= std::uint64_t{1} << i;
-        wanted &= ~used;
-      }
-    }
-    return used;
-  }
-
-  /// Finds out what the component needs of the root. Returns what may be needed by parts of it alone.
-  std::uint64_t inherit(const xml::node& of, fragment& f) const noexcept {
-    std::uint64_t optional = 0;
-    for (std::size_t i = 0; i < handed_count_; ++i) {
-      const handed& h = handed_[i];
-      const bool redefined = h.from != nullptr ? tree_.find(of, h.from->uri, h.from->local) != nullptr
-                                               : tree_.find(of, xml::xmlns_uri, "xmlns") != nullptr;
-      if (redefined) continue;
-      (h.by_prefix && !keep_all_ ? optional : f.inherited) |= std::uint64_t{1} << i;
-    }
-    f.inherited |= prefixes_in(tree_.source.substr(of.begin, of.end - of.begin), optional);
-    for (std::uint64_t left = f.inherited; left != 0; left &= left - 1) {
-      const handed& h = handed_[static_cast<std::size_t>(std::countr_zero(left))];
-      f.inherited_size += 1 + (h.from != nullptr ? h.text.size : 8);
-    }
-    return optional;
-  }
-
-  struct inside {
-    std::uint32_t begin, end;
-  };
-  /// Returns where the content is in the fragment's text.
-  inside cut(const xml::node& of, const xml::attribute* id, bool ordered, fragment& f) {
-    f.begin = of.begin;
-    f.head = of.name_end;
-    f.end = of.end;
-    if (id == nullptr) return {of.content, of.content_end};
-    const std::string_view value = xml::trimmed(id->value);
-    const std::uint32_t id_end = tree_.value_end(*id);
-    f.id = id->value_begin;
-    f.id_size = static_cast<std::uint32_t>(value.size());
-    const auto outline_child = [&](const xml::node& child, std::uint32_t at) {
-      if (outliner_ && !child.text) outliner_->child(child, f.kind, at - child.begin);
-    };
-    if (ordered && tree_.source.substr(f.id, id_end - f.id) == value) {
-      for (const xml::node& child : tree_.children(of)) outline_child(child, child.begin);
-      return {of.content, of.content_end};
-    }
-
-    // The text is written anew: the id as it reads, the children by rank.
-    std::string& to = out_.more().rewritten;
-    const auto here = [&] { return static_cast<std::uint32_t>(to.size()); };
-    const auto copy = [&](std::uint32_t from, std::uint32_t end) { to += tree_.source.substr(from, end - from); };
-    f.rewritten = true;
-    f.begin = here();
-    copy(of.begin, of.name_end);
-    f.head = here();
-    copy(of.name_end, id->value_begin);
-    f.id = here();
-    to += value;
-    copy(id_end, of.content);
-    const std::uint32_t content = here();
-    if (ordered) {
-      copy(of.content, of.content_end);
-      for (const xml::node& child : tree_.children(of)) outline_child(child, content + (child.begin - of.content));
-    } else {
-      by_rank(of, f.kind, [&](const xml::node& child) {
-        outline_child(child, here());
-        copy(child.begin, child.end);
-      });
-    }
-    const std::uint32_t content_end = here();
-    copy(of.content_end, of.end);
-    f.end = here();
-    return {content, content_end};
   }
 
   // --- the document as a whole -----------------------------------------------------------------
@@ -403,8 +229,8 @@ class checker {
     out_.fragments_ = std::make_unique<fragment[]>(found_.size());
     std::transform(found_.begin(), found_.end(), out_.fragments_.get(), [](const found& f) { return f.cut; });
     if (std::any_of(found_.begin(), found_.end(), [](const found& f) { return f.cut.inherited != 0; })) {
-      out_.heritage_ = std::make_unique<range[]>(handed_count_);
-      for (std::size_t i = 0; i < handed_count_; ++i) out_.heritage_[i] = handed_[i].text;
+      out_.heritage_ = std::make_unique<range[]>(scope_.count());
+      for (std::size_t i = 0; i < scope_.count(); ++i) out_.heritage_[i] = scope_.text_of(i);
     }
     if (!outlined_) return;
     outlined_->entries.reserve(found_.size());
@@ -418,15 +244,14 @@ class checker {
   const limits& bounds_;
   const std::span<const std::string> words_;
   checked_document& out_;
+  const bool tidied_;
   meaning_of_elements means_;
   boost::container::small_vector<found, 6> found_;
   std::unique_ptr<outline> outlined_;  // only if it is wanted
   std::optional<outliner> outliner_;
-  std::array<handed, most_handed> handed_;
-  std::size_t handed_count_ = 0;
+  scope scope_;
   std::string room_;
-  digest handed_down_;
-  bool keep_all_ = false;  // prefixes that are not seen may be used all the same
+  bool tidy_ = true;
 };
 
 namespace {
@@ -474,13 +299,21 @@ result<document, refusal> check(const offered_document& offer, std::span<const s
     xml::parser& parser;
     ~rest_at_end() { parser.rest(); }
   } const resting{parser};
-  const auto tree = parser.parse(offer.content.bytes(), offer.bounds);
-  if (!tree) return unexpected{refusal{400, tree.error().reason}};
-
-  auto out = std::make_shared<checked_document>();
-  out->published = offer.content;
-  checker check{*tree.value(), offer, words, *out};
-  if (const std::string_view reason = check.run(); !reason.empty()) return unexpected{refusal{400, reason}};
+  limits bounds = offer.bounds;
+  body text = offer.content;
+  std::shared_ptr<checked_document> out;
+  for (bool again = false;; again = true) {
+    const auto tree = parser.parse(text.bytes(), bounds);
+    if (!tree) return unexpected{refusal{400, tree.error().reason}};
+    out = std::make_shared<checked_document>();
+    out->text = text;
+    checker check{*tree.value(), offer, words, *out, again};
+    if (const std::string_view reason = check.run(); !reason.empty()) return unexpected{refusal{400, reason}};
+    if (check.tidy()) break;
+    text = body{text.content_type(), tidied(*tree.value())};
+    if (text.bytes().size() / 2 > bounds.body_bytes) return unexpected{refusal{413, "Request Entity Too Large"}};
+    bounds.body_bytes = std::max(bounds.body_bytes, text.bytes().size());
+  }
   if (const auto* previous = dynamic_cast<const checked_document*>(offer.previous)) keep_fresh_ids(*previous, *out);
   return document{std::move(out)};
 }

@@ -105,17 +105,19 @@ void settle_ids(std::span<const contribution> all) {
 
 // --- composition -------------------------------------------------------------------------------
 
-std::string shown_id(const contribution& c, const fragment& f) {
+/// The id a component is shown under. Through a view it is one that depends on nothing but the component and its
+/// publication: what the view hides could otherwise be seen by the ids it takes (SEC-LEAK-9).
+std::string shown_id(const contribution& c, const fragment& f, const lens* through) {
   const std::string_view original = c.document->id_of(f);
-  if (f.standing <= 1) return std::string{original};
-  const fresh_id id = fresh(c.publication, original, f.standing);
+  if (through == nullptr && f.standing <= 1) return std::string{original};
+  const fresh_id id = fresh(c.publication, original, through != nullptr ? 1 : f.standing);
   return {id.data(), id.size()};
 }
 
 /// A tuple of a document that goes: its id, closed.
-void write_closed(std::string& out, digest& meaning, const contribution& c, const fragment& f) {
+void write_closed(std::string& out, digest& meaning, const contribution& c, const fragment& f, const lens* through) {
   if (f.kind != component::tuple) return;
-  const std::string shown = shown_id(c, f);
+  const std::string shown = shown_id(c, f, through);
   ((out += "<tuple id=\"") += shown) += "\">";
   (out += closed_status) += "</tuple>";
   meaning.add(shown);
@@ -123,37 +125,24 @@ void write_closed(std::string& out, digest& meaning, const contribution& c, cons
 }
 
 std::size_t size_of(const fragment& f) noexcept {
-  const std::size_t own = f.end - f.begin + f.inherited_size;
-  return f.standing <= 1 ? own : own - f.id_size + fresh_size;
+  return f.end - f.begin + f.inherited_size - f.id_size + std::max<std::size_t>(f.id_size, fresh_size);
 }
 
 /// Writes one fragment, as far as `through` shows it, and adds what it says to `meaning`.
 void write(std::string& out, digest& meaning, const contribution& c, const fragment& f, const lens* through) {
   const checked_document& d = *c.document;
-  const std::string_view text = d.text_of(f);
+  if (through != nullptr && f.id_size != 0) return through->append(d, f, shown_id(c, f, through), out, meaning);
+  const std::string_view text = d.text.bytes();
   const auto copy = [&](std::uint32_t from, std::uint32_t end) { out += text.substr(from, end - from); };
-  const bool in_parts = through != nullptr && f.id_size != 0;
-  const outline::entry* e = in_parts ? outline_of(d, f) : nullptr;
-  const std::uint32_t start_end = in_parts ? e->content : f.end;
-
   copy(f.begin, f.head);
-  for (std::uint64_t left = in_parts ? through->inherited(d, f) : f.inherited; left != 0; left &= left - 1) {
-    out += ' ';
-    out += d.heritage(static_cast<std::size_t>(std::countr_zero(left)));
-  }
-  meaning.add(in_parts ? e->meaning : f.meaning);
-  if (f.standing <= 1) {
-    copy(f.head, start_end);
-  } else {
-    const fresh_id id = fresh(c.publication, d.id_of(f), f.standing);
-    copy(f.head, f.id);
-    out.append(id.data(), id.size());
-    copy(f.id + f.id_size, start_end);
-    meaning.add(std::string_view{id.data(), id.size()});
-  }
-  if (!in_parts) return;
-  through->append_content(d, f, out, meaning);
-  copy(e->content_end, f.end);
+  d.append_heritage(f.inherited, out);
+  meaning.add(f.meaning);
+  if (f.standing <= 1) return copy(f.head, f.end);
+  const std::string id = shown_id(c, f, nullptr);
+  copy(f.head, f.id);
+  out += id;
+  copy(f.id + f.id_size, f.end);
+  meaning.add(id);
 }
 
 /// Notes and foreign elements that an earlier publication has too, in order of address (CMP-8).
@@ -184,7 +173,7 @@ body compose(std::string_view resource, std::span<const published> publications,
     const bool counts = p.leaving ? how.closes_leaving && (merges || &p == shown) : merges || &p == only;
     if (d != nullptr && counts) all.push_back({p.id, d, p.leaving});
   }
-  settle_ids({all.data(), all.size()});
+  if (through == nullptr) settle_ids({all.data(), all.size()});
   const std::vector<const fragment*> skipped = repeated({all.data(), all.size()});
 
   constexpr std::string_view entity = "entity";
@@ -205,7 +194,7 @@ body compose(std::string_view resource, std::span<const published> publications,
       for (const fragment& f : c.document->fragments()) {
         if (place_of(f.kind) != place || (through != nullptr && !through->shows(*c.document, f))) continue;
         if (c.leaving) {
-          write_closed(out, meaning, c, f);
+          write_closed(out, meaning, c, f, through);
           continue;
         }
         if (!skipped.empty() && std::binary_search(skipped.begin(), skipped.end(), &f, std::less<>{})) continue;

@@ -12,58 +12,37 @@
 
 #include "pidf.hpp"
 #include "pidf_meaning.hpp"
+#include "pidf_scope.hpp"
+#include "pidf_tidy.hpp"
 
 namespace presence::pidf {
 
 constexpr std::uint32_t bit(shown_attribute a) noexcept { return 1U << static_cast<unsigned>(a); }
 
-/// Makes the outlines of one document, fragment after fragment.
+/// Makes the outlines of one document, fragment after fragment. The scope is at the fragment.
 class outliner {
  public:
-  outliner(const xml::tree& tree, meaning_of_elements& means, outline& out) : tree_{tree}, means_{means}, out_{out} {}
+  outliner(const xml::tree& tree, meaning_of_elements& means, scope& names, outline& out)
+      : tree_{tree}, means_{means}, scope_{names}, out_{out} {}
 
-  /// Begins a component, whose children follow with child().
-  void begin(const xml::node& component, digest handed_down) {
-    entry_ = next();
-    means_.add_start(handed_down, component, 0);
-    entry_.meaning = handed_down.value();
-  }
-  /// A child whose text begins `moved` bytes further on in the fragment's text than in the document.
-  void child(const xml::node& c, component in, std::uint32_t moved) {
-    moved_ = moved;
-    if (c.is(pidf_uri, "contact")) fact(outline::fact::of::contact, c);
-    if (c.is(rpid_uri, "class")) fact(outline::fact::of::class_, c);
-    if (c.is(pidf_uri, "contact") || c.is(pidf_uri, "timestamp") || c.is(model_uri, "timestamp")) return part(c, always);
-    if (c.is(pidf_uri, "note") || c.is(model_uri, "note")) return part(c, bit(shown_attribute::note));
-    if (c.is(model_uri, "deviceID")) {
-      if (in != component::device) return part(c, bit(shown_attribute::device_id));
-      fact(outline::fact::of::device_id, c);
-      tag(c);
-      part(c.content, c.content_end, outline::substitute, means_.of(c));
-      return part(c.content_end, c.end, always, 0);
-    }
-    if (!c.is(pidf_uri, "status")) return attribute(c);
-    tag(c);
-    for (const xml::node& s : tree_.children(c)) {
-      if (s.text) continue;
-      if (s.is(pidf_uri, "basic")) {
-        part(s, always);
-      } else {
-        attribute(s);
-      }
-    }
+  outline::entry component(const xml::node& c, pidf::component kind) {
+    begin();
+    scope_.enter(c);
+    entry_.meaning = meaning_of_name(c).value();
+    entry_.inherited = scope_.used_by_name(name_of(c));
+    attributes(c, always, [](const xml::attribute& a) {
+      return a.uri.empty() && a.local == "id" ? outline::id : outline::everything;
+    });
+    for (const xml::node& child : tree_.children(c))
+      if (!child.text) this->child(child, kind);
     part(c.content_end, c.end, always, 0);
-  }
-  outline::entry end() {
-    entry_.parts_end = static_cast<std::uint32_t>(out_.parts.size());
-    entry_.facts_end = static_cast<std::uint32_t>(out_.facts.size());
-    return entry_;
+    entry_.own = scope_.own();
+    return end();
   }
 
   /// A note or foreign element beside the components: shown or not as one.
   outline::entry whole(const xml::node& n, std::uint64_t meaning) {
-    entry_ = next();
-    moved_ = 0;
+    begin();
     if (n.is(pidf_uri, "note") || n.is(model_uri, "note")) {
       part(n.begin, n.end, bit(shown_attribute::note), meaning);
     } else {
@@ -73,52 +52,70 @@ class outliner {
   }
 
  private:
-  /// Elements of RPID and the permission each needs; user-input has levels of its own.
-  struct known_attribute {
-    std::string_view name;
-    shown_attribute needs;
-  };
-  static constexpr std::array known_attributes{
-      known_attribute{"activities", shown_attribute::activities},
-      known_attribute{"class", shown_attribute::class_},
-      known_attribute{"mood", shown_attribute::mood},
-      known_attribute{"place-is", shown_attribute::place_is},
-      known_attribute{"place-type", shown_attribute::place_type},
-      known_attribute{"privacy", shown_attribute::privacy},
-      known_attribute{"relationship", shown_attribute::relationship},
-      known_attribute{"sphere", shown_attribute::sphere},
-      known_attribute{"status-icon", shown_attribute::status_icon},
-      known_attribute{"time-offset", shown_attribute::time_offset},
-  };
+  static constexpr std::uint32_t always = 0;
 
-  outline::entry next() const noexcept {
+  void begin() {
     const auto parts = static_cast<std::uint32_t>(out_.parts.size());
     const auto facts = static_cast<std::uint32_t>(out_.facts.size());
-    return {.parts = parts, .parts_end = parts, .facts = facts, .facts_end = facts};
+    entry_ = {.parts = parts, .parts_end = parts, .facts = facts, .facts_end = facts};
   }
-  static constexpr std::uint32_t always = 0;
-  void part(std::uint32_t begin, std::uint32_t end, std::uint32_t needs, std::uint64_t meaning, std::uint32_t name = 0) {
-    if (begin != end) out_.parts.push_back({meaning, 0, begin + moved_, end + moved_, needs, name});
+  outline::entry end() {
+    entry_.parts_end = static_cast<std::uint32_t>(out_.parts.size());
+    entry_.facts_end = static_cast<std::uint32_t>(out_.facts.size());
+    return entry_;
   }
-  /// The start tag of an element whose content comes in parts.
-  void tag(const xml::node& c) {
-    digest start;
-    means_.add_start(start, c, 2);
-    part(c.begin, c.content, always, start.value());
-  }
-  void part(const xml::node& c, std::uint32_t needs) { part(c.begin, c.end, needs, means_.of(c)); }
 
-  void fact(outline::fact::of what, const xml::node& c) {
-    std::string room;
-    out_.facts.push_back({what, std::string{xml::trimmed(tree_.text_of(c, room))}});
+  void child(const xml::node& c, pidf::component in) {
+    const bool service = in == component::tuple;
+    if (service && c.is(pidf_uri, "status")) return status(c);
+    if (service && c.is(pidf_uri, "contact")) {
+      fact(outline::fact::of::contact, c);
+      return word(c, always, [](const xml::attribute& a) { return a.uri.empty() && a.local == "priority" ? always : outline::everything; });
+    }
+    if (c.is(service ? pidf_uri : model_uri, "timestamp")) return word(c, always);
+    if (c.is(pidf_uri, "note") || c.is(model_uri, "note")) return piece(c, bit(shown_attribute::note));
+    if (c.is(model_uri, "deviceID")) {
+      if (in != component::device) return word(c, bit(shown_attribute::device_id));
+      fact(outline::fact::of::device_id, c);
+      return word(c, always, no_name, outline::device_id);
+    }
+    if (c.is(rpid_uri, "class")) fact(outline::fact::of::class_, c);
+    attribute(c);
+  }
+
+  void status(const xml::node& c) {
+    const std::uint64_t outside = scope_.enter(c);
+    start(c, always, 0, no_name);
+    for (const xml::node& s : tree_.children(c)) {
+      if (s.text) continue;
+      if (s.is(pidf_uri, "basic")) {
+        word(s, always);
+      } else {
+        attribute(s);
+      }
+    }
+    part(c.content_end, c.end, always, 0);
+    scope_.leave(outside);
   }
 
   /// An element that some permission of its own lets pass.
   void attribute(const xml::node& c) {
     if (c.uri == rpid_uri) {
-      if (c.label == "user-input") return input(c);
-      const auto known = std::find_if(known_attributes.begin(), known_attributes.end(), [&](const auto& k) { return k.name == c.label; });
-      if (known != known_attributes.end()) return with_notes(c, bit(known->needs));
+      if (c.label == "user-input")
+        return word(c, outline::input_bare, [](const xml::attribute& a) {
+          return a.uri.empty() && a.local == "idle-threshold" ? outline::input_thresholds : outline::input_full;
+        }, outline::input_bare, outline::input_full);
+      using enum shown_attribute;
+      struct name_of_attribute {
+        std::string_view name;
+        shown_attribute is;
+      };
+      static constexpr std::array<name_of_attribute, 10> known{{
+          {"activities", activities}, {"class", class_}, {"mood", mood}, {"place-is", place_is}, {"place-type", place_type},
+          {"privacy", privacy}, {"relationship", relationship}, {"sphere", sphere}, {"status-icon", status_icon},
+          {"time-offset", time_offset}}};
+      const auto found = std::find_if(known.begin(), known.end(), [&](const auto& k) { return k.name == c.label; });
+      if (found != known.end()) return with_notes(c, bit(found->is));
     }
     unknown(c, means_.of(c));
   }
@@ -129,7 +126,7 @@ class outliner {
     constexpr std::ptrdiff_t recent = 16;  // further back a name may be there twice
     auto at = std::find_if(names.size() > recent ? names.end() - recent : names.begin(), names.end(), same);
     if (at == names.end()) at = names.emplace(at, c.uri, c.label);
-    part(c.begin, c.end, outline::unknown, meaning, static_cast<std::uint32_t>(at - names.begin()));
+    part(c.begin, c.end, outline::unknown, meaning, used_by(c.begin, c.end), static_cast<std::uint32_t>(at - names.begin()));
   }
 
   /// Elements of RPID may hold notes, which need a permission of their own (POL-TR-16).
@@ -138,50 +135,134 @@ class outliner {
     means_.add_start(rest, c, 3);
     std::uint32_t from = c.begin;
     for (const xml::node& inner : tree_.children(c)) {
-      const bool note = !inner.text && inner.label == "note" && (inner.uri == rpid_uri || inner.uri == pidf_uri || inner.uri == model_uri);
-      if (!note) {
+      if (!is_note(inner)) {
         rest.add(inner.text ? std::uint64_t{1} : means_.of(inner));
         if (inner.text) rest.add(inner.label);
         continue;
       }
-      part(from, inner.begin, needs, 0);
-      part(inner.begin, inner.end, needs | bit(shown_attribute::note), means_.of(inner));
+      part(from, inner.begin, needs, 0, used_by(from, inner.begin));
+      piece(inner, needs | bit(shown_attribute::note));
       from = inner.end;
     }
-    if (from == c.begin) return part(c, needs);
-    part(from, c.end, needs, rest.value());
+    part(from, c.end, needs, rest.value(), used_by(from, c.end));
   }
 
-  /// user-input by level: the word, with idle-threshold, with last-input (POL-TR-15).
-  void input(const xml::node& c) {
-    std::uint32_t from = c.begin;
-    digest word;
-    word.add(c.label);
-    word.add(text(c));
-    for (const xml::attribute& a : tree_.attributes_of(c)) {
-      if (a.uri == xml::xmlns_uri) continue;
-      const std::uint32_t end = tree_.value_end(a) + 1;
-      digest said;
-      said.add(a.uri);
-      said.add(a.local);
-      said.add(a.value);
-      part(from, a.begin, outline::input_bare, 0);
-      part(a.begin, end, a.uri.empty() && a.local == "idle-threshold" ? outline::input_thresholds : outline::input_full, said.value());
-      from = end;
-    }
-    part(from, c.end, outline::input_bare, word.value());
-  }
+  // --- elements that say a word ------------------------------------------------------------------
+  // Their start tag and text need one thing, what else may be written into them another.
 
-  std::string text(const xml::node& c) const {
+  static constexpr auto no_name = [](const xml::attribute&) { return outline::everything; };
+
+  template <class Needs = decltype(no_name)>
+  void word(const xml::node& c, std::uint32_t needs, Needs of_attribute = no_name) {
+    word(c, needs, of_attribute, needs);
+  }
+  template <class Needs>
+  void word(const xml::node& c, std::uint32_t needs, Needs of_attribute, std::uint32_t of_text,
+            std::uint32_t of_element = outline::everything) {
+    const std::uint64_t outside = scope_.enter(c);
+    digest said = meaning_of_name(c);
+    std::uint64_t sum = 0;  // the same in any order
+    for (const xml::attribute& a : tree_.attributes_of(c))
+      if (a.uri != xml::xmlns_uri && of_attribute(a) == needs) sum += meaning_of(a);
+    said.add(sum);
     std::string room;
-    return std::string{xml::trimmed(tree_.text_of(c, room))};
+    if (of_text == needs) said.add(tree_.text_of(c, room));
+    start(c, needs, said.value(), of_attribute);
+
+    std::uint32_t from = c.content;
+    const auto text = [&](std::uint32_t until) {
+      const std::string_view here = tree_.source.substr(from, until - from);
+      part(from, until, of_text, of_text == needs ? 0 : meaning_of_text(here));
+      if (!here.empty() && of_text == outline::device_id) of_text = bit(shown_attribute::device_id);  // replaced once
+    };
+    for (const xml::node& inner : tree_.children(c)) {
+      if (inner.text) continue;
+      text(inner.begin);
+      piece(inner, needs | of_element | (is_note(inner) ? bit(shown_attribute::note) : 0));
+      from = inner.end;
+    }
+    text(c.content_end);
+    part(c.content_end, c.end, needs, 0);
+    scope_.leave(outside);
+  }
+
+  template <class Needs>
+  void start(const xml::node& c, std::uint32_t needs, std::uint64_t meaning, Needs of_attribute) {
+    part(c.begin, c.name_end, needs, meaning, scope_.used_by_name(name_of(c)));
+    attributes(c, needs, of_attribute);
+  }
+  /// A start tag behind its name.
+  template <class Needs>
+  void attributes(const xml::node& c, std::uint32_t needs, Needs of_attribute) {
+    std::uint32_t from = c.name_end;
+    for (const xml::attribute& a : tree_.attributes_of(c)) {
+      const std::uint32_t until = tree_.value_end(a) + 1;
+      if (a.uri == xml::xmlns_uri) {
+        part(from, until, outline::declaration, 0, 0, scope_.bit_of(a.local));
+      } else {
+        const std::uint32_t wanted = of_attribute(a);
+        part(from, until, needs | wanted, wanted == needs ? 0 : meaning_of(a),
+             scope_.prefixes_in(tree_.source.substr(from, until - from)));
+      }
+      from = until;
+    }
+    part(c.content - (c.content == c.end ? 2 : 1), c.content, needs, 0);
+  }
+
+  std::string_view name_of(const xml::node& c) const { return tree_.source.substr(c.begin, c.name_end - c.begin); }
+  static digest meaning_of_name(const xml::node& c) {
+    digest d;
+    d.add(c.uri);
+    d.add(c.label);
+    return d;
+  }
+  static std::uint64_t meaning_of_text(std::string_view text) {
+    digest d;
+    d.add(text);
+    return d.value();
+  }
+  static std::uint64_t meaning_of(const xml::attribute& a) {
+    digest d;
+    d.add(a.uri);
+    d.add(a.local);
+    d.add(a.value);
+    return d.value();
+  }
+
+  // --- parts -------------------------------------------------------------------------------------
+
+  std::uint64_t used_by(std::uint32_t begin, std::uint32_t end) const {
+    return scope_.used_by(tree_.source.substr(begin, end - begin));
+  }
+  /// An element that is shown with all that is in it.
+  void piece(const xml::node& c, std::uint32_t needs) { part(c.begin, c.end, needs, means_.of(c), used_by(c.begin, c.end)); }
+
+  void part(std::uint32_t begin, std::uint32_t end, std::uint32_t needs, std::uint64_t meaning, std::uint64_t inherited = 0,
+            std::uint32_t name = 0) {
+    if (begin == end) return;
+    constexpr std::uint32_t alone = outline::unknown | outline::declaration | outline::id | outline::device_id;
+    if (out_.parts.size() > entry_.parts && (needs & alone) == 0) {
+      outline::part& last = out_.parts.back();
+      if (last.end == begin && last.needs == needs && (last.meaning == 0 || meaning == 0)) {
+        last.end = end;
+        last.meaning |= meaning;
+        last.inherited |= inherited;
+        return;
+      }
+    }
+    out_.parts.push_back({meaning, inherited, begin, end, needs, name});
+  }
+
+  void fact(outline::fact::of what, const xml::node& c) {
+    std::string room;
+    out_.facts.push_back({what, std::string{xml::trimmed(tree_.text_of(c, room))}});
   }
 
   const xml::tree& tree_;
   meaning_of_elements& means_;
+  scope& scope_;
   outline& out_;
   outline::entry entry_;
-  std::uint32_t moved_ = 0;
 };
 
 }  // namespace presence::pidf

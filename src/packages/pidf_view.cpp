@@ -17,11 +17,8 @@ bool among(const std::vector<std::string>& set, std::string_view what) {
   return std::binary_search(set.begin(), set.end(), what, std::less<>{});
 }
 
-std::uint32_t granted_by(const permissions& shown) noexcept {
-  constexpr std::uint32_t attributes = outline::input_bare - 1;
-  const user_input level = shown.all_attributes ? user_input::full : shown.input;
-  std::uint32_t bits = (shown.all_attributes ? attributes : shown.attributes) | outline::substitute;
-  if (shown.all_attributes) bits |= outline::unknown;
+std::uint32_t granted_by(std::uint32_t attributes, user_input level) noexcept {
+  std::uint32_t bits = attributes | outline::id | outline::device_id;
   if (level >= user_input::bare) bits |= outline::input_bare;
   if (level >= user_input::thresholds) bits |= outline::input_thresholds;
   if (level >= user_input::full) bits |= outline::input_full;
@@ -35,12 +32,14 @@ const outline::entry* outline_of(const checked_document& in, const fragment& f) 
 }
 
 lens::lens(const permissions& shown, std::string_view resource, const keyed_hash& secret) noexcept
-    : shown_{shown}, resource_{resource}, secret_{secret}, granted_{granted_by(shown)} {}
+    : shown_{shown},
+      resource_{resource},
+      secret_{secret},
+      granted_{shown.all_attributes ? ~outline::declaration : granted_by(shown.attributes, shown.input)} {}
 
-bool lens::shows(const outline& o, const outline::part& p) const {
-  const std::uint32_t lacks = p.needs & ~granted_;
-  return lacks == 0 ||
-         (lacks == outline::unknown && shown_.shows_unknown(o.names[p.name].first, o.names[p.name].second));
+bool lens::shows(const outline& o, const outline::part& p, std::uint32_t granted) const {
+  const std::uint32_t lacks = p.needs & ~granted;
+  return lacks == 0 || (lacks == outline::unknown && shown_.names_unknown(o.names[p.name].first, o.names[p.name].second));
 }
 
 const component_filter& lens::filter_of(component kind) const noexcept {
@@ -51,7 +50,8 @@ bool lens::shows(const checked_document& in, const fragment& f) const {
   const outline::entry* e = outline_of(in, f);
   if (e == nullptr) return false;
   const outline& o = *in.outlined();
-  if (f.id_size == 0) return shows(o, o.parts[e->parts]);
+  // what stands beside the components is no attribute of them (POL-TR-18)
+  if (f.id_size == 0) return shows(o, o.parts[e->parts], shown_.attributes);
   const component_filter& filter = filter_of(f.kind);
   if (filter.all || among(filter.occurrence_ids, in.id_of(f))) return true;
   for (const outline::fact& fact : o.facts_of(*e)) {
@@ -76,28 +76,31 @@ bool lens::shows(const checked_document& in, const fragment& f) const {
   return false;
 }
 
-std::uint64_t lens::inherited(const checked_document& in, const fragment& f) const {
-  const outline::entry& e = *outline_of(in, f);
-  std::uint64_t bits = e.inherited;
-  for (const outline::part& p : in.outlined()->parts_of(e))
-    if (shows(*in.outlined(), p)) bits |= p.inherited;
-  return bits;
-}
-
-void lens::append_content(const checked_document& in, const fragment& f, std::string& out, digest& meaning) const {
+void lens::append(const checked_document& in, const fragment& f, std::string_view id, std::string& out, digest& meaning) const {
   const outline& o = *in.outlined();
   const outline::entry& e = *outline_of(in, f);
-  const std::string_view text = in.text_of(f);
-  for (const outline::part& p : o.parts_of(e)) {
-    if (!shows(o, p)) continue;
-    if ((p.needs & outline::substitute) != 0 && !shown_.shows(shown_attribute::device_id)) {
+  const std::string_view text = in.text.bytes();
+  const auto parts = o.parts_of(e);
+  std::uint64_t inherited = e.inherited;
+  for (const outline::part& p : parts)
+    if (shows(o, p, granted_)) inherited |= p.inherited;
+
+  out += text.substr(f.begin, f.head - f.begin);
+  in.append_heritage(inherited & ~e.own, out);
+  meaning.add(e.meaning);
+  for (const outline::part& p : parts) {
+    if (p.needs == outline::declaration ? (inherited >> p.name & 1) == 0 : !shows(o, p, granted_)) continue;
+    if ((p.needs & outline::id) != 0) {
+      ((out += " id=\"") += id) += '"';
+      meaning.add(id);
+    } else if ((p.needs & outline::device_id) != 0 && !shown_.shows(shown_attribute::device_id)) {
       const auto facts = o.facts_of(e);
       const auto is_id = [](const outline::fact& fact) { return fact.what == outline::fact::of::device_id; };
       append_substitute(std::find_if(facts.begin(), facts.end(), is_id)->value, out, meaning);
-      continue;
+    } else {
+      out += text.substr(p.begin, p.end - p.begin);
+      if (p.meaning != 0) meaning.add(p.meaning);
     }
-    out += text.substr(p.begin, p.end - p.begin);
-    if (p.meaning != 0) meaning.add(p.meaning);
   }
 }
 

@@ -34,13 +34,11 @@ class lens {
   /// Whether the fragment is chosen (POL-TR-1 to -3, -16, -17, -22, -23). A document that was checked without
   /// offered_document::through_views shows nothing.
   bool shows(const checked_document& in, const fragment& f) const;
-  /// Appends the content of a component that is chosen, between its tags, and what that says.
-  void append_content(const checked_document& in, const fragment& f, std::string& out, digest& meaning) const;
-  /// The declarations that the component needs as it is shown: bits as of fragment::inherited.
-  std::uint64_t inherited(const checked_document& in, const fragment& f) const;
+  /// Appends a component that is chosen, under this id, and what that says.
+  void append(const checked_document& in, const fragment& f, std::string_view id, std::string& out, digest& meaning) const;
 
  private:
-  bool shows(const outline& o, const outline::part& p) const;
+  bool shows(const outline& o, const outline::part& p, std::uint32_t granted) const;
   const component_filter& filter_of(component kind) const noexcept;
   void append_substitute(std::string_view device_id, std::string& out, digest& meaning) const;
 

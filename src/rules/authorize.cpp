@@ -51,7 +51,7 @@ void authorize_by_rules(event_package& package, rules_source source, rules_optio
     authorization answer{granted.allowed.handling};
     answer.until = granted.until;
     answer.by_sphere = granted.by_sphere;
-    const bool whole = granted.allowed.everything() || (how.lenient && !granted.limits_view);
+    const bool whole = granted.allowed.everything() || (how.lenient && granted.unlimited);
     if (has_views && !whole && answer.handling >= sub_handling::polite_block)
       answer.view = std::make_shared<pidf::rules_view>(std::move(granted.allowed));
     return answer;

@@ -54,9 +54,8 @@ std::string domain_of(std::string_view text) {
 
 }  // namespace
 
-bool permissions::shows_unknown(std::string_view ns, std::string_view name) const noexcept {
-  return all_attributes || std::any_of(unknown.begin(), unknown.end(),
-                                       [&](const auto& key) { return key.first == ns && key.second == name; });
+bool permissions::names_unknown(std::string_view ns, std::string_view name) const noexcept {
+  return std::any_of(unknown.begin(), unknown.end(), [&](const auto& key) { return key.first == ns && key.second == name; });
 }
 
 bool permissions::everything() const noexcept {
@@ -96,7 +95,7 @@ struct ruleset::rule {
   };
   std::vector<condition> conditions;
   permissions grants;
-  bool transforms = false;
+  bool limits = false;  ///< has transformations
 };
 
 ruleset::ruleset() = default;
@@ -123,7 +122,10 @@ class reader {
         for (const xml::node& a : tree_.children(part))
           if (a.is(rules_uri, "sub-handling")) r.grants.handling = std::max(r.grants.handling, handling_of(text(a)));
       } else if (part.is(policy_uri, "transformations")) {
-        for (const xml::node& t : tree_.children(part)) r.transforms = transform(t, r.grants) || r.transforms;
+        for (const xml::node& t : tree_.children(part)) {
+          r.limits = true;  // known or not (POL-TR-27)
+          transform(t, r.grants);
+        }
       } else if (!part.text && part.uri == policy_uri) {
         r.conditions.push_back({rule::condition::kind::unknown});  // nothing known to be harmless
       }
@@ -206,44 +208,50 @@ class reader {
     }
   }
 
-  /// Whether it is a transformation we know.
-  bool transform(const xml::node& n, permissions& out) {
-    if (n.text || n.uri != rules_uri) return false;
+  /// Elements that grant by being there, whatever they hold (all-services, provide-all-attributes), are empty by
+  /// the schema; what says "false" in one does not want it granted.
+  bool stands(const xml::node& n) const {
+    const std::string said = text(n);
+    return said.empty() || xml::parse_boolean(said).value_or(false);
+  }
+
+  void transform(const xml::node& n, permissions& out) {
+    if (n.text || n.uri != rules_uri) return;
     if (n.label == "provide-services") return components(n, out.services);
     if (n.label == "provide-persons") return components(n, out.persons);
     if (n.label == "provide-devices") return components(n, out.devices);
-    if (n.label == "provide-all-attributes") return out.all_attributes = true;
+    if (n.label == "provide-all-attributes") {
+      out.all_attributes = out.all_attributes || stands(n);
+      return;
+    }
     if (n.label == "provide-user-input") {
       constexpr std::array levels{"false", "bare", "thresholds", "full"};
       const std::string level = text(n);
       for (std::size_t i = 0; i < levels.size(); ++i)
         if (level == levels[i]) out.input = std::max(out.input, static_cast<user_input>(i));
-      return true;
+      return;
     }
-    const bool granted = xml::parse_boolean(text(n)).value_or(false);
+    if (!xml::parse_boolean(text(n)).value_or(false)) return;
     if (n.label == "provide-unknown-attribute") {
       const std::pair<std::string, std::string> key{attribute(n, "ns"), attribute(n, "name")};
-      if (granted && !key.second.empty()) {
-        const auto at = std::lower_bound(out.unknown.begin(), out.unknown.end(), key);
-        if (at == out.unknown.end() || *at != key) out.unknown.insert(at, key);
-      }
-      return true;
+      if (key.second.empty()) return;
+      const auto at = std::lower_bound(out.unknown.begin(), out.unknown.end(), key);
+      if (at == out.unknown.end() || *at != key) out.unknown.insert(at, key);
+      return;
     }
     constexpr std::array<std::string_view, 12> names{
         "provide-activities", "provide-class",        "provide-deviceID", "provide-mood",
         "provide-place-is",   "provide-place-type",   "provide-privacy",  "provide-relationship",
         "provide-sphere",     "provide-status-icon",  "provide-time-offset", "provide-note"};
     const auto known = std::find(names.begin(), names.end(), n.label);
-    if (known == names.end()) return false;
-    if (granted) out.attributes |= 1u << (known - names.begin());
-    return true;
+    if (known != names.end()) out.attributes |= 1u << (known - names.begin());
   }
 
-  bool components(const xml::node& n, component_filter& out) {
+  void components(const xml::node& n, component_filter& out) {
     for (const xml::node& c : tree_.children(n)) {
       if (c.text || c.uri != rules_uri) continue;
       if (c.label == "all-services" || c.label == "all-persons" || c.label == "all-devices") {
-        out.all = out.all || c.label.substr(4) == n.label.substr(8);  // all-X inside provide-X
+        out.all = out.all || (c.label.substr(4) == n.label.substr(8) && stands(c));  // all-X inside provide-X
       } else if (c.label == "class") {
         insert_sorted(out.classes, text(c));
       } else if (c.label == "occurrence-id") {
@@ -257,7 +265,6 @@ class reader {
       }
     }
     if (out.all) out = {.all = true};
-    return true;
   }
 
   const xml::tree& tree_;
@@ -278,7 +285,8 @@ std::vector<std::string> addresses_of(const identity& who) {
 bool matches(const rule::identities& who, const std::vector<std::string>& addresses) {
   using kind = rule::identities::kind;
   const auto is = [&](const std::string& a) {
-    return who.is == kind::everybody || (who.is == kind::one ? a == who.what : lower(host_of(a)) == who.what);
+    if (who.is == kind::domain) return !who.what.empty() && lower(host_of(a)) == who.what;  // a telephone number has none
+    return who.is == kind::everybody || a == who.what;
   };
   if (std::none_of(addresses.begin(), addresses.end(), is)) return false;
   return std::none_of(who.but.begin(), who.but.end(), [&](const rule::exception& but) {
@@ -346,7 +354,7 @@ granted_permissions ruleset::evaluate(const rules_query& query) const {
     }
     if (!std::all_of(r.conditions.begin(), r.conditions.end(), holds)) continue;
     combine(all.allowed, r.grants);
-    all.limits_view = all.limits_view || r.transforms;
+    all.unlimited = all.unlimited || (r.grants.handling == sub_handling::allow && !r.limits);
   }
   return all;
 }

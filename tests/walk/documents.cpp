@@ -71,7 +71,7 @@ std::string xml_of(const component& c) {
          part(c, "note", "d:note") + "</d:" + c.what + ">";
 }
 
-/// Ids the walk makes to be met once stay as they are; others may be replaced.
+/// Ids the walk makes to be met once stay as they are, unless somebody looks through a view; others may be replaced.
 std::string words_of_id(const std::string& id) { return id.starts_with('u') || id == "presentity" ? id : "*"; }
 
 std::string words_of(const std::string& what, const std::string& id, const std::map<std::string, std::string>& fields) {
@@ -81,7 +81,7 @@ std::string words_of(const std::string& what, const std::string& id, const std::
 }
 
 bool passes(const component& c, const grants& g) {
-  if (c.what == "note") return g.shows("note");
+  if (c.what == "note") return g.attributes.contains("note");  // no attribute of a component
   const chosen& by = c.what == "tuple" ? g.services : c.what == "person" ? g.persons : g.devices;
   const auto field = [&](const char* name) {
     const auto found = c.fields.find(name);
@@ -107,7 +107,7 @@ std::optional<std::string> seen_of(const component& c, const sight& seen) {
       if (level != 0) left.emplace(name, level == 1 ? value.substr(0, first) : level == 2 ? value.substr(0, second) : value);
     }
   }
-  return words_of(c.what, c.id, left);
+  return words_of(c.what, "", left);
 }
 
 bool has_open(const content& c) {
@@ -137,7 +137,7 @@ shown compose_presence(const variant& how, const std::vector<held>& all, const s
     for (const component& c : h.what->components) {
       if (h.leaving) {
         // told to whom could see it, by what it was
-        if (c.what == "tuple" && seen_of(c, seen)) tuples.push_back(words_of("tuple", c.id, {{"basic", "closed"}}));
+        if (c.what == "tuple" && seen_of(c, seen)) tuples.push_back(words_of("tuple", seen.is == sight::of::everything ? c.id : "", {{"basic", "closed"}}));
       } else if (c.what != "note" || said.insert(c.fields.at("note")).second) {
         show(c);
       }

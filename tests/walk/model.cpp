@@ -80,7 +80,7 @@ m_answer model::ask(int kind, const std::string& resource, const std::string& wa
   }
   const evaluated e = evaluate(good->second, proven ? watcher : std::string{}, sphere_now(resource), clock);
   m_answer answer{e.all.handling, {}, e.until, e.by_sphere};
-  if (kind == k_presence && e.all.handling == sub_handling::allow && !(how.lenient && !e.all.transforms))
+  if (kind == k_presence && e.all.handling == sub_handling::allow && !e.all.everything() && !(how.lenient && e.unlimited))
     answer.sees = {sight::of::by_rules, e.all};
   return answer;
 }

@@ -94,7 +94,6 @@ void grants::add(const grants& more) {
   attributes.insert(more.attributes.begin(), more.attributes.end());
   input = std::max(input, more.input);
   all_attributes = all_attributes || more.all_attributes;
-  transforms = transforms || more.transforms;
 }
 
 evaluated evaluate(const std::vector<rule>& rules, const std::string& watcher, const std::optional<std::string>& sphere, instant now) {
@@ -112,7 +111,9 @@ evaluated evaluate(const std::vector<rule>& rules, const std::string& watcher, c
       for (const instant edge : {from, until})
         if (edge > now && (!out.until || edge < *out.until)) out.until = edge;
     }
-    if (applies && now_valid) out.all.add(r.gives);
+    if (!applies || !now_valid) continue;
+    out.all.add(r.gives);
+    out.unlimited = out.unlimited || (r.gives.handling == sub_handling::allow && !r.gives.transforms);
   }
   return out;
 }

@@ -30,6 +30,7 @@ struct grants {
   bool transforms = false;
   void add(const grants& more);
   bool shows(const std::string& attribute) const { return all_attributes || attributes.contains(attribute); }
+  bool everything() const { return services.all && persons.all && devices.all && all_attributes; }
 };
 
 struct rule {
@@ -45,6 +46,7 @@ struct evaluated {
   grants all = {};
   std::optional<instant> until = {};
   bool by_sphere = false;
+  bool unlimited = false;  ///< some rule that applies allows, and has no transformations
 };
 
 /// `watcher` is empty if he proved nothing.
