@@ -154,6 +154,7 @@ inline constexpr std::string_view timestamps[] = {"2005-10-27T16:49:29Z", "2026-
 
 inline constexpr std::string_view statuses[] = {
     "<~p:status><~p:basic>open</~p:basic></~p:status>", "<~p:status><~p:basic>closed</~p:basic></~p:status>", "<~p:status/>",
+    "<~p:status><~x:box/><~p:basic>open</~p:basic><~x:kind is='~x:away'/></~p:status>",
     "<~p:status><~p:basic><![CDATA[op]]>en</~p:basic><~x:kind is='~x:busy'/></~p:status>", "<~p:status><~x:box/></~p:status>"};
 
 inline constexpr std::string_view anywhere[] = {
@@ -181,7 +182,7 @@ inline constexpr std::string_view for_tuples[] = {
     "</~c:priority><~c:type>text/plain</~c:type><~x:box/></~c:servcaps>"};
 inline constexpr std::string_view for_persons[] = {
     "<~r:activities><~r:unknown/></~r:activities>", "<~r:activities><~r:note>no word</~r:note></~r:activities>",
-    "<~r:activities><~r:other>juggling</~r:other><~x:kind is='~x:y'/></~r:activities>", "<~r:mood><~r:unknown/></~r:mood>",
+    "<~r:activities><~r:other>juggling</~r:other><~x:kind is='~x:y'/></~r:activities>", "<~r:mood id='m'><~r:unknown/></~r:mood>",
     "<~r:place-is until='2030-01-01T00:00:00Z'><~r:note>loud</~r:note><~r:audio><~r:noisy/></~r:audio>"
     "<~r:video><~r:dark/></~r:video><~r:text><~r:inappropriate/></~r:text></~r:place-is>",
     "<~r:place-type><~r:note>n</~r:note><~l:office/></~r:place-type>", "<~r:place-type><~r:other>cave</~r:other></~r:place-type>",
@@ -249,7 +250,8 @@ inline std::string presence_document(dice& d, bool all = false) {
   for (std::size_t n = d.below(3); n != 0; --n) parts.push_back({"~p:note", "xml:lang='en'", {"out &amp; about"}});
   if (all || d.one_in(3)) parts.push_back({"~x:box", "", {"<~x:kind is='~p:tuple'/>", note_in('p', d)}});
   if (all || d.one_in(3)) parts.push_back({"~i:map", "", {"http://example.com/m"}});
-  return written(d, "~p:presence", "entity='pres:alice@example.com'", std::move(parts));
+  const std::string_view roots[] = {"entity='pres:alice@example.com'", "xml:lang='nl' entity='pres:alice@example.com' xml:space='preserve'"};
+  return written(d, "~p:presence", d.pick(roots), std::move(parts));
 }
 
 /// What one end of a call says of itself.
