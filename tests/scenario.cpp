@@ -25,7 +25,8 @@ std::string tuples_of(std::string_view document) {
     const std::string_view tuple = document.substr(at, document.find("</tuple>", at) - at);
     const auto id = tuple.find(" id=") + 5, basic = tuple.find("<basic>");
     if (text.size() > 2) text += ',';
-    text += tuple.substr(id, tuple.find(tuple[id - 1], id) - id);
+    const auto name = tuple.substr(id, tuple.find(tuple[id - 1], id) - id);
+    text += name.size() == 13 && name[0] == 'p' ? "*" : name;
     text += ':';
     text += basic == std::string_view::npos ? "-" : tuple.substr(basic + 7, tuple.find('<', basic + 7) - basic - 7);
   }

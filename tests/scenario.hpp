@@ -27,7 +27,8 @@ inline const instant start{std::chrono::seconds{1'700'000'000}};
 
 /// A PIDF document from tuples: "t1:open,t2:closed"; "" has no tuples.
 std::string pidf(std::string_view tuples, std::string_view entity = "sip:alice@example.com");
-/// The reverse: the tuples of a composed document, as P(t1:open,t2:closed); one without a basic status is t3:-.
+/// The reverse: the tuples of a composed document, as P(t1:open,t2:closed); one without a basic status is t3:-, an id
+/// that a view made up is *.
 std::string tuples_of(std::string_view document);
 
 struct publish_step {

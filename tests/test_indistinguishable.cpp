@@ -216,7 +216,9 @@ TEST_CASE("PROP-8: what a view hides may change as it likes, its watcher's strea
     CAPTURE(seed);
     maker script{seed}, hidden{seed * 1000};
     // one rule for the observer, others for others
-    walking::rule own = script.some_rule(instant{seconds{1'700'000'000}});
+    walking::rule own;
+    do own = script.some_rule(instant{seconds{1'700'000'000}});
+    while (!own.gives.transforms);  // read leniently, a rule without transformations hides nothing
     own.who = walking::rule::applies_to::one;
     own.name = host::observer;
     own.validity.clear();
@@ -242,6 +244,16 @@ TEST_CASE("PROP-8: what a view hides may change as it likes, its watcher's strea
     };
     std::vector<publication> live;
     const auto seen = [&](const content& c) { return walking::compose(walking::k_presence, how, host::watched, {{&c, 1}}, sight).text; };
+    // a component of another id is another component, also where a view calls it otherwise
+    const auto ids_seen = [&](const content& c) {
+      std::string ids;
+      for (const auto& one : c.components) {
+        content alone;
+        alone.components = {one};
+        if (!seen(alone).empty()) ids += one.what + one.id + ' ';
+      }
+      return ids;
+    };
     const auto tell = [&](host& h, const std::string& raw, const std::string& tag, seconds expires) {
       return h.publish("presence", "application/pidf+xml", raw, tag, expires);
     };
@@ -269,7 +281,7 @@ TEST_CASE("PROP-8: what a view hides may change as it likes, its watcher's strea
           hidden.serial = 100'000 + seed * 1000 + static_cast<std::uint64_t>(step) * 100 + static_cast<std::uint64_t>(tries);
           const auto varied = hidden.some_content(walking::k_presence, host::watched, p.what[1]);
           const bool pooled = std::any_of(varied->components.begin(), varied->components.end(), [](const auto& c) { return c.id.starts_with('c'); });
-          if (!pooled && varied->raw != p.what[1]->raw && seen(*varied) == seen(*p.what[0])) {
+          if (!pooled && varied->raw != p.what[1]->raw && seen(*varied) == seen(*p.what[0]) && ids_seen(*varied) == ids_seen(*p.what[0])) {
             p.what[1] = varied;
             ++changes;
           }

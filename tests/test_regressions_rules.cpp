@@ -97,15 +97,15 @@ TEST_CASE("rules that show the same as before tell nobody anything (POL-CHG-3, E
     return "<ruleset xmlns='urn:ietf:params:xml:ns:common-policy' xmlns:pr='urn:ietf:params:xml:ns:pres-rules'><rule id='r'><actions>"
            "<pr:sub-handling>allow</pr:sub-handling></actions><transformations>" + shown + "</transformations></rule></ruleset>";
   };
-  std::string text = rules("");
+  std::string text = rules("<pr:provide-services><pr:all-services/></pr:provide-services>");
   with_presence s{{}, [&] {
     event_package p = presence_package();
     authorize_by_rules(p, [&](std::string_view) { return std::optional{text}; }, {.lenient = true});
     return p;
   }};
   s.publish("alice", {.body = "t1:open"});
-  CHECK(s.subscribe("d1", {.expires = 600s}) == "200 Expires=600 | N d1#1 active;expires=600 P(t1:open)");
-  text = rules("<pr:provide-services><pr:all-services/></pr:provide-services>");
+  CHECK(s.subscribe("d1", {.expires = 600s}) == "200 Expires=600 | N d1#1 active;expires=600 P(*:open)");
+  text = rules("<pr:provide-services><pr:all-services/></pr:provide-services><pr:provide-mood>true</pr:provide-mood>");
   CHECK(s.told(s.engine->update_watchers(address("alice"), "presence", s.at)).empty());
 }
 
@@ -363,7 +363,7 @@ TEST_CASE("ids stay different when a dialog that was over is told of again (DLG-
   s.tell(info(call("1", "early", "c2")));
   s.tell(info(call("1", "terminated", "c1") + call("2", "early", "c3")), "e2");
   const std::string all = calls_of(s.last("d1"));
-  CHECK(has(all, "1:terminated"));
+  CHECK(has(all, "2:early"));
   CHECK_FALSE(has(all, "1:early"));
   CHECK(s.engine->stats().publications == 2);
 }
@@ -377,7 +377,7 @@ TEST_CASE("a dialog keeps its id when another phone has the newest word (DLG-AGG
   CHECK(calls_of(s.last("d1")) == "1:confirmed");
 }
 
-TEST_CASE("when what said that a dialog is over lapses, what others say of it is told (DLG-AGG-1, PROP-5, PROP-7)") {
+TEST_CASE("when what said that a dialog is over lapses, what others say of it does not begin it again (V11, DLG-AGG-1, PROP-5)") {
   lamps s;
   s.watch("d1");
   s.tell(info(call("a", "confirmed", "c1")));
@@ -385,7 +385,7 @@ TEST_CASE("when what said that a dialog is over lapses, what others say of it is
   s.tell(info(call("x", "terminated", "c1")), {}, 60s);
   CHECK(calls_of(s.last("d1")) == "a:terminated");
   s.wait(60s);
-  CHECK(calls_of(s.last("d1")) == "a:confirmed");
+  CHECK(calls_of(s.last("d1")).find("confirmed") == std::string::npos);
 }
 
 TEST_CASE("what partial publications made together is there after a restart (DLG-AGG-2, T12)") {

@@ -342,3 +342,19 @@ TEST_CASE("TV-23: a rule of a document counts while it is valid; its edges come 
   CHECK(s.wait_until(2000s) == "N d2#2 terminated;reason=rejected");
   CHECK(s.subscribe("d3", {.expires = 3600s}) == "403");
 }
+
+TEST_CASE("rules that limit what a package cannot limit show nothing of it (POL-TR-27)") {
+  for (const auto& [transformations, shown] : {std::pair{"<transformations><pr:provide-persons><pr:all-persons/></pr:provide-persons></transformations>", false},
+                                               std::pair{"<transformations/>", true}, std::pair{"", true}}) {
+    CAPTURE(transformations);
+    const std::string rules = std::string{"<ruleset xmlns='urn:ietf:params:xml:ns:common-policy' xmlns:pr='urn:ietf:params:xml:ns:pres-rules'>"
+                                          "<rule id='a'><actions><pr:sub-handling>allow</pr:sub-handling></actions>"} + transformations + "</rule></ruleset>";
+    event_package calendar = opaque_package("calendar", {"text/plain"});
+    authorize_by_rules(calendar, [&](std::string_view) { return std::optional{rules}; });
+    scenario s{{.packages = {calendar}}};
+    s.publish("alice", {.raw = "dentist", .type = "text/plain", .event = "calendar"});
+    const std::string told = s.subscribe("d1", {.expires = 600s, .event = "calendar"});
+    CHECK(told.starts_with("200 Expires=600 | N d1#1 active"));
+    CHECK((told.find("dentist") != std::string::npos) == shown);
+  }
+}

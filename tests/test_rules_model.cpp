@@ -113,7 +113,7 @@ TEST_CASE("rules mean what a naive reading of them says, whoever asks, wherever 
       CHECK(is.allowed == permissions_of(should.all));
       CHECK(is.until == should.until);
       CHECK(is.by_sphere == should.by_sphere);
-      CHECK(is.limits_view == should.all.transforms);
+      CHECK(is.unlimited == should.unlimited);
     }
   }
 }
@@ -151,6 +151,6 @@ TEST_CASE("order of rules, prefixes, quotes, blanks and the order of attributes 
     CHECK(after.allowed == before.allowed);
     CHECK(after.until == before.until);
     CHECK(after.by_sphere == before.by_sphere);
-    CHECK(after.limits_view == before.limits_view);
+    CHECK(after.unlimited == before.unlimited);
   }
 }

@@ -115,7 +115,21 @@ struct host {
     std::uint32_t cseq = 0;
   };
 
-  void write(const std::string& line) { stream_.push_back(std::to_string(now_.time_since_epoch().count()) + " " + line); }
+  /// Ids that a view made up are told by the order in which the observer met them.
+  void write(std::string line) {
+    const auto rename = [&](std::string_view mark, std::size_t size, char after) {
+      for (auto at = line.find(mark); at != std::string::npos; at = line.find(mark, at + 1)) {
+        const auto from = at + mark.size() - 1;
+        if (line.find(after, from) - from != size) continue;
+        const auto met = made_up_.try_emplace(line.substr(from, size), made_up_.size()).first;
+        line.replace(from, size, "made-up-" + std::to_string(met->second));
+      }
+    };
+    rename(" id=\"p", 13, '"');
+    rename(">urn:uuid:", 37, '<');
+    stream_.push_back(std::to_string(now_.time_since_epoch().count()) + " " + line);
+  }
+  std::map<std::string, std::size_t> made_up_;
   void take(const effects& out) {
     REQUIRE_FALSE(out.storage_failed);
     for (const notify& n : out.notifies) {

@@ -54,6 +54,8 @@ void authorize_by_rules(event_package& package, rules_source source, rules_optio
     const bool whole = granted.allowed.everything() || (how.lenient && granted.unlimited);
     if (has_views && !whole && answer.handling >= sub_handling::polite_block)
       answer.view = std::make_shared<pidf::rules_view>(std::move(granted.allowed));
+    // limits that cannot be kept are not passed over: nothing is shown (POL-TR-27)
+    if (!has_views && !whole && !granted.unlimited) answer.handling = std::min(answer.handling, sub_handling::polite_block);
     return answer;
   };
 }

@@ -82,6 +82,8 @@ m_answer model::ask(int kind, const std::string& resource, const std::string& wa
   m_answer answer{e.all.handling, {}, e.until, e.by_sphere};
   if (kind == k_presence && e.all.handling == sub_handling::allow && !e.all.everything() && !(how.lenient && e.unlimited))
     answer.sees = {sight::of::by_rules, e.all};
+  // another package cannot keep such limits and shows nothing (POL-TR-27)
+  if (kind != k_presence && !e.all.everything() && !e.unlimited) answer.handling = std::min(answer.handling, sub_handling::polite_block);
   return answer;
 }
 
