@@ -7,7 +7,9 @@
 #include <functional>
 #include <iterator>
 #include <limits>
+#include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -28,6 +30,14 @@ subscription_key key_of(const subscription_row& row) {
           .remote_tag = std::string{row.dialog.remote_tag()},
           .event = row.event,
           .event_id = row.event_id};
+}
+
+result<void, storage_error> storage::due(instant, instant, const std::vector<std::string>&, std::size_t, std::vector<state_name>&) {
+  return unexpected{storage_error{storage_fault::unavailable, "this storage cannot tell what is due: fallback2db and subs_db_mode 3 need that"}};
+}
+
+result<std::uint64_t, storage_error> storage::stamp(std::string_view, std::string_view) {
+  return unexpected{storage_error{storage_fault::unavailable, "this storage cannot be shared: subs_db_mode 3 needs stamps"}};
 }
 
 namespace {
@@ -60,7 +70,12 @@ class table {
  public:
   void page(const row_filter& want, cursor& at, std::size_t limit, std::vector<Row>& out) const {
     if (at.done) return;
-    if (want.resource.empty()) {
+    if (!want.call_id.empty()) {
+      const auto& rows = rows_.template get<by_id>();
+      for (auto row = rows.lower_bound(row_id{want.call_id}); row != rows.end() && row->id()[0] == want.call_id; ++row)
+        out.push_back(row->row);
+      at.done = true;
+    } else if (want.resource.empty()) {
       const auto& rows = rows_.template get<by_serial>();
       take(rows.upper_bound(at.after), rows.end(), want, at, limit, out);
     } else {
@@ -99,6 +114,11 @@ class table {
     if (found == rows.end()) return;
     steps_.push_back({.serial = found->serial, .before = found->row});
     rows.erase(found);
+  }
+
+  template <class F>
+  void each(F&& f) const {
+    for (const record& one : rows_) f(one.row);
   }
 
   template <class Predicate>
@@ -176,6 +196,7 @@ struct memory_storage::impl {
   table<publication_row> publications;
   table<subscription_row> subscriptions;
   table<watcher_row> watchers;
+  std::map<std::pair<std::string, std::string>, std::uint64_t> stamps;
 
   void keep() noexcept {
     publications.keep();
@@ -190,6 +211,10 @@ struct memory_storage::impl {
 
   // The operations in member order; what could not be done, or null.
   const char* perform(const change& what) {
+    for (const state_stamp& s : what.states) {
+      const auto at = stamps.find({s.state.resource, s.state.event});
+      if ((at == stamps.end() ? 0 : at->second) != s.known) return "somebody else changed the state";
+    }
     for (const auto& key : what.ended_publications) publications.erase(id_of(key));
     for (const auto& row : what.new_publications) {
       if (!publications.insert(row)) return "a publication to insert is there already";
@@ -262,8 +287,31 @@ result<void, storage_error> memory_storage::apply(const change& what) {
     impl_->undo();
     return unexpected{storage_error{storage_fault::conflict, obstacle}};
   }
+  for (const state_stamp& s : what.states) impl_->stamps[{s.state.resource, s.state.event}] = s.next;
   impl_->keep();
   return {};
+}
+
+result<void, storage_error> memory_storage::due(instant now, instant waiting_since, const std::vector<std::string>& known,
+                                                std::size_t limit, std::vector<state_name>& out) {
+  std::set<std::pair<std::string, std::string>> found;
+  const auto take = [&](const auto& row, bool over) {
+    if (over && std::find(known.begin(), known.end(), row.event) != known.end()) found.emplace(row.resource, row.event);
+  };
+  impl_->publications.each([&](const publication_row& row) { take(row, row.expires <= now); });
+  impl_->subscriptions.each([&](const subscription_row& row) { take(row, row.expires <= now); });
+  impl_->watchers.each([&](const watcher_row& row) {
+    take(row, row.since <= waiting_since && (row.status == watcher_status::pending || row.status == watcher_status::waiting));
+  });
+  for (const auto& [resource, event] : found)
+    if (limit-- != 0) out.push_back({resource, event});
+    else break;
+  return {};
+}
+
+result<std::uint64_t, storage_error> memory_storage::stamp(std::string_view resource, std::string_view event) {
+  const auto at = impl_->stamps.find({std::string{resource}, std::string{event}});
+  return at == impl_->stamps.end() ? 0 : at->second;
 }
 
 result<std::size_t, storage_error> memory_storage::sweep(instant before,

@@ -56,7 +56,7 @@ constexpr std::array settings{
     setting{"min_expires_action", &options::min_expires_action, 0, 1},
     setting{"force_active", &options::force_active},
     setting{"subs_respond_200", &options::subs_respond_200},
-    setting{"subs_db_mode", &options::subs_db_mode, 1, 2},  // 0 is an empty db_url; 3, database only, is not there yet
+    setting{"subs_db_mode", &options::subs_db_mode, 1, 3},  // 0 is an empty db_url
     setting{"timeout_rm_subs", &options::timeout_rm_subs},
     setting{"cseq_offset", &options::cseq_offset, 0, 2147483647},
 
@@ -251,6 +251,11 @@ result<void, std::string> options::check() const {
 
   constexpr std::size_t made_tag = 32;  // room for what we add to the prefix of a To tag
   const std::pair<bool, const char*> rules[] = {
+      {fallback2db && subs_db_mode == 2, "fallback2db needs subs_db_mode 1 or 3: what is held back is not in the database"},
+      {(fallback2db || subs_db_mode == 3) && new_usage_in_dialog,
+       "fallback2db and subs_db_mode 3 need new_usage_in_dialog off: usages of one dialog share its numbers"},
+      {subs_db_mode == 3 && notify_interval > seconds{0},
+       "notify_interval needs a memory, and subs_db_mode 3 has none"},
       {refused_status != 403 && refused_status != 603, "refused_status must be 403 or 603"},
       {min_expires > max_expires, "min_expires must not be longer than max_expires"},
       {expires_offset >= max_expires, "expires_offset must be shorter than max_expires"},

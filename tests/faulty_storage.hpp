@@ -49,6 +49,15 @@ class faulty_storage : public storage {
     if (fails(verb::apply)) return failure();
     return rows_.apply(what);
   }
+  result<void, storage_error> due(instant now, instant waiting_since, const std::vector<std::string>& known, std::size_t limit,
+                                  std::vector<state_name>& out) override {
+    if (fails(verb::read)) return failure();
+    return rows_.due(now, waiting_since, known, limit, out);
+  }
+  result<std::uint64_t, storage_error> stamp(std::string_view resource, std::string_view event) override {
+    if (fails(verb::read)) return failure();
+    return rows_.stamp(resource, event);
+  }
   result<std::size_t, storage_error> sweep(instant before, const std::vector<std::string>& known) override {
     if (fails(verb::sweep)) return failure();
     return rows_.sweep(before, known);

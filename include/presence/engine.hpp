@@ -73,7 +73,7 @@ struct page {
 
 /// Numbers since the engine was made, and sizes now.
 struct engine_stats {
-  std::size_t resources = 0;      ///< (resource, package) pairs held
+  std::size_t resources = 0;      ///< (resource, package) pairs held in memory
   std::size_t publications = 0;
   std::size_t subscriptions = 0;
   std::size_t undecided = 0;      ///< watchers nobody decided about, waiting ones included
@@ -84,6 +84,7 @@ struct engine_stats {
   std::uint64_t expired_publications = 0, expired_subscriptions = 0;
   std::uint64_t failed_notifies = 0;  ///< outcomes that ended a subscription
   std::uint64_t storage_calls = 0, storage_faults = 0;
+  std::uint64_t storage_conflicts = 0;  ///< another engine was quicker; the call was made again
   std::size_t held_back = 0;      ///< row operations that write-back has not written yet
 };
 

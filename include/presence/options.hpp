@@ -47,7 +47,8 @@ struct options {
   seconds expires_offset{0};             ///< a publisher is told this much less than it has (P27)
   seconds max_expires{3600};             ///< longest lifetime granted, both methods (P22)
   std::string server_address = {};       ///< our Contact; empty: the host gives one per request (S06)
-  bool fallback2db = false;              ///< look in the database for what is not in memory. No effect yet
+  /// Nothing is read at start: what is not in memory is looked for in the database when it is needed, and stays.
+  bool fallback2db = false;
   int subs_htable_size = 9;              ///< expected subscriptions, as a power of two (a hint)
   int pres_htable_size = 9;              ///< expected resources, as a power of two (a hint)
   bool enable_sphere_check = false;      ///< let decisions look at the presentity's sphere (Z12)
@@ -58,7 +59,8 @@ struct options {
   bool force_active = false;             ///< every watcher is allowed, rules are not asked (Z08)
   bool subs_respond_200 = true;          ///< 2xx to SUBSCRIBE is 200; false: 202 (S04)
   /// 1: a change is in the database before it is answered (write-through); 2: it is written every
-  /// db_update_period, many at once, and by flush() (write-back). Publications, too.
+  /// db_update_period, many at once, and by flush() (write-back); 3: database only: nothing stays in memory from
+  /// one call to the next, and several engines may share the database (C01). Publications, too.
   int subs_db_mode = 1;
   bool timeout_rm_subs = true;           ///< a NOTIFY nobody answers ends the subscription (N13)
   std::uint32_t cseq_offset = 0;         ///< a CSeq this much too low is still accepted (S10)

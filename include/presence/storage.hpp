@@ -115,8 +115,24 @@ struct watcher_key {
   friend bool operator==(const watcher_key&, const watcher_key&) = default;
 };
 
+/// A resource in a package.
+struct state_name {
+  std::string resource = {};
+  std::string event = {};
+  friend bool operator==(const state_name&, const state_name&) = default;
+};
+
+/// Where several engines share a database (C01): a state as one of them read it. Its stamp is a number that every
+/// change replaces by another one.
+struct state_stamp {
+  state_name state = {};
+  std::uint64_t known = 0;  ///< 0: there is none yet
+  std::uint64_t next = 0;   ///< never 0; random, so that no stamp comes back
+};
+
 /// All row operations of one request; applied in member order, all or none.
 struct change {
+  std::vector<state_stamp> states = {};  ///< `conflict` unless each stamp is the known one; first of all
   std::vector<publication_key> ended_publications = {};
   std::vector<publication_row> new_publications = {};
   std::vector<publication_update> changed_publications = {};
@@ -128,7 +144,7 @@ struct change {
   std::vector<watcher_row> watchers = {};                    ///< inserted, or replaced whole
 
   bool empty() const noexcept {
-    return ended_publications.empty() && new_publications.empty() && changed_publications.empty() &&
+    return states.empty() && ended_publications.empty() && new_publications.empty() && changed_publications.empty() &&
            ended_subscriptions.empty() && new_subscriptions.empty() && changed_subscriptions.empty() &&
            reservations.empty() && ended_watchers.empty() && watchers.empty();
   }
@@ -138,6 +154,7 @@ struct change {
 struct row_filter {
   std::string_view event = {};     ///< package name
   std::string_view resource = {};
+  std::string_view call_id = {};   ///< of subscriptions; read alone
 };
 
 /// Where a paged read stands. Start with {}; a page that leaves `done` set was the last one.
@@ -167,6 +184,13 @@ class storage {
   /// engine will ever end itself (clean_period). Decisions about watchers stay. Returns how many.
   virtual result<std::size_t, storage_error> sweep(instant before,
                                                    const std::vector<std::string>& known) = 0;
+
+  /// Appends at most `limit` states of the packages in `known`, each once, of which a publication or subscription is over
+  /// at `now`, or somebody waits since before `waiting_since`. For engines that do not hold everything in memory.
+  virtual result<void, storage_error> due(instant now, instant waiting_since, const std::vector<std::string>& known,
+                                          std::size_t limit, std::vector<state_name>& out);
+  /// The stamp of a state; 0: there is none. Only where several engines share a database.
+  virtual result<std::uint64_t, storage_error> stamp(std::string_view resource, std::string_view event);
 
   /// Row operations that apply() acknowledged and that are not written yet (write-back); and a call that writes
   /// at most `most` of them.

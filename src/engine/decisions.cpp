@@ -7,6 +7,7 @@ namespace presence {
 void engine::impl::terminate(const termination& what, instant now, effects& out) {
   const bool may_retry = what.reason == end_reason::probation || what.reason == end_reason::giveup;
   const bool decides = what.reason != end_reason::invariant && what.reason != end_reason::timeout;
+  find_states(what.resource, what.event);
   std::vector<event_state*> states;
   std::vector<subscription*> ended;
   auto& all = table.states();

@@ -239,7 +239,7 @@ effects engine::refresh_watchers(std::string_view resource, std::string_view eve
     const registered_package* registered = e.named(event);
     if (registered == nullptr || !canonical_aor(resource, e.resource_text)) return e.refuse(out, 404);
     if (type == refresh_type::state && !e.reload(e.resource_text, registered->package, now, out)) return;
-    event_state* state = e.table.find(e.resource_text, registered->package);
+    event_state* state = e.find_state(e.resource_text, registered->package);
     if (state != nullptr) e.refresh_watchers(*state, type, now, out);
   });
   return out;
@@ -280,6 +280,7 @@ auth_code engine::auth_status(std::string_view watcher, std::string_view resourc
     if (registered == nullptr || !canonical_aor(watcher, who) || !canonical_aor(resource, whom))
       return auth_code::error;
     const identity proven{.uri = who, .method = "query"};
+    const impl::looking at_the_end{*impl_};
     now = std::max(now, impl_->clock);
     switch (impl_->ask(impl_->about(registered->package, whom, now), proven).handling) {
       case sub_handling::allow: return auth_code::active;
@@ -287,7 +288,7 @@ auth_code engine::auth_status(std::string_view watcher, std::string_view resourc
       case sub_handling::block: return auth_code::terminated;
       case sub_handling::confirm: break;
     }
-    event_state* state = impl_->table.find(whom, registered->package);
+    event_state* state = impl_->find_state(whom, registered->package);
     const watcher_account* account = impl_->table.find_watcher(who);
     const undecided* u = state != nullptr && account != nullptr ? impl_->table.find_undecided(*state, *account) : nullptr;
     return u != nullptr && u->pending == 0 ? auth_code::waiting : auth_code::pending;

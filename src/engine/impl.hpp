@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <deque>
 #include <exception>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -59,6 +61,11 @@ struct watcher_record {
   watcher_state status;
   watcher_event event;
   instant deadline, since;
+};
+
+/// The storage cannot be read now: what a call needs is not in memory.
+struct unreadable : std::runtime_error {
+  explicit unreadable(const storage_error& e) : std::runtime_error{e.text} {}
 };
 
 std::string id_text(std::uint64_t id);                   ///< the `id` attribute
@@ -114,6 +121,46 @@ struct engine::impl {
   instant tick(instant now) noexcept { return clock = std::max(clock, now); }
   bool durable() const noexcept { return rows != nullptr; }
   void log(log_level level, std::string_view line) const noexcept;
+
+  // --- what is not in memory (bring_in.cpp) ---
+  /// Whether the database may have states that memory has not.
+  bool partial() const noexcept { return durable() && (settings.fallback2db || shared()); }
+  /// Whether other engines may change the database (C01).
+  bool shared() const noexcept { return durable() && settings.subs_db_mode == 3; }
+  /// The state, also if only the database has it. Throws storage_error when that cannot be read.
+  event_state* find_state(std::string_view resource, const event_package& package);
+  /// Brings in the states of every subscription with this Call-ID.
+  void find_dialog(std::string_view call_id);
+  /// Brings in what a call about many states is about; empty members do not restrict.
+  void find_states(std::string_view resource, std::string_view event);
+  /// Brings in states whose time has come; at most `budget`. False: there may be more.
+  bool find_due(instant now, std::size_t budget);
+  /// Reads what the filter wants into memory. Throws storage_error.
+  void read(const row_filter& wanted, const event_package& package, instant now);
+  void adopt(publication_row row, const event_package& package);
+  void adopt(subscription_row row, const event_package& package, instant now);
+  void adopt(const watcher_row& row, const event_package& package);
+  subscription* find_sent(const notify_id& id);
+  /// Drops a state and all that belongs to it from memory; the storage keeps it.
+  void drop(event_state& state) noexcept;
+  void stamp_states();            ///< the change is refused if somebody else changed what it is made of
+  void let_go(const effects& out) noexcept;  ///< a call is over
+  struct brought_in {
+    std::string resource;
+    const event_package* package;
+    std::uint64_t stamp;
+  };
+  std::vector<brought_in> brought;  ///< by this call, also if nothing was there
+  bool outrun = false;              ///< somebody else changed a state meanwhile
+  instant next_look{};              ///< at what is due in the database
+  /// NOTIFYs on the way whose subscriptions are not in memory.
+  struct sent {
+    std::string resource;
+    const event_package* package;
+    presence::dialog dialog;
+  };
+  std::unordered_map<std::uint64_t, sent> on_the_way;
+  std::deque<std::uint64_t> sent_order;
 
   // --- checks shared by the requests (requests.cpp) ---
   /// Each answers and returns false when it refuses.
@@ -217,7 +264,7 @@ struct engine::impl {
 
   // --- watcher information (winfo.cpp) ---
   /// Who subscribed to a resource's watchers; null: nobody.
-  event_state* winfo_state(std::string_view resource, const event_package& watched) noexcept;
+  event_state* winfo_state(std::string_view resource, const event_package& watched);
   /// An id for watcher information: never the same for two machines, also after a restart, and it tells nothing.
   static std::uint64_t watcher_id(const subscription& s) noexcept;
   std::uint64_t refused_id(std::uint64_t number) const noexcept;
@@ -389,8 +436,8 @@ struct engine::impl {
   void advance(instant now, std::size_t budget, effects& out);
   std::optional<instant> next_deadline() const noexcept;
   result<void, std::string> restore(const event_package& package, instant now);
-  /// What rules say by now about subscriptions that were read from the storage.
-  void reconsider_restored(const event_package& package, instant now);
+  /// What rules say by now about a subscription that was read from the storage.
+  void reconsider_restored(event_state& state, instant now);
   std::unique_ptr<publication> publication_of(publication_row row, const event_package& package);
   /// Forgets everything of a package in memory; the storage keeps it.
   void forget(const event_package& package) noexcept;
@@ -422,6 +469,26 @@ struct engine::impl {
   /// Runs one call: whatever throws becomes an answer and leaves nothing behind.
   template <class F>
   void guarded(effects& out, bool answers, F&& call) {
+    const struct letting_go {
+      impl& e;
+      const effects& out;
+      ~letting_go() { e.let_go(out); }
+    } at_the_end{*this, out};
+    for (int tries = 0; tries < most_tries; ++tries) {  // again if another engine was quicker
+      outrun = false;
+      run(out, answers, call);
+      if (!outrun) return;
+      let_go(out);
+    }
+  }
+  static constexpr int most_tries = 5;
+  /// A call that only looks: what it brings in is let go as well.
+  struct looking {
+    impl& e;
+    ~looking() { e.let_go({}); }
+  };
+  template <class F>
+  void run(effects& out, bool answers, F&& call) {
     out.clear();
     call_answers = answers;
     if (durable()) pending = {};
@@ -442,6 +509,14 @@ struct engine::impl {
     } catch (const std::bad_alloc&) {
       out.clear();
       throw;
+    } catch (const unreadable& e) {
+      out.clear();
+      ++counters.storage_faults;
+      log(log_level::error, e.what());
+      out.storage_failed = true;
+      if (!answers) blocked_until = clock + settings.retry_after;
+      if (answers) refuse_later(out);
+      return;
     } catch (const std::exception& e) {
       log(log_level::error, e.what());
     } catch (...) {

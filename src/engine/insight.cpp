@@ -94,15 +94,19 @@ std::size_t engine::count_subscriptions(const record_filter& filter) const {
   return total;
 }
 
-bool engine::has_subscribers(std::string_view resource, std::string_view event) const {
+bool engine::has_subscribers(std::string_view resource, std::string_view event) const try {
   const registered_package* registered = impl_->named(event);
   std::string canonical;
   if (registered == nullptr || !canonical_aor(resource, canonical)) return false;
-  const event_state* state = impl_->table.find(canonical, registered->package);
+  const impl::looking at_the_end{*impl_};
+  const event_state* state = impl_->find_state(canonical, registered->package);
   if (state == nullptr) return false;
   return std::any_of(state->watchers.begin(), state->watchers.end(), [&](auto index) {
     return index != slab<subscription>::none && !impl_->table.subscriptions()[index].lapsed(impl_->clock);
   });
+} catch (const unreadable& e) {
+  impl_->log(log_level::error, e.what());
+  return false;
 }
 
 body engine::current_state(std::string_view resource, std::string_view event, instant now) const {
@@ -111,8 +115,9 @@ body engine::current_state(std::string_view resource, std::string_view event, in
   std::string canonical;
   if (registered == nullptr || !canonical_aor(resource, canonical)) return {};
   const event_package& package = registered->package;
+  const impl::looking at_the_end{e};
   try {
-    const event_state* state = e.table.find(canonical, package);
+    const event_state* state = e.find_state(canonical, package);
     if (state == nullptr) return package.neutral ? package.neutral(canonical) : body{};
     const impl::edit leaving;
     e.gather(*state, &leaving, std::max(now, e.clock));
@@ -125,18 +130,23 @@ body engine::current_state(std::string_view resource, std::string_view event, in
   }
 }
 
-bool engine::contains_presence(std::string_view resource, instant now) const {
+bool engine::contains_presence(std::string_view resource, instant now) const try {
   const registered_package* registered = impl_->named("presence");
   std::string canonical;
   if (registered == nullptr || !canonical_aor(resource, canonical)) return false;
-  const event_state* state = impl_->table.find(canonical, registered->package);
+  const impl::looking at_the_end{*impl_};
+  const event_state* state = impl_->find_state(canonical, registered->package);
   return state != nullptr && std::any_of(state->publications.begin(), state->publications.end(),
                                          [&](const auto& p) { return p->deadline > now; });
+} catch (const unreadable& e) {
+  impl_->log(log_level::error, e.what());
+  return false;
 }
 
 std::optional<std::string> engine::get_sphere(std::string_view resource, instant now) const {
   std::string canonical;
   if (!canonical_aor(resource, canonical)) return std::nullopt;
+  const impl::looking at_the_end{*impl_};
   try {
     return impl_->sphere_of(canonical, now).value;
   } catch (const std::bad_alloc&) {

@@ -5,7 +5,7 @@ namespace presence {
 
 namespace {
 
-constexpr std::size_t page_rows = 500;  // rows read at once at start
+constexpr std::size_t page_rows = 500;  // rows read or written at once
 
 }  // namespace
 
@@ -17,6 +17,7 @@ std::optional<instant> engine::impl::next_deadline() const noexcept {
     soonest = next_flush;
   if (!unpaid.empty() && (!soonest || clock < *soonest)) soonest = clock;
   if (!later.empty() && (!soonest || later.front().due < *soonest)) soonest = later.front().due;
+  if (partial() && !packages.empty() && (!soonest || next_look < *soonest)) soonest = next_look;
   if (soonest && *soonest < blocked_until) soonest = blocked_until;
   return soonest;
 }
@@ -58,6 +59,7 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
     return taken.publications.size() + taken.subscriptions.size() + taken.undecideds.size() + taken.rules.size() >= budget;
   };
 
+  const bool all_found = find_due(now, budget);
   std::size_t looks = budget;  // at deadlines that were moved since
   while (!spent()) {
     publication* p = table.publication_timers().take_due(now, looks);
@@ -139,6 +141,10 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
   }
 
   taken.kept = true;
+  if (!all_found && !(taken.publications.empty() && taken.subscriptions.empty() && taken.undecideds.empty())) {
+    next_look = now;
+    out.more = true;
+  }
   commit_notifies(out);
   for (auto& [state, due] : taken.states) {
     commit_lapse(*state, due, now);
@@ -234,6 +240,10 @@ bool engine::impl::reload(std::string_view resource, const event_package& packag
     if (state != nullptr) remember(*state, {});
     return true;
   }
+  if (partial() && state == nullptr) {
+    find_state(resource, package);
+    return true;
+  }
   std::vector<publication_row> found;
   for (cursor at; !at.done;) {
     ++counters.storage_calls;
@@ -275,96 +285,16 @@ void engine::impl::drop_contents(event_state& state) noexcept {
   while (state.undecideds && !state.undecideds->empty()) table.erase(state.undecideds->begin()->second);
 }
 
-result<void, std::string> engine::impl::restore(const event_package& package, instant now) {
-  const row_filter wanted{.event = package.name};
-  const auto failed = [&](const storage_error& e) {
-    ++counters.storage_faults;
-    return unexpected{"the storage cannot be read: " + e.text};
-  };
-
-  std::vector<publication_row> publications;
-  for (cursor at; !at.done; publications.clear()) {
-    ++counters.storage_calls;
-    if (auto read = rows->publications(wanted, at, page_rows, publications); !read) return failed(read.error());
-    for (publication_row& row : publications) {
-      const std::string resource = row.resource;
-      auto p = publication_of(std::move(row), package);
-      table.insert(table.obtain(resource, package), std::move(p));
-    }
-  }
-
-  std::vector<subscription_row> subscriptions;
-  for (cursor at; !at.done; subscriptions.clear()) {
-    ++counters.storage_calls;
-    if (auto read = rows->subscriptions(wanted, at, page_rows, subscriptions); !read) return failed(read.error());
-    for (subscription_row& row : subscriptions) {
-      if (row.state == subscription_state::terminated) continue;  // another server's; nothing is owed to it
-      event_state& state = table.obtain(row.resource, package);
-      if (!canonical_aor(row.dialog.watcher(), watcher_text)) watcher_text = row.dialog.watcher();
-      watcher_account& account = table.obtain_watcher(watcher_text);
-      subscription& s = table.make_subscription();
-      s.state = &state;
-      s.dialog = std::move(row.dialog);
-      s.deadline = row.expires;
-      s.local_cseq = s.cseq_ceiling = row.local_cseq;
-      s.remote_cseq = row.remote_cseq;
-      s.version = row.version;
-      s.since = row.since == instant{} ? now : row.since;
-      s.stands = row.polite_block                              ? standing::polite
-                 : row.state == subscription_state::pending    ? standing::pending
-                                                               : standing::active;
-      table.reserve(state);
-      subscription* sibling = nullptr;
-      table.each_usage(s.dialog.call_id(), s.dialog.remote_tag(), [&](subscription& u) {
-        if (u.dialog.local_tag() == s.dialog.local_tag()) sibling = &u;
-        return sibling == nullptr;
-      });
-      table.link(s, state, account);
-      if (sibling != nullptr) table.share_numbers(*sibling, s);
-      if (s.stands == standing::pending) pending_began(table.obtain_undecided(state, account, s.since));
-      s.unsure = true;  // nobody knows what he has got
-    }
-  }
-  reconsider_restored(package, now);
-
-  std::vector<watcher_row> watchers;
-  for (cursor at; !at.done; watchers.clear()) {
-    ++counters.storage_calls;
-    if (auto read = rows->watchers(wanted, at, page_rows, watchers); !read) return failed(read.error());
-    for (const watcher_row& row : watchers) {
-      if (row.status != watcher_status::pending && row.status != watcher_status::waiting) continue;
-      event_state& state = table.obtain(row.resource, package);
-      undecided& u = table.obtain_undecided(state, table.obtain_watcher(row.watcher), row.since);
-      if (const auto told = read_id(row.reason); told != 0) u.id = told;
-      if (u.id == 0) u.id = table.secret_of(row.resource, row.watcher, package.name);
-      if (u.pending != 0) continue;
-      table.set_waiting(u, row.since + settings.waiting_limit);
-      if (package.req_auth) table.recheck(state, now);  // he may be decided about by now
-    }
-  }
+result<void, std::string> engine::impl::restore(const event_package& package, instant now) try {
+  if (partial()) return {};
+  read({.event = package.name}, package, now);
+  auto& states = table.states();
+  for (slab<event_state>::index i = 0; i < states.end(); ++i)
+    if (states.live(i) && states[i].package == &package) reconsider_restored(states[i], now);
   return {};
-}
-
-void engine::impl::reconsider_restored(const event_package& package, instant now) {
-  if (!package.req_auth || settings.force_active) return;
-  auto& all = table.subscriptions();
-  for (slab<subscription>::index i = 0; i < all.end(); ++i) {
-    if (!all.live(i) || all[i].state->package != &package) continue;
-    subscription& s = all[i];
-    authorization answer{sub_handling::block};
-    try {
-      answer = ask(about(package, s.state->resource(), now), identity_of(s));
-    } catch (const std::bad_alloc&) {
-      throw;
-    } catch (const std::exception& e) {
-      log(log_level::error, e.what());
-    }
-    note(*s.state, answer);
-    const reconsidered verdict = reconsider(s.stands, answer.handling);
-    const bool same = verdict.ends == end_reason::none && verdict.now == s.stands;
-    if (s.stands != standing::pending) s.view = same ? table.hold_view(*s.state, std::move(answer.view)) : state_table::no_view;
-    if (!same) table.recheck(*s.state, now);  // the rules changed meanwhile: the first advance() acts on it
-  }
+} catch (const unreadable& e) {
+  ++counters.storage_faults;
+  return unexpected{std::string{"the storage cannot be read: "} + e.what()};
 }
 
 result<void, std::string> engine::impl::flush() try {

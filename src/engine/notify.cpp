@@ -179,6 +179,7 @@ bool engine::impl::store(effects& out, instant now) {
   plan_answered_rows();
   plan_watcher_information(now, out);
   if (!durable() || pending.empty()) return true;
+  stamp_states();
   if (usage_ends) {  // usages of one dialog reserve for each other, and may end together
     const auto& ended = pending.ended_subscriptions;
     std::erase_if(pending.reservations, [&](const number_reservation& r) {
@@ -190,7 +191,11 @@ bool engine::impl::store(effects& out, instant now) {
     return rows->apply(what);
   };
   auto stored = apply(pending);
-  if (!stored && stored.error().fault == storage_fault::conflict && !pending.reservations.empty()) {
+  if (!stored && stored.error().fault == storage_fault::conflict && shared()) {
+    ++counters.storage_conflicts;
+    outrun = true;
+    next_look = {};
+  } else if (!stored && stored.error().fault == storage_fault::conflict && !pending.reservations.empty()) {
     // a row that vanished behind the engine needs no number and must not stop the others; what is found to
     // be there is written again with the rest, for a changed row has a lower number
     std::vector<number_reservation> there;
@@ -209,13 +214,13 @@ bool engine::impl::store(effects& out, instant now) {
     }
   }
   if (stored) return true;
-  ++counters.storage_faults;
-  log(log_level::error, stored.error().text);
+  if (!outrun) ++counters.storage_faults;
+  if (!outrun) log(log_level::error, stored.error().text);
   const bool answers = call_answers;
   out.clear();
   out.storage_failed = true;
   // a row that is not as expected says nothing about the others
-  if (stored.error().fault != storage_fault::conflict || !answers) blocked_until = now + settings.retry_after;
+  if (!outrun && (stored.error().fault != storage_fault::conflict || !answers)) blocked_until = now + settings.retry_after;
   if (answers) refuse_later(out);
   return false;
 }
@@ -246,8 +251,12 @@ void engine::impl::commit_notifies(const effects& out) noexcept {
 void engine::impl::report(const notify_report& outcome, instant now, effects& out) {
   const auto meaning = outcome_of(outcome.status, settings.timeout_rm_subs);
   subscription* s = table.find(outcome.id);
+  if (meaning == notify_outcome::provisional) return;
+  const bool held = s != nullptr;
+  if (!held && shared() && meaning == notify_outcome::ended) s = find_sent(outcome.id);
+  if (!held) on_the_way.erase(std::uint64_t{outcome.id.slot} << 32 | outcome.id.generation);
   // only the answer to the newest NOTIFY tells how the dialog is now (K-NOT-58)
-  if (s == nullptr || meaning == notify_outcome::provisional || outcome.id.cseq != s->local_cseq) return;
+  if (s == nullptr || (held && outcome.id.cseq != s->local_cseq)) return;
   event_state& state = *s->state;
   s->in_flight = false;
   if (outcome.status < 200 || outcome.status > 299) s->unsure = true;

@@ -107,7 +107,7 @@ void engine::impl::publish(const publish_request& request, instant now, bool tru
   // step 3: the entity tag
   const std::string_view tag = request.sip_if_match;
   if (tag.find(',') != std::string_view::npos) return refuse(out, 400, "Several Entity Tags");
-  event_state* state = table.find(resource_text, package);
+  event_state* state = find_state(resource_text, package);
   edit what;
   if (state != nullptr && !tag.empty()) {
     for (const auto& p : state->publications) {
@@ -184,7 +184,7 @@ void engine::impl::set_hard_state(std::string_view resource, std::string_view ev
     return;
   }
   const event_package& package = registered->package;
-  event_state* state = table.find(resource_text, package);
+  event_state* state = find_state(resource_text, package);
   publication* target = nullptr;
   if (state != nullptr) {
     for (const auto& p : state->publications)

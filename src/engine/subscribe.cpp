@@ -188,6 +188,8 @@ void engine::impl::subscribe_as(const subscribe_request& request, instant now, e
   if (!canonical_aor(watcher, watcher_text)) return refuse(out, 400, "Bad Identity");
 
   // the dialog, and the subscription in it
+  if (in_dialog) find_dialog(request.call_id);
+  else find_state(resource_text, package);
   subscription* sibling = nullptr;  // any usage of the same dialog
   subscription* s = nullptr;
   subscription* lapsed = nullptr;
@@ -470,7 +472,7 @@ void engine::impl::unsubscribe(subscription& s, const subscribe_request& request
 
 void engine::impl::turn_away(const event_package& package, const identity& who, instant now, effects& out) {
   tell_rejected(package, who.display_name, now);
-  event_state* state = table.find(resource_text, package);
+  event_state* state = find_state(resource_text, package);
   const watcher_account* account = table.find_watcher(watcher_text);
   undecided* waits = state != nullptr && account != nullptr ? table.find_undecided(*state, *account) : nullptr;
   if (waits != nullptr && (waits->pending != 0 || who.uri.empty())) waits = nullptr;  // nothing is decided about who proved nothing

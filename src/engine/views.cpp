@@ -118,7 +118,7 @@ bool engine::impl::differ(const documents& a, const documents& b) noexcept {
 told_sphere engine::impl::sphere_of(std::string_view resource, instant now) {
   const registered_package* registered = named("presence");
   if (registered == nullptr || !registered->package.sphere) return {};
-  const event_state* state = table.find(resource, registered->package);
+  const event_state* state = find_state(resource, registered->package);
   if (state == nullptr) return {};
   std::vector<published> live;
   for (const auto& p : state->publications) {

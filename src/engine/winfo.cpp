@@ -79,11 +79,11 @@ event_package watcherinfo_package(std::string watched) {
   return p;
 }
 
-event_state* engine::impl::winfo_state(std::string_view resource, const event_package& watched) noexcept {
+event_state* engine::impl::winfo_state(std::string_view resource, const event_package& watched) {
   if (!watched.winfo) return nullptr;
   for (const auto& candidate : packages) {
     if (candidate->package.watched != watched.name) continue;
-    event_state* state = table.find(resource, candidate->package);
+    event_state* state = find_state(resource, candidate->package);
     return state != nullptr && state->watcher_count() != 0 ? state : nullptr;
   }
   return nullptr;
@@ -185,7 +185,7 @@ body engine::impl::watcher_information(const event_state& state, const subscript
   std::vector<watcher_record> all;
   if (const auto m = reader != nullptr ? missed.find(reader->self) : missed.end(); m != missed.end()) all = m->second;
   const registered_package* watched = named(state.package->watched);
-  event_state* of = watched != nullptr ? table.find(state.resource(), watched->package) : nullptr;
+  event_state* of = watched != nullptr ? find_state(state.resource(), watched->package) : nullptr;
   if (of != nullptr) {
     for (const auto index : of->watchers) {
       if (index == slab<subscription>::none) continue;

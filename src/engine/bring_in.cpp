@@ -1,0 +1,244 @@
+// What is not in memory: states that only the database has, read when they are needed. With fallback2db they stay;
+// with subs_db_mode 3 they are let go after each call, and a change is refused and made again when another engine
+// was quicker (C01, T11).
+#include <type_traits>
+
+#include "impl.hpp"
+
+namespace presence {
+
+namespace {
+
+constexpr std::size_t page_rows = 500;       // read at once
+constexpr seconds look_period{1};            // between looks at what is due in the database
+constexpr std::size_t most_on_the_way = 1'000'000;
+
+std::uint64_t number_of(const notify_id& id) noexcept { return std::uint64_t{id.slot} << 32 | id.generation; }
+
+}  // namespace
+
+// --- rows become records ---------------------------------------------------------------------------
+
+void engine::impl::adopt(publication_row row, const event_package& package) {
+  const std::string resource = row.resource;
+  auto p = publication_of(std::move(row), package);
+  table.insert(table.obtain(resource, package), std::move(p));
+}
+
+void engine::impl::adopt(subscription_row row, const event_package& package, instant now) {
+  if (row.state == subscription_state::terminated) return;  // another server's; nothing is owed to it
+  event_state& state = table.obtain(row.resource, package);
+  std::string watcher;
+  if (!canonical_aor(row.dialog.watcher(), watcher)) watcher = row.dialog.watcher();
+  watcher_account& account = table.obtain_watcher(watcher);
+  subscription& s = table.make_subscription();
+  s.state = &state;
+  s.dialog = std::move(row.dialog);
+  s.deadline = row.expires;
+  s.local_cseq = s.cseq_ceiling = row.local_cseq;
+  s.remote_cseq = row.remote_cseq;
+  s.version = row.version;
+  s.since = row.since == instant{} ? now : row.since;
+  s.stands = row.polite_block                           ? standing::polite
+             : row.state == subscription_state::pending ? standing::pending
+                                                        : standing::active;
+  table.reserve(state);
+  subscription* sibling = nullptr;
+  table.each_usage(s.dialog.call_id(), s.dialog.remote_tag(), [&](subscription& u) {
+    if (u.dialog.local_tag() == s.dialog.local_tag()) sibling = &u;
+    return sibling == nullptr;
+  });
+  table.link(s, state, account);
+  if (sibling != nullptr) table.share_numbers(*sibling, s);
+  if (s.stands == standing::pending) pending_began(table.obtain_undecided(state, account, s.since));
+  // nobody knows what he has got; where numbers are exact, he finds a gap himself (WIN-58-7)
+  s.unsure = !shared();
+}
+
+void engine::impl::adopt(const watcher_row& row, const event_package& package) {
+  if (row.status != watcher_status::pending && row.status != watcher_status::waiting) return;
+  event_state& state = table.obtain(row.resource, package);
+  undecided& u = table.obtain_undecided(state, table.obtain_watcher(row.watcher), row.since);
+  if (const auto told = read_id(row.reason); told != 0) u.id = told;
+  if (u.id == 0) u.id = table.secret_of(row.resource, row.watcher, package.name);
+  if (u.pending != 0) return;
+  table.set_waiting(u, row.since + settings.waiting_limit);
+  if (package.req_auth) table.recheck(state, clock);  // he may be decided about by now
+}
+
+void engine::impl::read(const row_filter& wanted, const event_package& package, instant now) {
+  const auto each = [&](auto rows_of_one_page, auto take) {
+    using row_type = typename decltype(rows_of_one_page)::value_type;
+    for (cursor at; !at.done; rows_of_one_page.clear()) {
+      ++counters.storage_calls;
+      result<void, storage_error> done;
+      if constexpr (std::is_same_v<row_type, publication_row>) done = rows->publications(wanted, at, page_rows, rows_of_one_page);
+      if constexpr (std::is_same_v<row_type, subscription_row>) done = rows->subscriptions(wanted, at, page_rows, rows_of_one_page);
+      if constexpr (std::is_same_v<row_type, watcher_row>) done = rows->watchers(wanted, at, page_rows, rows_of_one_page);
+      if (!done) throw unreadable{done.error()};
+      for (auto& row : rows_of_one_page) take(std::move(row));
+    }
+  };
+  each(std::vector<publication_row>{}, [&](publication_row&& row) { adopt(std::move(row), package); });
+  each(std::vector<subscription_row>{}, [&](subscription_row&& row) { adopt(std::move(row), package, now); });
+  each(std::vector<watcher_row>{}, [&](watcher_row&& row) { adopt(row, package); });
+}
+
+void engine::impl::reconsider_restored(event_state& state, instant now) {
+  const event_package& package = *state.package;
+  if (!package.req_auth || settings.force_active || state.watcher_count() == 0) return;
+  std::optional<question> asked;
+  for (const auto index : state.watchers) {
+    if (index == slab<subscription>::none) continue;
+    subscription& s = table.subscriptions()[index];
+    authorization answer{sub_handling::block};
+    try {
+      if (!asked) asked.emplace(about(package, state.resource(), now));
+      answer = ask(*asked, identity_of(s));
+    } catch (const std::bad_alloc&) {
+      throw;
+    } catch (const unreadable&) {
+      throw;
+    } catch (const std::exception& e) {
+      log(log_level::error, e.what());
+    }
+    note(state, answer);
+    const reconsidered verdict = reconsider(s.stands, answer.handling);
+    const bool same = verdict.ends == end_reason::none && verdict.now == s.stands;
+    if (s.stands != standing::pending) s.view = same ? table.hold_view(state, std::move(answer.view)) : state_table::no_view;
+    if (!same) table.recheck(state, now);  // the rules changed meanwhile: the first advance() acts on it
+  }
+}
+
+// --- looking for what is not there ---------------------------------------------------------------------
+
+event_state* engine::impl::find_state(std::string_view resource, const event_package& package) {
+  event_state* state = table.find(resource, package);
+  if (state != nullptr || !partial()) return state;
+  const auto same = [&](const brought_in& b) { return b.package == &package && b.resource == resource; };
+  if (std::any_of(brought.begin(), brought.end(), same)) return nullptr;
+  brought.push_back({std::string{resource}, &package, 0});
+  const std::string name = brought.back().resource;
+  try {
+    if (shared()) {  // before the rows: what changes between the two is found out
+      ++counters.storage_calls;
+      const auto stamp = rows->stamp(name, package.name);
+      if (!stamp) throw unreadable{stamp.error()};
+      brought.back().stamp = *stamp;
+    }
+    read({.event = package.name, .resource = name}, package, clock);
+    state = table.find(name, package);
+    if (state != nullptr) reconsider_restored(*state, clock);
+    return state;
+  } catch (...) {  // half a state is worse than none
+    if (event_state* half = table.find(name, package)) drop(*half);
+    throw;
+  }
+}
+
+void engine::impl::find_dialog(std::string_view call_id) {
+  if (!partial()) return;
+  std::vector<subscription_row> found;
+  cursor at;
+  ++counters.storage_calls;
+  if (auto read = rows->subscriptions({.call_id = call_id}, at, page_rows, found); !read) throw unreadable{read.error()};
+  for (const subscription_row& row : found)
+    if (const registered_package* registered = named(row.event)) find_state(row.resource, registered->package);
+}
+
+void engine::impl::find_states(std::string_view resource, std::string_view event) {
+  if (!partial()) return;
+  for (const auto& registered : packages) {
+    const event_package& package = registered->package;
+    if (!event.empty() && package.name != event) continue;
+    if (!resource.empty()) {
+      find_state(resource, package);
+      continue;
+    }
+    std::vector<subscription_row> found;
+    for (cursor at; !at.done; found.clear()) {
+      ++counters.storage_calls;
+      if (auto read = rows->subscriptions({.event = package.name}, at, page_rows, found); !read) throw unreadable{read.error()};
+      for (const subscription_row& row : found) find_state(row.resource, package);
+    }
+  }
+}
+
+bool engine::impl::find_due(instant now, std::size_t budget) {
+  if (!partial() || packages.empty() || now < next_look) return true;
+  std::vector<std::string> known;
+  for (const auto& p : packages) known.push_back(p->package.name);
+  std::vector<state_name> due;
+  ++counters.storage_calls;
+  if (auto read = rows->due(now, now - settings.waiting_limit, known, budget, due); !read) throw unreadable{read.error()};
+  for (const state_name& one : due)
+    if (const registered_package* registered = named(one.event)) find_state(one.resource, registered->package);
+  next_look = now + look_period;
+  return due.size() < budget;
+}
+
+// --- several engines on one database ---------------------------------------------------------------------
+
+void engine::impl::stamp_states() {
+  if (!shared()) return;
+  const auto about_event = [&](const std::string& event) {
+    const auto has = [&](const auto& list, auto of) { return std::any_of(list.begin(), list.end(), [&](const auto& one) { return of(one) == event; }); };
+    const auto event_of = [](const auto& one) -> const std::string& { return one.event; };
+    return has(pending.ended_publications, event_of) || has(pending.new_publications, event_of) ||
+           has(pending.changed_publications, [](const auto& u) -> const std::string& { return u.row.event; }) ||
+           has(pending.ended_subscriptions, event_of) || has(pending.new_subscriptions, event_of) ||
+           has(pending.changed_subscriptions, event_of) || has(pending.ended_watchers, event_of) || has(pending.watchers, event_of) ||
+           has(pending.reservations, [](const auto& r) -> const std::string& { return r.key.event; });
+  };
+  for (const brought_in& b : brought) {
+    if (!about_event(b.package->name)) continue;
+    std::uint8_t bytes[8];
+    random.fill(bytes);
+    std::uint64_t next = 0;
+    for (const std::uint8_t byte : bytes) next = next << 8 | byte;
+    pending.states.push_back({{b.resource, b.package->name}, b.stamp, (next >> 1) | 1});  // databases have signed numbers
+  }
+}
+
+void engine::impl::let_go(const effects& out) noexcept {
+  if (shared()) {
+    for (const notify& n : out.notifies) {
+      const subscription* s = table.find(n.id);
+      if (s == nullptr) continue;
+      try {
+        on_the_way.insert_or_assign(number_of(n.id), sent{std::string{s->state->resource()}, s->state->package, s->dialog});
+        sent_order.push_back(number_of(n.id));
+      } catch (...) {  // its answer will mean nothing: the next one tells the same
+      }
+    }
+    for (; sent_order.size() > most_on_the_way; sent_order.pop_front()) on_the_way.erase(sent_order.front());
+    for (const brought_in& b : brought)
+      if (event_state* state = table.find(b.resource, *b.package)) drop(*state);
+    unpaid.clear();
+    missed.clear();
+  }
+  brought.clear();
+}
+
+subscription* engine::impl::find_sent(const notify_id& id) {
+  const auto at = on_the_way.find(number_of(id));
+  if (at == on_the_way.end()) return nullptr;
+  const sent was = at->second;
+  event_state* state = find_state(was.resource, *was.package);
+  if (state == nullptr) return nullptr;
+  subscription* found = nullptr;
+  table.each_usage(was.dialog.call_id(), was.dialog.remote_tag(), [&](subscription& s) {
+    if (s.state == state && s.dialog.local_tag() == was.dialog.local_tag() && s.dialog.event() == was.dialog.event()) found = &s;
+    return found == nullptr;
+  });
+  return found;
+}
+
+void engine::impl::drop(event_state& state) noexcept {
+  for (std::size_t i = state.watchers.size(); i-- > 0;)
+    if (i < state.watchers.size() && state.watchers[i] != slab<subscription>::none) table.erase(table.subscriptions()[state.watchers[i]]);
+  drop_contents(state);
+  table.release_if_idle(state);
+}
+
+}  // namespace presence
