@@ -1,6 +1,7 @@
 #include "scenario.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 
 #include <presence/rules.hpp>
 
@@ -36,6 +37,16 @@ std::string tuples_of(std::string_view document) {
 scenario::scenario(setup s) : given{std::move(s)} {
   if (given.settings.server_address.empty()) given.settings.server_address = "sip:server.example.com";
   random = std::make_unique<seeded_random>(given.seed);
+  // the whole suite in another mode (T09), where a test does not choose one
+  if (const char* mode = std::getenv("PRESENCE_TEST_MODE"); mode != nullptr && given.settings.subs_db_mode == 1) {
+    if (given.rows == nullptr) {
+      own_rows = std::make_shared<memory_storage>();
+      given.rows = own_rows.get();
+    }
+    given.settings.new_usage_in_dialog = false;
+    given.settings.fallback2db = std::string_view{mode} == "fallback2db";
+    given.settings.subs_db_mode = given.settings.fallback2db ? 1 : 3;
+  }
   make_engine();
 }
 

@@ -17,6 +17,7 @@
 #include <string_view>
 #include <vector>
 
+#include <presence/memory_storage.hpp>
 #include <presence/presence.hpp>
 
 namespace presence::test {
@@ -103,6 +104,7 @@ struct scenario {
   void audit() const;
   instant now() const { return at; }
 
+  std::shared_ptr<memory_storage> own_rows = {};
   setup given;
   std::unique_ptr<seeded_random> random;
   std::unique_ptr<presence::engine> engine;

@@ -58,7 +58,8 @@ void engine::impl::refresh_watchers(event_state& state, refresh_type type, insta
   lapse due = plan_lapse(state, now);
   std::vector<undecided*> decided;
   if (type == refresh_type::authorization || looks_at_sphere(state)) {
-    const question asked = about(*state.package, state.resource(), now);
+    question asked = about(*state.package, state.resource(), now);
+    asked.tells_all = shared() && type == refresh_type::authorization;
     const edit leaving;
     due.after = plan_decisions(state, due.any ? due.before : due.after, due.any ? &leaving : nullptr, asked, {}, nullptr, out);
     plan_decided_waiting(state, asked, decided);

@@ -224,6 +224,7 @@ struct engine::impl {
     instant now;
     told_sphere sphere = {};
     std::optional<std::string> rules = {};
+    bool tells_all = false;  ///< nobody knows what they saw before
   };
   question about(const event_package& package, std::string_view resource, instant now, told_sphere sphere) const;
   question about(const event_package& package, std::string_view resource, instant now);
@@ -367,6 +368,13 @@ struct engine::impl {
   static identity identity_of(std::string_view watcher, bool proven) noexcept;
   static identity identity_of(const subscription& s) noexcept { return identity_of(s.watcher->uri(), s.dialog.proven()); }
 
+  // --- looking in (insight.cpp) ---
+  /// Lists and counts, where memory has not everything. What is read before the storage fails.
+  template <class Row>
+  page<Row> stored(const record_filter& filter, std::uint64_t from, std::size_t limit);
+  template <class Row>
+  std::size_t count_stored(const record_filter& filter);
+
   // --- decisions of the host (decisions.cpp) ---
   void refresh_watchers(event_state& state, refresh_type type, instant now, effects& out);
   /// Watchers without a subscription about whom the rules say something by now.
@@ -409,7 +417,7 @@ struct engine::impl {
 
   // --- undecided watchers (undecided.cpp) ---
   /// The record of a watcher nobody decided about, made if need be; its row joins `pending`.
-  undecided& plan_undecided(event_state& state, watcher_account& watcher, instant now);
+  undecided& plan_undecided(event_state& state, watcher_account& watcher, std::uint64_t id, instant now);
   /// His row says that he has waited since now, and under which id watcher information tells of him (0: none yet).
   void plan_undecided_row(const event_state& state, const watcher_account& watcher, std::uint64_t id, instant now);
   /// His row leaves the database with this call.

@@ -5,6 +5,8 @@ namespace presence {
 
 namespace {
 
+constexpr std::size_t page_rows = 500;
+
 /// A record_filter with its addresses in canonical form.
 struct wanted {
   explicit wanted(const record_filter& filter) : event{filter.event} {
@@ -17,6 +19,18 @@ struct wanted {
            (event.empty() || state.package->name == event) &&
            (domain.empty() || iequals(host_of(state.resource()), domain));
   }
+  /// What the storage has, where memory has not everything.
+  bool takes(const publication_row& row, instant now) const {
+    return valid && row.expires > now && (domain.empty() || iequals(host_of(row.resource), domain));
+  }
+  bool takes(const subscription_row& row, instant now) const {
+    if (!valid || row.expires <= now || row.state == subscription_state::terminated ||
+        (!domain.empty() && !iequals(host_of(row.resource), domain)))
+      return false;
+    std::string canonical;
+    return watcher.empty() || (canonical_aor(row.dialog.watcher(), canonical) && canonical == watcher);
+  }
+  row_filter rows() const noexcept { return {.event = event, .resource = resource}; }
   bool takes(const subscription& s) const noexcept {
     return takes(*s.state) && (watcher.empty() || s.watcher->uri() == watcher);
   }
@@ -27,11 +41,47 @@ struct wanted {
 
 }  // namespace
 
+template <class Row>
+page<Row> engine::impl::stored(const record_filter& filter, std::uint64_t from, std::size_t limit) {
+  const wanted want{filter};
+  page<Row> out;
+  cursor at{.after = static_cast<std::int64_t>(from)};
+  while (want.valid && !at.done && out.records.size() < limit) {
+    const std::size_t before = out.records.size();
+    ++counters.storage_calls;
+    result<void, storage_error> done;
+    if constexpr (std::is_same_v<Row, publication_row>) done = rows->publications(want.rows(), at, limit - before, out.records);
+    else done = rows->subscriptions(want.rows(), at, limit - before, out.records);
+    if (!done) {
+      ++counters.storage_faults;
+      log(log_level::error, done.error().text);
+      break;
+    }
+    out.records.erase(std::remove_if(out.records.begin() + static_cast<std::ptrdiff_t>(before), out.records.end(),
+                                     [&](const Row& row) { return !want.takes(row, clock); }),
+                      out.records.end());
+  }
+  out.next = at.done ? 0 : static_cast<std::uint64_t>(at.after);
+  return out;
+}
+
+template <class Row>
+std::size_t engine::impl::count_stored(const record_filter& filter) {
+  std::size_t total = 0;
+  for (std::uint64_t from = 0;;) {
+    const auto some = stored<Row>(filter, from, page_rows);
+    total += some.records.size();
+    if (some.next == 0) return total;
+    from = some.next;
+  }
+}
+
 // A page position is the number of a state or subscription in its slab, plus one: stable while
 // others come and go. A state's publications are never split over two pages.
 page<publication_row> engine::publications(const record_filter& filter, std::uint64_t from,
                                            std::size_t limit) const {
   const impl& e = *impl_;
+  if (e.partial()) return impl_->stored<publication_row>(filter, from, std::max<std::size_t>(limit, 1));
   const wanted want{filter};
   page<publication_row> out;
   const auto& states = e.table.states();
@@ -52,6 +102,7 @@ page<publication_row> engine::publications(const record_filter& filter, std::uin
 page<subscription_row> engine::subscriptions(const record_filter& filter, std::uint64_t from,
                                              std::size_t limit) const {
   const impl& e = *impl_;
+  if (e.partial()) return impl_->stored<subscription_row>(filter, from, std::max<std::size_t>(limit, 1));
   const wanted want{filter};
   page<subscription_row> out;
   const auto& all = e.table.subscriptions();
@@ -72,6 +123,7 @@ page<subscription_row> engine::subscriptions(const record_filter& filter, std::u
 
 std::size_t engine::count_publications(const record_filter& filter) const {
   const impl& e = *impl_;
+  if (e.partial()) return impl_->count_stored<publication_row>(filter);
   const wanted want{filter};
   const auto count = [&](const event_state& state) {
     return static_cast<std::size_t>(std::count_if(state.publications.begin(), state.publications.end(),
@@ -86,6 +138,7 @@ std::size_t engine::count_publications(const record_filter& filter) const {
 
 std::size_t engine::count_subscriptions(const record_filter& filter) const {
   const impl& e = *impl_;
+  if (e.partial()) return impl_->count_stored<subscription_row>(filter);
   const wanted want{filter};
   std::size_t total = 0;
   const auto& all = e.table.subscriptions();

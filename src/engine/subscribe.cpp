@@ -343,7 +343,8 @@ void engine::impl::begin(const subscribe_request& request, const event_package& 
     if (waited == nullptr) plan_unanswered(s, now);
     else plan_undecided_row(state, *account, waited->id, now);
   }
-  if (stands == standing::pending && (!fetches_undecided || !s.answered)) plan.waits = &plan_undecided(state, *account, now);
+  if (stands == standing::pending && (!fetches_undecided || !s.answered)) 
+    plan.waits = &plan_undecided(state, *account, watcher_id(s), now);
   table.reserve(state);
 
   const bool waits_no_more = waited != nullptr && waited->pending == 0 && stands != standing::pending;

@@ -4,7 +4,7 @@
 
 namespace presence {
 
-undecided& engine::impl::plan_undecided(event_state& state, watcher_account& watcher, instant now) {
+undecided& engine::impl::plan_undecided(event_state& state, watcher_account& watcher, std::uint64_t id, instant now) {
   if (undecided* known = table.find_undecided(state, watcher)) return *known;
   if (state.undecideds && state.undecideds->size() >= settings.limits.waiting_per_resource) {
     for (auto& [account, u] : *state.undecideds) {  // the oldest who waits gives up first
@@ -18,7 +18,7 @@ undecided& engine::impl::plan_undecided(event_state& state, watcher_account& wat
     }
   }
   undecided& u = table.obtain_undecided(state, watcher, now);
-  plan_undecided_row(state, watcher, u.id, now);
+  plan_undecided_row(state, watcher, u.id != 0 ? u.id : id, now);
   return u;
 }
 

@@ -289,7 +289,7 @@ engine::impl::picture engine::impl::plan_decisions(event_state& state, const pic
     const bool turns = d.before != s.stands;
     if (turns && d.before == standing::pending) tell(s, watcher_event::approved);
     if (!turns) {
-      if (s.stands == standing::pending || same_meaning(d.seen, after.of(s))) continue;
+      if (s.stands == standing::pending || (!asked.tells_all && same_meaning(d.seen, after.of(s)))) continue;
       if (!sender.empty() && s.dialog.remote_target() == sender) {
         s.unsure = true;
         continue;

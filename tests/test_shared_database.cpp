@@ -1,0 +1,209 @@
+// Several engines on one database (C01, RL6; subs_db_mode 3): each call reads what it needs, and a change is made
+// again when another engine was quicker. On real servers, with real processes: sharing_walk.cpp.
+#include "scenario.hpp"
+
+#include <functional>
+
+#include <presence/memory_storage.hpp>
+#include <presence/packages.hpp>
+
+#include "faulty_storage.hpp"
+
+using namespace presence;
+using namespace presence::test;
+
+namespace {
+
+/// Somebody else comes between what a call reads and what it writes.
+class racing_storage : public faulty_storage {
+ public:
+  explicit racing_storage(storage& rows) : faulty_storage{rows} {}
+  std::function<void()> between;
+  int times = 1;
+  result<void, storage_error> apply(const change& what) override {
+    if (between && times-- > 0) between();
+    return faulty_storage::apply(what);
+  }
+};
+
+/// One world of peers, two engines; `on` says which of them is asked next.
+struct shared_world : scenario {
+  memory_storage rows;
+  racing_storage first{rows}, second{rows};
+  std::unique_ptr<presence::engine> other;
+  int current = 1;
+  explicit shared_world(setup s = {}) : scenario{std::move(s)} {
+    given.settings.subs_db_mode = 3;
+    given.settings.new_usage_in_dialog = false;
+    given.rows = &second;
+    restart();
+    other = std::move(engine);
+    given.rows = &first;
+    restart();
+  }
+  shared_world& on(int which) {
+    if (which != current) std::swap(engine, other);
+    current = which;
+    CHECK(engine->stats().resources == 0);
+    CHECK(engine->stats().subscriptions == 0);
+    return *this;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a PUBLISH at one engine is told to who subscribed at another, and a refresh may come anywhere (C01, RL6)") {
+  shared_world s;
+  CHECK(s.on(1).subscribe("d1", {.expires = 600s}) == "200 Expires=600 | N d1#1 active;expires=600 P()");
+  CHECK(s.on(2).publish("alice", {.body = "t1:open"}) == "200 e1 Expires=3600 | N d1#2 active;expires=600 P(t1:open)");
+  CHECK(s.on(1).publish("alice", {.body = "t1:closed", .if_match = "e1"}) == "200 e2 Expires=3600 | N d1#3 active;expires=600 P(t1:closed)");
+  CHECK(s.on(2).publish("alice", {.if_match = "e1"}) == "412");
+  CHECK(s.on(2).subscribe("d1", {.expires = 900s}) == "200 Expires=900 | N d1#4 active;expires=900 P(t1:closed)");
+  CHECK(s.on(1).subscribe("d1", {.expires = 900s, .cseq = 2}) == "500");
+  CHECK(s.on(1).subscribe("d1", {.expires = 0s}) == "200 Expires=0 | N d1#5 terminated;reason=timeout P(t1:closed)");
+  CHECK(s.on(2).subscribe("d1", {.expires = 900s}) == "481");
+  s.on(1);
+}
+
+TEST_CASE("what lapses is told once, by whoever looks first (C01, M04)") {
+  shared_world s;
+  s.on(1).publish("alice", {.body = "t1:open", .expires = 60s});
+  s.on(2).subscribe("d1", {.expires = 600s});
+  s.on(2).subscribe("d2", {.by = "carol", .expires = 60s});
+  s.at += 60s;
+  std::string told;
+  for (const int which : {1, 2, 1, 2}) {
+    told += s.on(which).told(s.engine->advance(s.at)) + "|";
+    CHECK(s.engine->next_deadline() <= s.at + 1s);
+  }
+  CHECK(told == "N d1#2 active;expires=540 P() | N d2#2 terminated;reason=timeout||||");
+  CHECK(s.on(1).publish("alice", {.if_match = "e1"}) == "412");
+}
+
+TEST_CASE("no change is lost when two engines change one state at once (C01, RL6)") {
+  struct row {
+    const char* name;
+    std::function<std::string(shared_world&)> by_other, by_us;
+    const char* expected;
+  };
+  const row rows[] = {
+      {"two publications", [](shared_world& s) { return s.publish("alice", {.body = "t1:open"}); },
+       [](shared_world& s) { return s.publish("alice", {.body = "t2:open"}); }, "200 e2 Expires=3600 | N d1#3 active;expires=600 P(t1:open,t2:open)"},
+      {"a subscription while a document comes", [](shared_world& s) { return s.publish("alice", {.body = "t1:open"}); },
+       [](shared_world& s) { return s.subscribe("d2", {.by = "carol", .expires = 600s}); }, "200 Expires=600 | N d2#1 active;expires=600 P(t1:open)"},
+      {"a document while somebody subscribes", [](shared_world& s) { return s.subscribe("d2", {.by = "carol", .expires = 600s}); },
+       [](shared_world& s) { return s.publish("alice", {.body = "t1:open"}); },
+       "200 e1 Expires=3600 | N d1#2 active;expires=600 P(t1:open) | N d2#2 active;expires=600 P(t1:open)"},
+      {"a document while the only watcher leaves", [](shared_world& s) { return s.subscribe("d1", {.expires = 0s}); },
+       [](shared_world& s) { return s.publish("alice", {.body = "t1:open"}); }, "200 e1 Expires=3600"},
+  };
+  for (const row& row : rows) {
+    CAPTURE(row.name);
+    shared_world s;
+    s.on(1).subscribe("d1", {.expires = 600s});
+    s.first.between = [&] {
+      s.on(2);
+      row.by_other(s);
+      std::swap(s.engine, s.other);  // back amid a call of the first: its memory is in use
+      s.current = 1;
+    };
+    CHECK(row.by_us(s) == row.expected);
+    CHECK(s.engine->stats().storage_conflicts == 1);
+    CHECK(s.engine->stats().storage_faults == 0);
+  }
+}
+
+TEST_CASE("the same document changed twice at once: one of the two is told that its tag is gone (C01, P10)") {
+  shared_world s;
+  s.on(1).publish("alice", {.body = "t1:open"});
+  s.first.between = [&] {
+    s.on(2).publish("alice", {.body = "t1:closed", .if_match = "e1"});
+    std::swap(s.engine, s.other);
+    s.current = 1;
+  };
+  CHECK(s.publish("alice", {.body = "t2:open", .if_match = "e1"}) == "412");
+}
+
+TEST_CASE("who always comes too late is told to try again, and nothing is half done (C01, RL2)") {
+  shared_world s;
+  s.on(1).subscribe("d1", {.expires = 600s});
+  int number = 0;
+  s.first.times = 100;
+  s.first.between = [&] {
+    s.on(2).publish("alice", {.body = "o" + std::to_string(++number) + ":open"});
+    std::swap(s.engine, s.other);
+    s.current = 1;
+  };
+  CHECK(s.publish("alice", {.body = "t1:open"}) == "503 Retry-After=5");
+  CHECK(number == 5);
+  s.first.between = {};
+  CHECK(s.on(1).publish("alice", {.body = "t1:open"}).find("t1:open") != std::string::npos);
+}
+
+TEST_CASE("a database that cannot be read is answered 503, and nothing stays in memory (C01, RL2)") {
+  shared_world s;
+  s.on(1).subscribe("d1", {.expires = 600s});
+  for (std::size_t nth = 1; nth < 12; ++nth) {
+    CAPTURE(nth);
+    s.first.fail(nth);
+    const std::string got = s.publish("alice", {.body = "t1:open"});
+    const bool failed = s.first.failed() != 0 && !s.first.armed();
+    s.first.fail(0);
+    if (!failed) break;
+    CHECK((got == "503 Retry-After=5" || got.starts_with("200")));
+    CHECK(s.engine->stats().resources == 0);
+    s.at += 5s;
+  }
+  CHECK(s.on(2).subscribe("d1", {.expires = 600s}).starts_with("200"));
+}
+
+TEST_CASE("the answer to a NOTIFY that one engine sent ends a subscription that another made (C01, N13)") {
+  shared_world s;
+  s.answers = false;
+  s.on(1).subscribe("d1", {.expires = 600s});
+  s.on(2).publish("alice", {.body = "t1:open"});
+  CHECK(s.outcome("d1", 2, 200) == "");
+  CHECK(s.publish("alice", {.body = "t2:open", .if_match = "e1"}) == "200 e2 Expires=3600 | N d1#3 active;expires=600 P(t2:open)");
+  CHECK(s.outcome("d1", 3, 481) == "");
+  CHECK(s.on(1).publish("alice", {.body = "t3:open", .if_match = "e2"}) == "200 e3 Expires=3600");
+}
+
+TEST_CASE("rules and watcher information work across engines (C01, Z05, W08)") {
+  shared_world s{{.authorized = true, .winfo = true}};
+  s.on(1).subscribe("d9", {.by = "alice", .expires = 3600s, .event = "presence.winfo"});
+  s.policy["bob"] = sub_handling::confirm;
+  CHECK(s.on(2).subscribe("d1", {.expires = 600s}) ==
+        "200 Expires=600 | N d1#1 pending;expires=600 | N d9#2 active;expires=3600 W1 partial(w1:pending:subscribe:bob:600:0)");
+  s.policy["bob"] = sub_handling::allow;
+  CHECK(s.on(1).told(s.engine->update_watchers(address("alice"), "presence", s.at)) ==
+        "N d1#2 active;expires=600 P() | N d9#3 active;expires=3600 W2 partial(w1:active:approved:bob:600:0)");
+  CHECK(s.on(2).told(s.engine->terminate_watchers({}, "presence", end_reason::deactivated, s.at)) ==
+        "N d1#3 terminated;reason=deactivated | N d9#4 active;expires=3600 W3 partial(w1:terminated:deactivated:bob:-:0)");
+}
+
+TEST_CASE("lists, counts and questions see what any engine wrote (C01, G04, G05)") {
+  shared_world s;
+  s.on(1).publish("alice", {.body = "t1:open"});
+  s.on(1).subscribe("d1", {.expires = 600s});
+  s.on(2);
+  CHECK(s.engine->count_publications({}) == 1);
+  CHECK(s.engine->count_subscriptions({.watcher = address("bob")}) == 1);
+  CHECK(s.engine->contains_presence(address("alice"), s.at));
+  CHECK(s.engine->has_subscribers(address("alice"), "presence"));
+  CHECK(tuples_of(s.engine->current_state(address("alice"), "presence", s.at).bytes()) == "P(t1:open)");
+  s.on(1);
+}
+
+TEST_CASE("options that cannot go together are refused with a sentence (T10, C01)") {
+  options o;
+  o.subs_db_mode = 3;
+  CHECK_FALSE(o.check());
+  o.new_usage_in_dialog = false;
+  CHECK(o.check());
+  o.notify_interval = seconds{5};
+  CHECK_FALSE(o.check());
+  o.notify_interval = {};
+  o.subs_db_mode = 2;
+  o.fallback2db = true;
+  CHECK_FALSE(o.check());
+}
