@@ -337,3 +337,20 @@ TEST_CASE("a permission that is taken away ends the subscription with the reason
   s.subscribe("d1", {.expires = 600s});
   CHECK(s.dialogs["d1"].notifies.back().subscription_state_value() == "terminated;reason=probation;retry-after=120");
 }
+
+TEST_CASE("decisions may be asked again for one watcher alone (Z06)") {
+  ruled s;
+  s.subscribe("d1", {.by = "bob", .expires = 600s});
+  s.subscribe("d2", {.by = "carol", .expires = 600s});
+  s.policy["bob"] = s.policy["carol"] = block;
+  CHECK(s.told(s.engine->update_watchers(address("alice"), "presence", s.at, address("carol"))) == "N d2#2 terminated;reason=rejected");
+  CHECK(s.told(s.engine->update_watchers(address("alice"), "presence", s.at, address("nobody"))) == "");
+  CHECK(s.engine->update_watchers(address("alice"), "presence", s.at, "no address").answer.status == 404);
+  CHECK(s.told(s.engine->update_watchers(address("alice"), "presence", s.at)) == "N d1#2 terminated;reason=rejected");
+  // what lapsed meanwhile is told to everybody, whoever is asked about
+  s.policy.clear();
+  s.publish("alice", {.body = "t1:open", .expires = 60s});
+  s.subscribe("d3", {.by = "bob", .expires = 600s});
+  s.at += 60s;
+  CHECK(s.told(s.engine->update_watchers(address("alice"), "presence", s.at, address("carol"))) == "N d3#2 active;expires=540 P()");
+}

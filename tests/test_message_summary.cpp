@@ -135,6 +135,16 @@ TEST_CASE("headers of single messages are told once, and only where that is want
   CHECK(s.watch() == "200 Expires=3600 | N d1#3 active;expires=3600 [" + counts + "]");
 }
 
+TEST_CASE("headers of single messages are for the mailbox's owner, counts for whoever may watch (SEC-PKG-4)") {
+  mailbox s{{.message_headers = true}};
+  s.subscribe("d1", {.by = "alice", .event = "message-summary"});
+  s.subscribe("d2", {.by = "bob", .event = "message-summary"});
+  s.subscribe("d3", {.by = "alice", .event = "message-summary", .unproven = true});
+  const std::string counts = "Messages-Waiting: yes\r\nVoice-Message: 1/0\r\n";
+  CHECK(s.tell(counts + "\r\nSubject: hello\r\n") == "200 e1 Expires=3600 | N d1#2 active;expires=3600 [" + counts + "\r\nSubject: hello\r\n]" +
+                                                          " | N d2#2 active;expires=3600 [" + counts + "] | N d3#2 active;expires=3600 [" + counts + "]");
+}
+
 TEST_CASE("the package lasts an hour, and a watcher who does not take its media type is refused (MWI-3-1, MWI-3.4-1)") {
   mailbox s;
   CHECK(s.subscribe("d1", {.by = "alice", .event = "message-summary"}) == "200 Expires=3600 | N d1#1 active;expires=3600 [Messages-Waiting: no\r\n]");

@@ -399,3 +399,14 @@ TEST_CASE("who waits keeps his id over a restart (WIN-58-6, T12)") {
   s.subscribe("d2", {.by = "carol", .expires = 600s});
   CHECK(s.wait(0s) == "N d9#4 active;expires=3600 W3 full(w2:active:subscribe:carol:600:0,w1:waiting:timeout:bob:-:0)");
 }
+
+TEST_CASE("watcher information may be told in full documents only (WIN-4.7-1, WIN-58-2)") {
+  event_package about = watcherinfo_package("calendar");
+  about.difference_only = false;
+  scenario s{{.packages = {opaque_package("calendar"), about}}};
+  s.subscribe("d9", {.by = "alice", .event = "calendar.winfo"});
+  CHECK(s.subscribe("d1", {.expires = 600s, .event = "calendar"}) == "200 Expires=600 | N d1#1 active;expires=600");
+  CHECK(s.wait(0s) == "N d9#2 active;expires=3600 W1 full(w1:active:subscribe:bob:600:0)");
+  s.subscribe("d1", {.expires = 0s});
+  CHECK(s.wait(0s) == "N d9#3 active;expires=3600 W2 full(w1:terminated:timeout:bob:-:0)");
+}

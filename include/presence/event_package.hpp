@@ -206,6 +206,7 @@ struct event_package {
   bool resource_from_contact = false;
   /// The package whose watchers this one tells about; see watcherinfo_package().
   std::string watched = {};
+  bool difference_only = true;  ///< whether it tells changes in partial documents
   /// The body when nothing is published, and for who is politely blocked; absent or empty: NOTIFYs carry
   /// no body then.
   std::function<body(std::string_view resource)> neutral = {};

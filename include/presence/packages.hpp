@@ -74,8 +74,8 @@ struct message_summary_options {
   combining several = combining::latest;
   bool empty_when_unknown = false;  ///< nothing published: no body instead of "Messages-Waiting: no" (MWI-3.7-2)
   bool cap_counts = false;          ///< a count above 2^32-1 is read as that, instead of answered 400
-  /// Headers of single messages (senders, subjects) are passed on, once (MWI-3.5-3). Off: dropped; they
-  /// are for the mailbox's owner only (SEC-PKG-4).
+  /// Headers of single messages (senders, subjects) are passed on, once (MWI-3.5-3), to who proved to be the
+  /// mailbox's owner; others see counts (SEC-PKG-4). Sets req_auth, authorize and authorize_body. Off: dropped.
   bool message_headers = false;
 };
 
@@ -86,7 +86,8 @@ event_package message_summary_package(message_summary_options how = {});
 
 /// Watcher information (RFC 3857, 3858) about the package `watched`: `presence.winfo` for `presence`.
 /// Subscribed to, never published; only who proved to be the resource's owner is let in, unless you
-/// change `authorize` (W06). event_package::winfo registers it as it is.
+/// change `authorize` (W06). event_package::winfo registers it as it is. Changes are told in partial documents
+/// unless you set `difference_only` to false: then by full ones, with the next advance() (WIN-4.7-1).
 event_package watcherinfo_package(std::string watched);
 
 }  // namespace presence

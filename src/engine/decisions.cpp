@@ -54,12 +54,13 @@ void engine::impl::terminate(const termination& what, instant now, effects& out)
   }
 }
 
-void engine::impl::refresh_watchers(event_state& state, refresh_type type, instant now, effects& out) {
+void engine::impl::refresh_watchers(event_state& state, refresh_type type, std::string_view only, instant now, effects& out) {
   lapse due = plan_lapse(state, now);
   std::vector<undecided*> decided;
   if (type == refresh_type::authorization || looks_at_sphere(state)) {
     question asked = about(*state.package, state.resource(), now);
     asked.tells_all = shared() && type == refresh_type::authorization;
+    if (!due.any) asked.only = only;  // what lapsed is told to everybody
     const edit leaving;
     due.after = plan_decisions(state, due.any ? due.before : due.after, due.any ? &leaving : nullptr, asked, {}, nullptr, out);
     plan_decided_waiting(state, asked, decided);
@@ -90,7 +91,7 @@ void engine::impl::refresh_watchers(event_state& state, refresh_type type, insta
 void engine::impl::plan_decided_waiting(event_state& state, const question& asked, std::vector<undecided*>& decided) {
   if (!state.undecideds) return;
   for (auto& [account, u] : *state.undecideds) {
-    if (u.pending != 0) continue;
+    if (u.pending != 0 || (!asked.only.empty() && u.watcher->uri() != asked.only)) continue;
     const identity who = identity_of(u.watcher->uri(), u.watcher->uri() != anonymous_watcher);
     const authorization answer = ask(asked, who);
     note(state, answer);

@@ -233,15 +233,22 @@ result<void, std::string> engine::flush(instant now) {
 
 effects engine::refresh_watchers(std::string_view resource, std::string_view event, refresh_type type,
                                  instant now) {
+  return impl_->refresh(resource, event, type, {}, now);
+}
+
+effects engine::impl::refresh(std::string_view resource, std::string_view event, refresh_type type, std::string_view watcher,
+                              instant now) {
   effects out;
-  impl& e = *impl_;
+  impl& e = *this;
   e.guarded(out, false, [&] {
     now = e.tick(now);
     const registered_package* registered = e.named(event);
-    if (registered == nullptr || !canonical_aor(resource, e.resource_text)) return e.refuse(out, 404);
+    std::string only;
+    if (registered == nullptr || !canonical_aor(resource, e.resource_text) || (!watcher.empty() && !canonical_aor(watcher, only)))
+      return e.refuse(out, 404);
     if (type == refresh_type::state && !e.reload(e.resource_text, registered->package, now, out)) return;
     event_state* state = e.find_state(e.resource_text, registered->package);
-    if (state != nullptr) e.refresh_watchers(*state, type, now, out);
+    if (state != nullptr) e.refresh_watchers(*state, type, only, now, out);
   });
   return out;
 }
@@ -269,8 +276,8 @@ effects engine::remove_resource(std::string_view resource, instant now) {
   return out;
 }
 
-effects engine::update_watchers(std::string_view resource, std::string_view event, instant now) {
-  return refresh_watchers(resource, event, refresh_type::authorization, now);
+effects engine::update_watchers(std::string_view resource, std::string_view event, instant now, std::string_view watcher) {
+  return impl_->refresh(resource, event, refresh_type::authorization, watcher, now);
 }
 
 auth_code engine::auth_status(std::string_view watcher, std::string_view resource, instant now,

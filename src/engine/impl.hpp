@@ -225,6 +225,7 @@ struct engine::impl {
     told_sphere sphere = {};
     std::optional<std::string> rules = {};
     bool tells_all = false;  ///< nobody knows what they saw before
+    std::string_view only = {};  ///< about this watcher; empty: about all
   };
   question about(const event_package& package, std::string_view resource, instant now, told_sphere sphere) const;
   question about(const event_package& package, std::string_view resource, instant now);
@@ -376,7 +377,9 @@ struct engine::impl {
   std::size_t count_stored(const record_filter& filter);
 
   // --- decisions of the host (decisions.cpp) ---
-  void refresh_watchers(event_state& state, refresh_type type, instant now, effects& out);
+  effects refresh(std::string_view resource, std::string_view event, refresh_type type, std::string_view watcher, instant now);
+  /// `only`: about this watcher alone; empty: about all.
+  void refresh_watchers(event_state& state, refresh_type type, std::string_view only, instant now, effects& out);
   /// Watchers without a subscription about whom the rules say something by now.
   void plan_decided_waiting(event_state& state, const question& asked, std::vector<undecided*>& decided);
   struct termination {

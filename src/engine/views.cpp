@@ -269,7 +269,7 @@ engine::impl::picture engine::impl::plan_decisions(event_state& state, const pic
   for (const auto index : state.watchers) {
     if (index == slab<subscription>::none) continue;
     subscription& s = table.subscriptions()[index];
-    if (&s == except) continue;
+    if (&s == except || (!asked.only.empty() && s.watcher->uri() != asked.only)) continue;
     authorization answer = ask(asked, identity_of(s));
     note(state, answer);
     const reconsidered verdict = reconsider(s.stands, answer.handling);

@@ -230,7 +230,7 @@ void engine::impl::plan_watcher_information(instant now, effects& out) {
       const auto told = [&](const notify& n) { return n.id == table.id_of(s, n.cseq); };
       // what is not written down as done yet cannot be in a full document: who needs one gets it next
       const bool waits = must_wait(s, now);
-      if (waits || s.unsure || s.owes || std::any_of(out.notifies.begin(), out.notifies.end(), told)) {
+      if (waits || !state.package->difference_only || s.unsure || s.owes || std::any_of(out.notifies.begin(), out.notifies.end(), told)) {
         if (!waits) owing.push_back(&s);
         reserve_debts();
         for (const watcher_record& w : changes)

@@ -232,6 +232,11 @@ body aggregate(std::span<const published> publications, const message_summary_op
   return written(s, s.account, how.message_headers && newest->arriving);
 }
 
+/// What everybody but the owner sees.
+struct without_headers : view {
+  bool equals(const view&) const noexcept override { return true; }
+};
+
 }  // namespace
 
 event_package message_summary_package(message_summary_options how) {
@@ -249,6 +254,18 @@ event_package message_summary_package(message_summary_options how) {
   package.aggregate = [how](std::string_view, std::span<const published> all) { return aggregate(all, how); };
   package.neutral = [how](std::string_view) { return aggregate({}, how); };
   package.tells_leaving = how.message_headers;  // headers are told once, with the document that brings them
+  if (how.message_headers) {  // and only to the mailbox's owner (SEC-PKG-4)
+    package.req_auth = true;
+    package.authorize = [](const authorization_query& q) -> authorization {
+      if (q.watcher.proves(q.resource)) return sub_handling::allow;
+      return {sub_handling::allow, std::make_shared<without_headers>()};
+    };
+    package.authorize_body = [how](const body&, std::string_view, std::span<const published> all, const view&) {
+      auto counts = how;
+      counts.message_headers = false;
+      return aggregate(all, counts);
+    };
+  }
   return package;
 }
 
