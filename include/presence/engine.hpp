@@ -191,6 +191,8 @@ class engine {
 
   // --- insight (G04, G05, G07, G08, S31) ------------------------------------------------------------
 
+  // With fallback2db or subs_db_mode 3 lists and counts are read from the storage: `local_cseq` is then the number
+  // that is reserved, `from` a position of the storage's, and what a failing storage leaves out is in the log.
   page<publication_row> publications(const record_filter&, std::uint64_t from = 0, std::size_t limit = 100) const;
   page<subscription_row> subscriptions(const record_filter&, std::uint64_t from = 0, std::size_t limit = 100) const;
   std::size_t count_publications(const record_filter&) const;

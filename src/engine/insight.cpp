@@ -46,6 +46,7 @@ page<Row> engine::impl::stored(const record_filter& filter, std::uint64_t from, 
   const wanted want{filter};
   page<Row> out;
   cursor at{.after = static_cast<std::int64_t>(from)};
+  at.done = at.after < 0;
   while (want.valid && !at.done && out.records.size() < limit) {
     const std::size_t before = out.records.size();
     ++counters.storage_calls;
