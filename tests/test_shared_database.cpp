@@ -52,7 +52,7 @@ struct shared_world : scenario {
 
 }  // namespace
 
-TEST_CASE("a PUBLISH at one engine is told to who subscribed at another, and a refresh may come anywhere (C01, RL6)") {
+TEST_CASE("a PUBLISH at one engine is told to who subscribed at another, and a refresh may come anywhere (C01, RL6, T06)") {
   shared_world s;
   CHECK(s.on(1).subscribe("d1", {.expires = 600s}) == "200 Expires=600 | N d1#1 active;expires=600 P()");
   CHECK(s.on(2).publish("alice", {.body = "t1:open"}) == "200 e1 Expires=3600 | N d1#2 active;expires=600 P(t1:open)");
@@ -192,6 +192,58 @@ TEST_CASE("lists, counts and questions see what any engine wrote (C01, G04, G05)
   CHECK(s.engine->has_subscribers(address("alice"), "presence"));
   CHECK(tuples_of(s.engine->current_state(address("alice"), "presence", s.at).bytes()) == "P(t1:open)");
   s.on(1);
+}
+
+TEST_CASE("a passive engine looks and does nothing, until its host says so (C04)") {
+  shared_world s;
+  s.on(1).publish("alice", {.body = "t1:open", .expires = 60s});
+  s.on(1).subscribe("d1", {.expires = 600s});
+  s.on(2);
+  s.engine->set_passive(true);
+  CHECK(s.publish("alice", {.body = "t2:open"}) == "503 Retry-After=5");
+  CHECK(s.subscribe("d1", {.expires = 600s}) == "503 Retry-After=5");
+  CHECK(tuples_of(s.engine->current_state(address("alice"), "presence", s.at).bytes()) == "P(t1:open)");
+  CHECK(s.engine->count_subscriptions({}) == 1);
+  CHECK(s.told(s.engine->terminate_watchers({}, "presence", end_reason::deactivated, s.at)) == "");
+  s.at += 60s;
+  CHECK(s.told(s.engine->advance(s.at)) == "");
+  CHECK_FALSE(s.engine->next_deadline());
+  s.engine->set_passive(false);
+  CHECK(s.told(s.engine->advance(s.at)) == "N d1#2 active;expires=540 P()");
+}
+
+TEST_CASE("with fallback2db nothing is read at start, what is needed is found, and it stays (T07)") {
+  memory_storage rows;
+  options settings{.fallback2db = true, .new_usage_in_dialog = false};
+  scenario s{{.settings = settings, .rows = &rows}};
+  s.publish("alice", {.body = "t1:open", .expires = 900s});
+  s.subscribe("d1", {.expires = 600s});
+  s.subscribe("d2", {.to = "dave", .expires = 600s});
+  REQUIRE(s.engine->flush(s.at));
+  s.restart();
+  CHECK(s.engine->stats().resources == 0);
+  CHECK(s.publish("alice", {.body = "t2:open"}) == "200 e2 Expires=3600 | N d1#2 active;expires=600 P(t1:open,t2:open)");
+  CHECK(s.engine->stats().resources == 1);
+  const auto calls = s.engine->stats().storage_calls;
+  CHECK(s.publish("alice", {.if_match = "e1"}).starts_with("200"));
+  CHECK(s.engine->stats().storage_calls == calls + 1);  // the write
+  CHECK(s.subscribe("d2", {.expires = 900s}) == "200 Expires=900 | N d2#2 active;expires=900 P()");  // found by its dialog
+  CHECK(s.subscribe("d9", {.to = "erin", .expires = 600s}).starts_with("200"));
+  s.audit();
+}
+
+TEST_CASE("with fallback2db the time of what is not in memory comes all the same (T07, T12, M04)") {
+  memory_storage rows;
+  options settings{.fallback2db = true, .new_usage_in_dialog = false};
+  scenario s{{.settings = settings, .rows = &rows}};
+  s.publish("alice", {.body = "t1:open", .expires = 60s});
+  s.subscribe("d1", {.expires = 600s});
+  s.subscribe("d2", {.to = "dave", .expires = 120s});
+  REQUIRE(s.engine->flush(s.at));
+  s.restart();
+  CHECK(s.wait(60s) == "N d1#2 active;expires=540 P()");
+  CHECK(s.wait(60s) == "N d2#2 terminated;reason=timeout");
+  CHECK(s.publish("alice", {.if_match = "e1"}) == "412");
 }
 
 TEST_CASE("options that cannot go together are refused with a sentence (T10, C01)") {

@@ -189,6 +189,11 @@ class engine {
   auth_code auth_status(std::string_view watcher, std::string_view resource, instant now,
                         std::string_view event = "presence") const;
 
+  /// A passive engine answers questions from the storage and does nothing else: requests are answered 503, advance()
+  /// has nothing to do, privileged calls change nothing. With subs_db_mode 3 only; otherwise without effect. For a
+  /// standby that takes over when its host says so (C04).
+  void set_passive(bool on);
+
   // --- insight (G04, G05, G07, G08, S31) ------------------------------------------------------------
 
   // With fallback2db or subs_db_mode 3 lists and counts are read from the storage: `local_cseq` is then the number

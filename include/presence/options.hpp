@@ -75,6 +75,7 @@ struct options {
   /// Changes are told to a watcher at most this often, the last one always; what a SUBSCRIBE asks for and the end
   /// are told at once (PRS-6.10-1, which recommends 5 s). 0: every change at once.
   seconds notify_interval{0};
+  bool passive = false;                  ///< only looks: see engine::set_passive() (C04)
   seconds waiting_limit{7 * 24 * 3600};  ///< undecided watchers are forgotten after this (M10)
   std::uint32_t cseq_block = 64;         ///< CSeq numbers reserved by one database write (>= 1)
   seconds retry_after{5};                ///< Retry-After of a reply that says "try again later"

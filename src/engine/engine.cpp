@@ -307,6 +307,8 @@ auth_code engine::auth_status(std::string_view watcher, std::string_view resourc
   }
 }
 
+void engine::set_passive(bool on) { impl_->settings.passive = on; }
+
 const options& engine::settings() const { return impl_->settings; }
 
 }  // namespace presence

@@ -127,6 +127,7 @@ struct engine::impl {
   bool partial() const noexcept { return durable() && (settings.fallback2db || shared()); }
   /// Whether other engines may change the database (C01).
   bool shared() const noexcept { return durable() && settings.subs_db_mode == 3; }
+  bool passive() const noexcept { return shared() && settings.passive; }
   /// The state, also if only the database has it. Throws storage_error when that cannot be read.
   event_state* find_state(std::string_view resource, const event_package& package);
   /// Brings in the states of every subscription with this Call-ID.
@@ -480,6 +481,11 @@ struct engine::impl {
   /// Runs one call: whatever throws becomes an answer and leaves nothing behind.
   template <class F>
   void guarded(effects& out, bool answers, F&& call) {
+    if (passive()) {
+      out.clear();
+      if (answers) refuse_later(out, "Passive");
+      return;
+    }
     const struct letting_go {
       impl& e;
       const effects& out;

@@ -10,6 +10,7 @@ constexpr std::size_t page_rows = 500;  // rows read or written at once
 }  // namespace
 
 std::optional<instant> engine::impl::next_deadline() const noexcept {
+  if (passive()) return std::nullopt;
   auto soonest = table.next_deadline();
   if (durable() && settings.clean_period > seconds{0} && next_sweep != instant{} && (!soonest || next_sweep < *soonest))
     soonest = next_sweep;
