@@ -125,9 +125,11 @@ TEST_CASE("an in-dialog request comes from the watcher of that dialog or is refu
 }
 
 TEST_CASE("force_active asks no rules (Z08)") {
-  ruled s{{.settings = {.force_active = true}}};
-  s.policy["bob"] = block;
-  CHECK(s.subscribe("d1", {.expires = 600s}) == "200 Expires=600 | N d1#1 active;expires=600 P()");
+  for (const bool forced : {false, true}) {
+    scenario s{{.settings = {.force_active = forced}, .by_rules = true}};
+    s.rules_text = "<ruleset xmlns='urn:ietf:params:xml:ns:common-policy'/>";
+    CHECK(s.subscribe("d1", {.expires = 600s}) == (forced ? "200 Expires=600 | N d1#1 active;expires=600 P()" : "403"));
+  }
 }
 
 TEST_CASE("a package that needs decisions must say how (L04, Z01)") {
@@ -353,4 +355,11 @@ TEST_CASE("decisions may be asked again for one watcher alone (Z06)") {
   s.subscribe("d3", {.by = "bob", .expires = 600s});
   s.at += 60s;
   CHECK(s.told(s.engine->update_watchers(address("alice"), "presence", s.at, address("carol"))) == "N d3#2 active;expires=540 P()");
+}
+
+TEST_CASE("force_active opens what rules documents guard, and nothing that guards itself (Z08, WIN-4.6-1, SEC-LEAK-7, SEC-PKG-1)") {
+  scenario s{{.settings = {.force_active = true}, .winfo = true, .by_rules = true}};
+  CHECK(s.subscribe("d1", {.expires = 600s}).starts_with("200"));
+  CHECK(s.subscribe("d2", {.by = "mallory", .event = "presence.winfo"}) == "403");
+  CHECK(s.subscribe("d3", {.by = "alice", .event = "presence.winfo"}).starts_with("200"));
 }

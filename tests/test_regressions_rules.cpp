@@ -368,6 +368,16 @@ TEST_CASE("ids stay different when a dialog that was over is told of again (DLG-
   CHECK(s.engine->stats().publications == 2);
 }
 
+TEST_CASE("a dialog that one publication has under two ids is one, under the first (DLG-AGG-1, DLG-4.1-2, T12)") {
+  lamps s;
+  s.watch("d1");
+  s.tell(info(call("1", "early", "c1") + call("2", "trying", "c2")));
+  s.tell(info(call("9", "confirmed", "c1"), "partial"), "e1");
+  CHECK(calls_of(s.last("d1")) == "1:confirmed,2:trying");
+  s.tell(info(call("3", "trying", "c3") + call("4", "early", "c3")), "e2");
+  CHECK(calls_of(s.last("d1")) == "3:early");
+}
+
 TEST_CASE("a dialog keeps its id when another phone has the newest word (DLG-AGG-1, DLG-4.3-1)") {
   lamps s{{.partial = true}};
   s.watch("d1");

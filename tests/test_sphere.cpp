@@ -151,3 +151,27 @@ TEST_CASE("watcher information has no hard state, for nobody can publish it (Z07
   scenario s{{.authorized = true, .winfo = true}};
   CHECK(s.engine->set_hard_state(address("alice"), "presence.winfo", "h", {.type = "application/watcherinfo+xml", .bytes = "<a/>"}, s.at).answer.status == 489);
 }
+
+TEST_CASE("hard state comes and goes for who is politely blocked as for who may see as much of nothing (SEC-LEAK-1, SEC-LEAK-2, P35)") {
+  for (const char* shown : {"", "<pr:provide-services><pr:all-services/></pr:provide-services>"}) {
+    CAPTURE(shown);
+    scenario s{{.by_rules = true}};
+    const auto rule = [&](const char* who, const char* handling) {
+      return std::string{"<rule id='"} + who + "'><conditions><identity><one id='sip:" + who + "@example.com'/></identity></conditions><actions>"
+             "<pr:sub-handling>" + handling + "</pr:sub-handling></actions><transformations>" + shown + "</transformations></rule>";
+    };
+    s.rules_text = "<ruleset xmlns='urn:ietf:params:xml:ns:common-policy' xmlns:pr='urn:ietf:params:xml:ns:pres-rules'>" +
+                   rule("bob", "polite-block") + rule("carol", "allow") + "</ruleset>";
+    s.subscribe("d1", {.by = "bob", .expires = 600s});
+    s.subscribe("d2", {.by = "carol", .expires = 600s});
+    for (const std::string& document : {pidf("h1:closed"), pidf("h1:open"), std::string{}, pidf("h2:open")}) {
+      CAPTURE(document);
+      const std::string told = s.told(s.engine->set_hard_state(
+          address("alice"), "presence", "h", {.type = document.empty() ? "" : "application/pidf+xml", .bytes = document}, s.at));
+      const auto bob = told.find("N d1#"), carol = told.find("N d2#");
+      CHECK((bob == std::string::npos) == (carol == std::string::npos));
+      if (bob != std::string::npos && carol != std::string::npos)
+        CHECK(told.substr(bob + 4, told.find(" | ", bob) - bob - 4) == told.substr(carol + 4, told.find(" | ", carol) - carol - 4));
+    }
+  }
+}

@@ -172,7 +172,7 @@ class engine {
   /// refreshWatchers. `answer.status` is 0, or 404 when the event is not registered.
   effects refresh_watchers(std::string_view resource, std::string_view event, refresh_type type, instant now);
   /// update_watchers_status: as refresh_watchers with type authorization (G02, Z05).
-  /// `watcher`: only about this one; empty: about all (Z06).
+  /// `watcher`: only about this one, unless a publication lapses with this call; empty: about all (Z06).
   effects update_watchers(std::string_view resource, std::string_view event, instant now, std::string_view watcher = {});
 
   /// Ends the subscriptions of `resource` (empty: of every resource) in the package `event` (empty: in

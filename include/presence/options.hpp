@@ -56,7 +56,7 @@ struct options {
   // --- later names of the same module ---------------------------------------------------------
   seconds min_expires{60};               ///< shorter requests are refused with 423; 0: none is
   int min_expires_action = 1;            ///< 1: answer 423; 0: grant the short time as asked
-  bool force_active = false;             ///< every watcher is allowed, rules are not asked (Z08)
+  bool force_active = false;             ///< where rules documents decide, every watcher is allowed instead (Z08)
   bool subs_respond_200 = true;          ///< 2xx to SUBSCRIBE is 200; false: 202 (S04)
   /// 1: a change is in the database before it is answered (write-through); 2: it is written every
   /// db_update_period, many at once, and by flush() (write-back); 3: database only: nothing stays in memory from
@@ -73,7 +73,7 @@ struct options {
   /// watcher may try again after this (Z09).
   seconds removal_retry_after{0};
   /// Changes are told to a watcher at most this often, the last one always; what a SUBSCRIBE asks for and the end
-  /// are told at once (PRS-6.10-1, which recommends 5 s). 0: every change at once.
+  /// are told at once (PRS-6.10-1, which recommends 5 s). A restart forgets what is owed. 0: every change at once.
   seconds notify_interval{0};
   bool passive = false;                  ///< only looks: see engine::set_passive() (C04)
   seconds waiting_limit{7 * 24 * 3600};  ///< undecided watchers are forgotten after this (M10)

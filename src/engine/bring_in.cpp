@@ -86,7 +86,7 @@ void engine::impl::read(const row_filter& wanted, const event_package& package, 
 
 void engine::impl::reconsider_restored(event_state& state, instant now) {
   const event_package& package = *state.package;
-  if (!package.req_auth || settings.force_active || state.watcher_count() == 0) return;
+  if (!package.req_auth || state.watcher_count() == 0) return;
   std::optional<question> asked;
   for (const auto index : state.watchers) {
     if (index == slab<subscription>::none) continue;

@@ -242,8 +242,8 @@ struct engine::impl {
   void plan_turn(subscription& s, standing stands, std::shared_ptr<const view> what);
   void plan_end_turn(subscription& s, end_reason reason, effects& out);
   /// How who loses his permission is told so (Z09); `decided` is rejected or probation.
-  end_reason removal(end_reason decided) const noexcept {
-    return settings.removal_retry_after > seconds{0} ? end_reason::probation : decided;
+  end_reason removal(const subscription& s, end_reason decided) const noexcept {
+    return settings.removal_retry_after > seconds{0} && s.stands != standing::pending ? end_reason::probation : decided;
   }
   /// The NOTIFY that tells it.
   notify& plan_removed(subscription& s, end_reason decided, effects& out);

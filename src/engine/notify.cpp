@@ -105,7 +105,7 @@ notify& engine::impl::plan_end(subscription& s, end_reason reason, body content,
 }
 
 notify& engine::impl::plan_removed(subscription& s, end_reason decided, effects& out) {
-  notify& n = plan_end(s, removal(decided), {}, out);
+  notify& n = plan_end(s, removal(s, decided), {}, out);
   if (n.reason == end_reason::probation) n.retry_after = static_cast<std::uint32_t>(settings.removal_retry_after.count());
   return n;
 }
@@ -146,14 +146,20 @@ void engine::impl::plan_fan_out(event_state& state, const picture& before, const
       return s.view == 0 ? whole : s.view <= views.size() ? views[s.view - 1u] : nothing;
     }
   };
-  const auto tell_all = [&](const documents& was, const documents& is) {
-    told_views all{tell_view(was.whole, is.whole), {}};
-    for (std::size_t i = 0; i < is.views.size(); ++i)
-      all.views.push_back(tell_view(i < was.views.size() ? was.views[i] : body{}, is.views[i]));
+  const auto tell_all = [&](const documents& was, const documents& is, const body& otherwise) {
+    const auto shown = [&](const documents& d, std::size_t view) {
+      const body& one = view == 0 ? d.whole : view <= d.views.size() ? d.views[view - 1] : otherwise;
+      return one ? one : otherwise;
+    };
+    told_views all{tell_view(shown(was, 0), shown(is, 0)), {}};
+    for (std::size_t view = 1; view <= std::max(was.views.size(), is.views.size()); ++view)
+      all.views.push_back(tell_view(shown(was, view), shown(is, view)));
     return all;
   };
-  const told_views real = tell_all(before, after);
-  const told_views offline = tell_all(before.offline, after.offline);
+  const told_views real = tell_all(before, after, {});
+  told_views offline;
+  if (before.offline.whole || after.offline.whole)  // without hard state nothing but the neutral body
+    offline = tell_all(before.offline, after.offline, package.neutral ? package.neutral(state.resource()) : body{});
   constexpr std::size_t ahead = 8;
   for (std::size_t i = 0; i < count; ++i) {
     if (i + ahead < count && watchers[i + ahead] != slab<subscription>::none)

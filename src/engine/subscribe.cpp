@@ -502,7 +502,7 @@ void engine::impl::end_decided(subscription& s, end_reason decided, std::optiona
                                effects& out) {
   event_state& state = *s.state;
   if (s.stands == standing::pending) plan_answered(s);
-  tell_end(s, removal(decided));
+  tell_end(s, removal(s, decided));
   plan_removed(s, decided, out);
   if (accepted) plan_other_usages(s, *accepted);
   if (!store(out, now)) return;

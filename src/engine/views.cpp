@@ -131,7 +131,7 @@ told_sphere engine::impl::sphere_of(std::string_view resource, instant now) {
 engine::impl::question engine::impl::about(const event_package& package, std::string_view resource, instant now,
                                            told_sphere sphere) const {
   question q{package, resource, now, std::move(sphere)};
-  if (package.req_auth && !settings.force_active && package.rules_document) q.rules = package.rules_document(resource);
+  if (package.req_auth && package.rules_document && !settings.force_active) q.rules = package.rules_document(resource);
   return q;
 }
 
@@ -140,7 +140,7 @@ engine::impl::question engine::impl::about(const event_package& package, std::st
 }
 
 authorization engine::impl::ask(const question& what, const identity& who) const {
-  if (!what.package.req_auth || settings.force_active) return sub_handling::allow;
+  if (!what.package.req_auth || (settings.force_active && what.package.rules_document)) return sub_handling::allow;
   const auto& sphere = what.sphere.value;
   authorization answer = what.package.authorize({what.resource, what.package.name, who, what.rules ? &*what.rules : nullptr,
                                                  what.now, sphere ? std::optional<std::string_view>{*sphere} : std::nullopt});
@@ -170,7 +170,7 @@ void engine::impl::plan_turn(subscription& s, standing stands, std::shared_ptr<c
 
 void engine::impl::plan_end_turn(subscription& s, end_reason reason, effects& out) {
   turned.push_back({&s, s.stands, s.view, reason});
-  tell_end(s, removal(reason));
+  tell_end(s, removal(s, reason));
   plan_removed(s, reason, out);
 }
 
@@ -287,6 +287,11 @@ engine::impl::picture engine::impl::plan_decisions(event_state& state, const pic
       continue;
     }
     const bool turns = d.before != s.stands;
+    if (d.before == standing::active && s.stands == standing::polite && too_soon(s, now)) {  // as real absence would be told
+      plan_changed(s, s.shared != nullptr ? s.shared->local_cseq : s.local_cseq);
+      must_wait(s, now);
+      continue;
+    }
     if (turns && d.before == standing::pending) tell(s, watcher_event::approved);
     if (!turns) {
       if (s.stands == standing::pending || (!asked.tells_all && same_meaning(d.seen, after.of(s)))) continue;

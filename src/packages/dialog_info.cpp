@@ -74,6 +74,7 @@ class reader {
         if (!e.over() && !ids.contains(e.id)) kept.push_back(e);
       out.dialogs.insert(out.dialogs.begin(), std::make_move_iterator(kept.begin()), std::make_move_iterator(kept.end()));
     }
+    if (unite(out.dialogs)) rewritten = true;
     return {};
   }
 
@@ -92,6 +93,28 @@ class reader {
     return tree_.source.substr(begin, end - begin);
   }
 
+  /// One dialog under two ids: the later word under the earlier id. True if there was one.
+  static bool unite(std::vector<entry>& dialogs) {
+    std::map<std::uint64_t, std::size_t> place;
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < dialogs.size(); ++i) {
+      const std::uint64_t key = dialogs[i].key;
+      const auto [at, first] = key == 0 ? std::pair{place.end(), true} : place.try_emplace(key, kept);
+      if (first) {
+        if (kept != i) dialogs[kept] = std::move(dialogs[i]);
+        ++kept;
+        continue;
+      }
+      entry& earlier = dialogs[at->second];
+      std::string id = std::move(earlier.id), shown_as = std::move(earlier.shown_as);
+      earlier = std::move(dialogs[i]);
+      earlier.id = std::move(id);
+      if (!shown_as.empty()) earlier.shown_as = std::move(shown_as);
+    }
+    const bool any = kept != dialogs.size();
+    dialogs.resize(kept);
+    return any;
+  }
   /// Whether an earlier document told the end of that dialog.
   static bool has_ended(const entry& e, const entry* known, const checked_document& out) noexcept {
     if (known != nullptr && known->same_as(e) && known->over()) return true;
