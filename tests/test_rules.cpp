@@ -358,3 +358,23 @@ TEST_CASE("rules that limit what a package cannot limit show nothing of it (POL-
     CHECK((told.find("dentist") != std::string::npos) == shown);
   }
 }
+
+TEST_CASE("rules do not open what a package keeps from strangers by itself (SEC-PKG-1, SEC-PKG-4)") {
+  const std::string rules = "<ruleset xmlns='urn:ietf:params:xml:ns:common-policy' xmlns:pr='urn:ietf:params:xml:ns:pres-rules'>"
+                            "<rule id='a'><actions><pr:sub-handling>allow</pr:sub-handling></actions></rule></ruleset>";
+  event_package messages = message_summary_package({.message_headers = true}), lamps = dialog_package();
+  messages.name = "mwi";
+  for (event_package* p : {&messages, &lamps}) authorize_by_rules(*p, [&](std::string_view) { return std::optional{rules}; });
+  scenario s{{.packages = {messages, lamps}}};
+  s.subscribe("d1", {.expires = 600s, .event = "mwi"});
+  s.subscribe("d2", {.by = "alice", .expires = 600s, .event = "mwi"});
+  const std::string told = s.publish("alice", {.raw = "Messages-Waiting: yes\r\n\r\nSubject: SECRET\r\n", .type = "application/simple-message-summary", .event = "mwi"});
+  CHECK(told.find("SECRET") != std::string::npos);
+  CHECK(told.substr(told.find("d1#2"), told.find(" | N d2") - told.find("d1#2")).find("SECRET") == std::string::npos);
+  s.publish("alice", {.raw = "<dialog-info xmlns='urn:ietf:params:xml:ns:dialog-info' version='0' state='full' entity='sip:alice@example.com'>"
+                             "<dialog id='1' call-id='SECRET' local-tag='l' remote-tag='r'><state>early</state></dialog></dialog-info>",
+                      .type = "application/dialog-info+xml", .event = "dialog"});
+  s.subscribe("d3", {.expires = 600s, .event = "dialog"});
+  CHECK(s.dialogs["d3"].notifies.back().body_bytes().find("<dialog ") != std::string::npos);
+  CHECK(s.dialogs["d3"].notifies.back().body_bytes().find("SECRET") == std::string::npos);
+}

@@ -43,7 +43,7 @@ void authorize_by_rules(event_package& package, rules_source source, rules_optio
   const bool has_views = package.name == "presence";
   package.req_auth = true;
   package.rules_document = std::move(source);
-  package.authorize = [how, has_views, known = std::make_shared<known_rules>(how)](const authorization_query& q) {
+  const auto by_rules = [how, has_views, known = std::make_shared<known_rules>(how)](const authorization_query& q) {
     if (q.rules == nullptr) return authorization{how.without_document};
     const auto rules = known->of(q.resource, *q.rules);
     if (!rules) return authorization{std::min(how.without_document, sub_handling::confirm)};
@@ -56,6 +56,17 @@ void authorize_by_rules(event_package& package, rules_source source, rules_optio
       answer.view = std::make_shared<pidf::rules_view>(std::move(granted.allowed));
     // limits that cannot be kept are not passed over: nothing is shown (POL-TR-27)
     if (!has_views && !whole && !granted.unlimited) answer.handling = std::min(answer.handling, sub_handling::polite_block);
+    return answer;
+  };
+  // what the package says itself about strangers is not opened by rules that cannot see it (SEC-PKG-1, SEC-PKG-4)
+  package.authorize = [by_rules, own = std::move(package.authorize)](const authorization_query& q) {
+    authorization answer = by_rules(q);
+    if (!own) return answer;
+    authorization also = own(q);
+    answer.handling = std::min(answer.handling, also.handling);
+    if (!answer.view) answer.view = std::move(also.view);
+    if (also.until) answer.until = std::min(answer.until.value_or(never), *also.until);
+    answer.by_sphere = answer.by_sphere || also.by_sphere;
     return answer;
   };
 }

@@ -195,7 +195,7 @@ std::string lower(std::string text) {
   return text;
 }
 
-shown compose_messages(const variant& how, const std::vector<held>& all) {
+shown compose_messages(const variant& how, const std::vector<held>& all, const sight& seen) {
   const held* newest = nullptr;
   std::size_t count = 0;
   for (const held& h : all) {
@@ -234,7 +234,7 @@ shown compose_messages(const variant& how, const std::vector<held>& all) {
   if (!total.account.empty()) out.gist += "Message-Account: " + total.account + "\r\n";
   for (const auto& l : total.lines) out.gist += line_of(l);
   out.text = out.gist;
-  if (how.messages.message_headers && newest != nullptr && newest->arriving && !total.headers.empty()) out.text += "\r\n" + total.headers;
+  if (how.messages.message_headers && seen.is != sight::of::stranger && newest != nullptr && newest->arriving && !total.headers.empty()) out.text += "\r\n" + total.headers;
   return out;
 }
 
@@ -399,20 +399,35 @@ void take_in(content& c, int kind, const content* before) {
     c.calls.push_back(late ? *known : one);
     c.calls.back().told = ends_are_final && was_over && c.calls.back().over();
   }
-  if (!c.partial || before == nullptr) return;
-  std::vector<call> kept;
-  for (const call& k : before->calls) {
-    const auto named = [&](const call& one) { return one.id == k.id; };
-    if (!k.over() && std::none_of(c.named.begin(), c.named.end(), named)) kept.push_back(k);
+  if (c.partial && before != nullptr) {
+    std::vector<call> kept;
+    for (const call& k : before->calls) {
+      const auto named = [&](const call& one) { return one.id == k.id; };
+      if (!k.over() && std::none_of(c.named.begin(), c.named.end(), named)) kept.push_back(k);
+    }
+    c.calls.insert(c.calls.begin(), kept.begin(), kept.end());
   }
-  c.calls.insert(c.calls.begin(), kept.begin(), kept.end());
+  // one dialog under two ids: the later word under the first
+  std::vector<call> single;
+  for (const call& k : c.calls) {
+    const auto at = std::find_if(single.begin(), single.end(), [&](const call& one) { return one.same_dialog(k); });
+    if (at == single.end()) {
+      single.push_back(k);
+    } else {
+      const std::string id = at->id;
+      *at = k;
+      at->id = id;
+      c.rewritten = true;
+    }
+  }
+  c.calls = std::move(single);
 }
 
 shown compose(int kind, const variant& how, const std::string& resource, const std::vector<held>& all, const sight& seen) {
   shown out;
   switch (kind) {
     case k_presence: return compose_presence(how, all, seen);
-    case k_messages: return compose_messages(how, all);
+    case k_messages: return compose_messages(how, all, seen);
     case k_dialog: return compose_dialog(how, all, seen);
     case k_sla: return compose_sla(all, seen);
     case k_joined: {

@@ -62,14 +62,25 @@ void model::settle(const std::string& resource, int kind) {
 
 m_answer model::ask(int kind, const std::string& resource, const std::string& watcher, bool proven) {
   if (about_watchers(kind)) return {proven && watcher == resource ? sub_handling::allow : sub_handling::block};
-  if (!how.ruled[kind]) {
-    using to = dialog_options::shown;
-    if ((kind != k_dialog && kind != k_sla) || how.dialog.strangers == to::everything || (proven && watcher == resource) ||
-        (kind == k_sla && proven && watcher == line_sharer))
-      return {sub_handling::allow};
-    if (how.dialog.strangers == to::nothing) return {sub_handling::block};
-    return {sub_handling::allow, {sight::of::stranger}};
-  }
+  const m_answer own = ask_package(kind, resource, watcher, proven);
+  if (!how.ruled[kind]) return own;
+  m_answer answer = ask_rules(kind, resource, watcher, proven);
+  answer.handling = std::min(answer.handling, own.handling);
+  if (answer.sees.is == sight::of::everything) answer.sees = own.sees;
+  return answer;
+}
+
+m_answer model::ask_package(int kind, const std::string& resource, const std::string& watcher, bool proven) const {
+  using to = dialog_options::shown;
+  const bool owner = proven && watcher == resource;
+  if (kind == k_messages && how.messages.message_headers && !owner) return {sub_handling::allow, {sight::of::stranger}};
+  if ((kind != k_dialog && kind != k_sla) || how.dialog.strangers == to::everything || owner || (kind == k_sla && proven && watcher == line_sharer))
+    return {sub_handling::allow};
+  if (how.dialog.strangers == to::nothing) return {sub_handling::block};
+  return {sub_handling::allow, {sight::of::stranger}};
+}
+
+m_answer model::ask_rules(int kind, const std::string& resource, const std::string& watcher, bool proven) {
   const auto written = rules.find(resource);
   if (written == rules.end()) return {how.without_document};
   auto good = last_good.find({kind, resource});

@@ -167,6 +167,8 @@ class model {
 
   // --- decisions ---
   m_answer ask(int kind, const std::string& resource, const std::string& watcher, bool proven);
+  m_answer ask_package(int kind, const std::string& resource, const std::string& watcher, bool proven) const;
+  m_answer ask_rules(int kind, const std::string& resource, const std::string& watcher, bool proven);
   void note(int kind, const std::string& resource, const m_answer& answer);
 
   // --- what is to be told ---
