@@ -5,6 +5,8 @@
 #include <initializer_list>
 #include <limits>
 #include <optional>
+#include <set>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -40,6 +42,7 @@ constexpr std::array settings{
     setting{"presentity_table", &options::presentity_table, 0, 0, text_kind::table_name},
     setting{"active_watchers_table", &options::active_watchers_table, 0, 0, text_kind::table_name},
     setting{"watchers_table", &options::watchers_table, 0, 0, text_kind::table_name},
+    setting{"states_table", &options::states_table, 0, 0, text_kind::table_name},
     setting{"clean_period", &options::clean_period, -most_seconds, most_seconds},
     setting{"db_update_period", &options::db_update_period, -most_seconds, most_seconds},
     setting{"to_tag_pref", &options::to_tag_pref, 0, 0, text_kind::token},
@@ -250,6 +253,7 @@ result<void, std::string> options::check() const {
     if (!wrong.empty()) return unexpected{std::move(wrong)};
   }
 
+  const std::set<std::string_view> tables{presentity_table, active_watchers_table, watchers_table, states_table};
   constexpr std::size_t made_tag = 32;  // room for what we add to the prefix of a To tag
   const std::pair<bool, const char*> rules[] = {
       {fallback2db && subs_db_mode == 2, "fallback2db needs subs_db_mode 1 or 3: what is held back is not in the database"},
@@ -265,9 +269,7 @@ result<void, std::string> options::check() const {
        "to_tag_pref must be at least 32 bytes shorter than limits.token_bytes"},
       {server_address.size() > limits.uri_bytes, "server_address must not be longer than limits.uri_bytes"},
       {limits.body_bytes > limits.state_bytes, "limits.body_bytes must not exceed limits.state_bytes"},
-      {presentity_table == active_watchers_table || presentity_table == watchers_table ||
-           active_watchers_table == watchers_table,
-       "presentity_table, active_watchers_table and watchers_table must differ"},
+      {tables.size() != 4, "presentity_table, active_watchers_table, watchers_table and states_table must differ"},
   };
   for (const auto& [wrong, sentence] : rules)
     if (wrong) return unexpected{std::string{sentence}};

@@ -240,6 +240,7 @@ TEST_CASE("fields that were assigned are checked like those that were set") {
       {"db_url", [](options& o) { o.db_url = "\n"; }},
       {"watchers_table", [](options& o) { o.watchers_table = "presentity"; }},
       {"watchers_table", [](options& o) { o.watchers_table = ""; }},
+      {"states_table", [](options& o) { o.states_table = "watchers"; }},
       {"cseq_block", [](options& o) { o.cseq_block = 0; }},
       {"waiting_limit", [](options& o) { o.waiting_limit = seconds::max(); }},
       {"limits.body_bytes", [](options& o) { o.limits.state_bytes = 10; }},

@@ -80,6 +80,10 @@ TEST_CASE_TEMPLATE("presence-db: check refuses, create makes it ready, and again
   says(presence_db("migrate" + a2, url), 0, "ready: tables presentity, a2 and watchers");
   says(presence_db("check" + a2, url), 0, "ready");
   says(presence_db("migrate", url), 0, "ready");
+  database.run("DROP TABLE presence_states");
+  says(presence_db("check", url), 0, "not for several engines (subs_db_mode 3): table 'presence_states' does not exist");
+  says(presence_db("create --states-table s2", url), 0, "watchers\n");
+  CHECK(database.has_table("s2"));
 }
 
 TEST_CASE_TEMPLATE("presence-db: a SOCI backend that is not installed is named with its package", Database,

@@ -198,12 +198,12 @@ TEST_CASE_TEMPLATE("schema: the tables are Kamailio's, column for column, and ou
   check_columns(db, "active_watchers", kamailio_active_watchers);
   check_columns(db, "watchers", kamailio_watchers);
   CHECK(db.rows("SELECT table_name, table_version FROM version ORDER BY 1") ==
-        column_list{"active_watchers|12", "presentity|5", "watchers|3"});
+        column_list{"active_watchers|12", "presence_states|1", "presentity|5", "watchers|3"});
   CHECK(db.unique_keys("presentity") == column_list{"ruid", "username,domain,event,etag"});
   CHECK(db.unique_keys("active_watchers") == column_list{"callid,to_tag,from_tag,event,event_id"});
   CHECK(db.unique_keys("watchers") == column_list{"presentity_uri,watcher_username,watcher_domain,event"});
   CHECK(db.index_names() == column_list{"account_idx", "active_watchers_expires", "active_watchers_pres",
-                                        "presentity_expires", "updated_idx", "updated_winfo_idx"});
+                                        "presentity_expires", "updated_idx", "updated_winfo_idx", "x_waiting_idx"});
 }
 
 TEST_CASE_TEMPLATE("schema: create_schema may be called again, and table names may be others (T10)", Database,
@@ -221,6 +221,7 @@ TEST_CASE_TEMPLATE("schema: create_schema may be called again, and table names m
   configured.presentity_table = "p2";
   configured.active_watchers_table = "aw2";
   configured.watchers_table = "w2";
+  configured.states_table = "s2";
   settings = soci_settings::from(configured);
   CHECK(settings.commit == durability::full);
   apply(*db.open(settings), {.new_publications = {publication("sip:alice@example.com", "a")}});
@@ -331,7 +332,7 @@ TEST_CASE_TEMPLATE("schema: tables of an older Kamailio are refused, and migrate
   REQUIRE(migrate_schema(settings));
   REQUIRE(migrate_schema(settings));
   CHECK(db.rows("SELECT table_name, table_version FROM version ORDER BY 1") ==
-        column_list{"active_watchers|12", "presentity|5", "watchers|3"});
+        column_list{"active_watchers|12", "presence_states|1", "presentity|5", "watchers|3"});
   const auto rows = db.open();
   contents all = read_all(*rows);
   REQUIRE(all.publications.size() == 1);

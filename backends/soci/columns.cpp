@@ -256,6 +256,8 @@ void filter_columns(const row_filter& want, publication_columns& c) {
 void filter_columns(const row_filter& want, subscription_columns& c) {
   c.presentity_uri.assign(want.resource);
   c.event.assign(want.event);
+  c.callid.assign(want.call_id);
+  fit("callid", c.callid);
   fit("presentity_uri", c.presentity_uri);
   fit("event", c.event);
 }
@@ -268,6 +270,12 @@ void filter_columns(const row_filter& want, watcher_columns& c) {
 void key_columns(std::string_view resource, std::string_view event, std::string_view etag,
                  publication_columns& c) {
   whole_key(resource, event, etag, c);
+  fit_key(c);
+}
+
+void key_columns(std::string_view resource, std::string_view event, state_columns& c) {
+  put(resource, c.username, c.domain);
+  c.event.assign(event);
   fit_key(c);
 }
 
@@ -290,6 +298,19 @@ void key_columns(const watcher_key& k, watcher_columns& c) {
   put(k.watcher, c.watcher_username, c.watcher_domain);
   c.event = k.event;
   fit_key(c);
+}
+
+state_name state_of(publication_columns& c) {
+  unfold(c);
+  return {join(c.username, c.domain), c.event};
+}
+state_name state_of(subscription_columns& c) {
+  unfold(c);
+  return {c.presentity_uri, c.event};
+}
+state_name state_of(watcher_columns& c) {
+  unfold(c);
+  return {c.presentity_uri, c.event};
 }
 
 publication_row to_row(publication_columns& c) {

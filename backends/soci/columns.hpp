@@ -192,6 +192,21 @@ struct watcher_columns {
   }
 };
 
+/// Table presence_states, our own.
+struct state_columns {
+  number id = 0;  // there is none
+  text username, domain, event;
+  number stamp = 0;
+  number touched = 0;  ///< seconds since 1970
+
+  template <class Self, class F>
+  static void key(Self& c, F&& f) {
+    f("username", c.username);
+    f("domain", c.domain);
+    f("event", c.event);
+  }
+};
+
 /// An address in a pair of columns that are part of a unique key: different texts always make
 /// different pairs, and join() gives back exactly what split() took. `sip:user@host` and `sip:host`
 /// look as Kamailio writes them; any other text (tel:, sips:, a port without a user) stands whole in
@@ -214,6 +229,7 @@ void number_columns(const number_reservation&, subscription_columns&);
 void filter_columns(const row_filter&, publication_columns&);
 void filter_columns(const row_filter&, subscription_columns&);
 void filter_columns(const row_filter&, watcher_columns&);
+void key_columns(std::string_view resource, std::string_view event, state_columns&);
 /// Assigns the key columns only.
 void key_columns(std::string_view resource, std::string_view event, std::string_view etag,
                  publication_columns&);
@@ -225,6 +241,11 @@ void key_columns(const watcher_key&, watcher_columns&);
 publication_row to_row(publication_columns&);
 subscription_row to_row(subscription_columns&);
 watcher_row to_row(watcher_columns&);
+
+/// The state a row belongs to.
+state_name state_of(publication_columns&);
+state_name state_of(subscription_columns&);
+state_name state_of(watcher_columns&);
 
 /// A moment as Kamailio's column and the milliseconds to add to it. Kamailio reads 32 bits, so later
 /// moments stand at its last second (year 2038) with all the rest in the milliseconds.
@@ -248,6 +269,15 @@ inline constexpr auto tag_list = [](auto& c, auto&& f) { publication_columns::ta
 inline constexpr auto content_list = [](auto& c, auto&& f) { publication_columns::content(c, f); };
 inline constexpr auto birth_list = [](auto& c, auto&& f) { publication_columns::birth(c, f); };
 inline constexpr auto numbers_list = [](auto& c, auto&& f) { subscription_columns::numbers(c, f); };
+inline constexpr auto call_id_list = [](auto& c, auto&& f) { f("callid", c.callid); };
+inline constexpr auto stamp_list = [](auto& c, auto&& f) { f("stamp", c.stamp); };
+inline constexpr auto touched_list = [](auto& c, auto&& f) { f("touched", c.touched); };
+/// What tells which state a row belongs to.
+inline constexpr auto state_name_list = []<class C>(C& c, auto&& f) {
+  C::resource(c, f);
+  f("event", c.event);
+  f("x_long", c.x_long);
+};
 inline constexpr auto no_list = [](auto&, auto&&) {};
 
 /// One list after the other.

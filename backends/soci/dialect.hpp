@@ -69,6 +69,10 @@ struct dialect {
   storage_fault (*fault)(complaint, std::string_view message);
 };
 
+/// Whether it says that one of two transactions had to give way. PostgreSQL's language is the server's: in any other
+/// than English a deadlock stays unavailable.
+bool gave_way(std::string_view message);
+
 extern const dialect sqlite, postgresql, mariadb;
 
 }  // namespace presence::sql

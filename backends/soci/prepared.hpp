@@ -78,6 +78,13 @@ class prepared {
     use({"after", after});
     use({"count", count});
   }
+  void use(place where) {
+    exchanged& u = uses_.emplace_back(exchanged{std::move(where)});
+    if (u.where.digits != nullptr)
+      statement_.exchange(soci::use(*u.where.digits, u.state, u.where.name));
+    else
+      statement_.exchange(soci::use(*u.where.characters, u.state, u.where.name));
+  }
   void prepare(const std::string& sentence) {
     statement_.alloc();
     statement_.prepare(sentence);
@@ -134,13 +141,6 @@ class prepared {
     return made;
   }
 
-  void use(place where) {
-    exchanged& u = uses_.emplace_back(exchanged{std::move(where)});
-    if (u.where.digits != nullptr)
-      statement_.exchange(soci::use(*u.where.digits, u.state, u.where.name));
-    else
-      statement_.exchange(soci::use(*u.where.characters, u.state, u.where.name));
-  }
   // NULL where none is allowed throws: no indicator there.
   void into(place where) {
     exchanged& i = intos_.emplace_back(exchanged{std::move(where)});

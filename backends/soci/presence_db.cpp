@@ -16,7 +16,7 @@ constexpr const char* usage = R"(usage: presence-db create|migrate|check --db-ur
   migrate  as create, and makes tables of older versions of Kamailio those of 5.6 (presentity version 4,
            active_watchers version 11), which that older Kamailio refuses to use from then on. Make a copy first:
            on MariaDB it is not one transaction. Calling it again goes on where it was stopped.
-  check    changes nothing; says what is missing
+  check    changes nothing; says what is missing, and whether several engines can share the database
 
   --db-url URL        sqlite:///absolute/path
                       postgres://user:password@host:port/database
@@ -26,8 +26,8 @@ constexpr const char* usage = R"(usage: presence-db create|migrate|check --db-ur
                       mysql://user@%2Frun%2Fmysqld%2Fmysqld.sock/database.
                       Without this option: the environment variable PRESENCE_DB_URL, which other users of the
                       machine cannot see as they can see a command line.
-  --presentity-table NAME, --active-watchers-table NAME, --watchers-table NAME
-                      when they are not called presentity, active_watchers and watchers
+  --presentity-table NAME, --active-watchers-table NAME, --watchers-table NAME, --states-table NAME
+                      when they are not called presentity, active_watchers, watchers and presence_states
   --durability full|normal
                       check: whether the server must keep every confirmed change through a power failure
                       (full, the default)
@@ -69,6 +69,8 @@ int main(int argc, char** argv) {
       settings.active_watchers_table = value;
     else if (argument == "--watchers-table")
       settings.watchers_table = value;
+    else if (argument == "--states-table")
+      settings.states_table = value;
     else if (argument == "--durability" && (value == "full" || value == "normal"))
       settings.commit = value == "full" ? presence::durability::full : presence::durability::normal;
     else if (argument == "--durability")
@@ -88,8 +90,11 @@ int main(int argc, char** argv) {
         command == "create" ? presence::create_schema(settings) : presence::migrate_schema(settings);
     if (!made) return failed(made.error());
   }
-  if (const auto opened = presence::open_soci_storage(settings); !opened) return failed(opened.error());
+  const auto opened = presence::open_soci_storage(settings);
+  if (!opened) return failed(opened.error());
   std::printf("ready: tables %s, %s and %s\n", settings.presentity_table.c_str(),
               settings.active_watchers_table.c_str(), settings.watchers_table.c_str());
+  if (const auto shared = (*opened)->stamp("sip:nobody@invalid", "presence"); !shared)
+    std::printf("not for several engines (subs_db_mode 3): %s\n", shared.error().text.c_str());
   return 0;
 }

@@ -23,13 +23,15 @@ struct table_text {
   std::span<const column_text> columns;
 };
 
-std::array<table_text, 3> tables_of(const soci_settings& s) {
+// The last one is needed by engines that share the database only.
+std::array<table_text, 4> tables_of(const soci_settings& s) {
   return {{
       {s.presentity_table, 5, 4, create_presentity, presentity_younger, presentity_indexes,
        presentity_columns},
       {s.active_watchers_table, 12, 11, create_active_watchers, active_watchers_younger,
        active_watchers_indexes, active_watchers_columns},
-      {s.watchers_table, 3, 3, create_watchers, {}, {}, watchers_columns},
+      {s.watchers_table, 3, 3, create_watchers, {}, watchers_indexes, watchers_columns},
+      {s.states_table, 1, 1, create_states, {}, {}, {}},
   }};
 }
 
@@ -104,13 +106,11 @@ void renew(executor& db, const table_text& table, const dialect& d, const std::v
   }
 }
 
-}  // namespace
-
-result<void, storage_error> check_schema(executor& db, const soci_settings& settings, const dialect& d) {
+result<void, storage_error> check_tables(executor& db, const std::vector<table_text>& tables, const dialect& d) {
   const auto present = db.query(d.tables, nullptr);
   if (!holds(present, "version")) return corrupt("table 'version' does not exist" + std::string{advice});
   const auto versions = db.versions();
-  for (const auto& table : tables_of(settings)) {
+  for (const auto& table : tables) {
     if (!holds(present, table.name))
       return corrupt(quoted(table.name) + " does not exist" + std::string{advice});
     if (auto same = check_version(table, versions, change_of::same_version); !same) return same;
@@ -122,6 +122,18 @@ result<void, storage_error> check_schema(executor& db, const soci_settings& sett
           "): run `presence-db create` or call create_schema() once; Kamailio can use the table as before");
     }
   }
+  return {};
+}
+
+}  // namespace
+
+result<void, storage_error> check_states(executor& db, const soci_settings& settings, const dialect& d) {
+  return check_tables(db, {tables_of(settings).back()}, d);
+}
+
+result<void, storage_error> check_schema(executor& db, const soci_settings& settings, const dialect& d) {
+  const auto all = tables_of(settings);
+  if (auto fit = check_tables(db, {all.begin(), all.end() - 1}, d); !fit) return fit;
   if (settings.commit != durability::full) return {};
   if (const auto doubts = db.query(d.doubts, nullptr); !doubts.empty()) {
     return unexpected{

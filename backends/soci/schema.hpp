@@ -1,4 +1,4 @@
-/// The three tables as a whole: are they there, are they ours, and how they come to be.
+/// The tables as a whole: are they there, are they ours, and how they come to be.
 #pragma once
 
 #include <map>
@@ -27,6 +27,9 @@ class executor {
 /// Whether all three tables are there, in our versions and with our columns, and the server keeps what
 /// `settings.commit` promises; else what to do.
 result<void, storage_error> check_schema(executor&, const soci_settings&, const dialect&);
+
+/// The same for the table that engines with subs_db_mode 3 need besides.
+result<void, storage_error> check_states(executor&, const soci_settings&, const dialect&);
 
 /// Which tables may be changed.
 enum class change_of { same_version, older_version };

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -35,7 +36,7 @@ struct written {
 template <class C>
 struct statements_of {
   written<C> insert, update, reserve, replace, erase;
-  std::array<std::unique_ptr<prepared<C>>, 4> pages;  // by filter: event, resource
+  std::array<std::unique_ptr<prepared<C>>, 5> pages;  // by filter: event, resource; Call-ID
 };
 
 // A session and everything that hangs on it; destroyed in the right order, statements first.
@@ -137,6 +138,48 @@ class connection : public executor {
     });
   }
 
+  // The stamp of the state that `name` puts into the key; 0: none.
+  template <class Name>
+  number stamp(const std::string& table, Name name) {
+    auto& query = made(states.pages[0], [&](prepared<state_columns>& p) {
+      p.into_values(stamp_list);
+      p.use_key(key_list);
+      p.prepare(select_stamp(table, columns_of<state_columns>(key_list)));
+    });
+    name(query.key);
+    query.start();
+    number found = 0;
+    while (query.fetch()) found = query.values.stamp;
+    return found;
+  }
+
+  // The states of at most `count` rows that are due; returns how many rows there were.
+  template <class C>
+  number due(const std::string& table, const due_rows& which, split_time column, instant moment, std::vector<text> known, number count,
+             std::set<std::pair<text, text>>& out) {
+    number ms = moment.time_since_epoch().count(), rows = 0;
+    prepared<C> query{session_, speaks_, counters_};
+    query.into_values(state_name_list);
+    query.use({"second", column.column});
+    query.use({"ms", ms});
+    for (std::size_t i = 0; i < known.size(); ++i) {
+      fit("event", known[i]);
+      query.use({"e" + std::to_string(i), known[i]});
+    }
+    query.use({"count", count});
+    query.prepare(select_due(speaks_, table, columns_of<C>(state_name_list), which, known.size()));
+    for (query.start(); query.fetch(); ++rows) {
+      auto name = state_of(query.values);
+      out.emplace(std::move(name.resource), std::move(name.event));
+    }
+    return rows;
+  }
+
+  void sweep_stamps(const std::string& table, number before) {
+    ++counters_.statements;
+    session_ << sql::sweep_stamps(table), soci::use(before, "before");
+  }
+
   std::size_t sweep(const std::string& table, instant before, std::vector<std::string> known) {
     const number second = expiry_columns(before).column;
     const number ms = before.time_since_epoch().count();
@@ -193,6 +236,7 @@ class connection : public executor {
   statements_of<publication_columns> publications;
   statements_of<subscription_columns> subscriptions;
   statements_of<watcher_columns> watchers;
+  statements_of<state_columns> states;
 };
 
 }  // namespace presence::sql

@@ -1,6 +1,7 @@
 #include "soci_storage.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <exception>
 #include <filesystem>
@@ -8,9 +9,11 @@
 #include <limits>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <tuple>
 #include <type_traits>
 #include <unordered_set>
 #include <utility>
@@ -36,7 +39,7 @@ unexpected<storage_error> fault(storage_fault which, std::string text) {
 // How many kinds of row operations there are.
 int kinds(const change& c) {
   const auto some = [](const auto& rows) { return rows.empty() ? 0 : 1; };
-  return some(c.ended_publications) + some(c.new_publications) + some(c.changed_publications) +
+  return some(c.states) + some(c.ended_publications) + some(c.new_publications) + some(c.changed_publications) +
          some(c.ended_subscriptions) + some(c.new_subscriptions) + some(c.changed_subscriptions) +
          some(c.reservations) + some(c.ended_watchers) + some(c.watchers);
 }
@@ -126,6 +129,8 @@ class adapter : public soci_storage {
     const int count = kinds(what);
     if (count == 0) return {};
     return guarded([&]() -> outcome {
+      if (!what.states.empty())
+        if (auto fit = know_states(); !fit) return fit;
       if (count > 1) connection_->begin();
       const char* obstacle = perform(what);
       const bool alone = !connection_->in_transaction();  // one statement is all or nothing by itself
@@ -133,7 +138,42 @@ class adapter : public soci_storage {
       if (obstacle != nullptr) return fault(storage_fault::conflict, obstacle);
       if (!alone) connection_->commit();
       return {};
+    }, !what.states.empty());
+  }
+
+  outcome due(instant now, instant waiting_since, const std::vector<std::string>& known, std::size_t limit,
+              std::vector<state_name>& out) override {
+    if (known.empty() || limit == 0) return {};
+    std::set<std::pair<text, text>> found;
+    const outcome done = guarded([&]() -> outcome {
+      // A state may have many rows that are due: more of them are read while there are fewer states than asked for.
+      const auto look = [&]<class C>(statements_of<C>&, const std::string& table, const due_rows& which, split_time column, instant moment) {
+        auto count = static_cast<number>(std::min<std::size_t>(limit, std::numeric_limits<int>::max()));
+        while (found.size() < limit && connection_->due<C>(table, which, column, moment, known, count, found) == count) count *= 2;
+      };
+      connection& c = *connection_;
+      look(c.publications, settings_.presentity_table, lapsed_rows, expiry_columns(now), now);
+      look(c.subscriptions, settings_.active_watchers_table, lapsed_rows, expiry_columns(now), now);
+      for (const auto& which : {pending_rows, waiting_rows})
+        look(c.watchers, settings_.watchers_table, which, moment_columns(waiting_since), waiting_since);
+      return {};
     });
+    if (!done) return done;
+    for (const auto& [resource, event] : found)
+      if (limit-- != 0) out.push_back({resource, event});
+      else break;
+    return {};
+  }
+
+  result<std::uint64_t, storage_error> stamp(std::string_view resource, std::string_view event) override {
+    number found = 0;
+    const outcome done = guarded([&]() -> outcome {
+      if (auto fit = know_states(); !fit) return fit;
+      found = connection_->stamp(settings_.states_table, [&](state_columns& c) { key_columns(resource, event, c); });
+      return {};
+    });
+    if (!done) return unexpected{done.error()};
+    return static_cast<std::uint64_t>(found);
   }
 
   result<std::size_t, storage_error> sweep(instant before, const std::vector<std::string>& known) override {
@@ -142,6 +182,7 @@ class adapter : public soci_storage {
       connection_->begin();
       deleted = connection_->sweep(settings_.presentity_table, before, known) +
                 connection_->sweep(settings_.active_watchers_table, before, known);
+      sweep_stamps();
       connection_->commit();
       return {};
     });
@@ -154,8 +195,9 @@ class adapter : public soci_storage {
  private:
   // Runs `work` with a connection; nothing it throws gets out. A conflict leaves the connection as it
   // is; after anything else it is closed, which rolls back, and made anew by the next call.
+  // `stamped`: states of others are at stake, and who had to give way may look again.
   template <class Work>
-  outcome guarded(Work work) {
+  outcome guarded(Work work, bool stamped = false) {
     outcome done;
     try {
       if (!connection_) {
@@ -165,7 +207,8 @@ class adapter : public soci_storage {
       }
       if (done) done = work();
     } catch (...) {
-      const storage_error error = caught(to_, connection_ != nullptr);
+      storage_error error = caught(to_, connection_ != nullptr);
+      if (stamped && gave_way(error.text)) error = {storage_fault::conflict, "another engine was quicker"};
       done = unexpected{error};
       recover(error.fault);
     }
@@ -181,6 +224,25 @@ class adapter : public soci_storage {
     } catch (...) {  // then the connection goes
     }
     connection_.reset();
+  }
+
+  // The table of stamps is looked at when it is used: a database may be without it.
+  outcome know_states() {
+    if (states_known_) return {};
+    auto fit = check_states(*connection_, settings_, *to_.speaks);
+    states_known_ = fit.has_value();
+    return fit;
+  }
+  // Once an hour, stamps nobody has changed for an hour. It does no harm: without one a state begins at 0 again, and
+  // who read it an hour ago is refused.
+  void sweep_stamps() {
+    const auto now = seconds_now();
+    if (!states_known_ || now < next_stamps_) return;
+    connection_->sweep_stamps(settings_.states_table, now - 3600);
+    next_stamps_ = now + 3600;
+  }
+  static number seconds_now() {
+    return std::chrono::duration_cast<seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
   }
 
   template <class C, class Values, class Row>
@@ -214,6 +276,8 @@ class adapter : public soci_storage {
   prepared<C>& page_query(statements_of<C>& table, const std::string& name, Values values,
                           const row_filter& want) {
     connection& c = *connection_;
+    if constexpr (std::is_same_v<C, subscription_columns>)
+      if (!want.call_id.empty()) return c.reading(table.pages[4], name, values, call_id_list);
     if (want.event.empty() && want.resource.empty()) return c.reading(table.pages[0], name, values, no_list);
     if (want.resource.empty()) return c.reading(table.pages[1], name, values, event_list);
     if (want.event.empty()) return c.reading(table.pages[2], name, values, resource_list);
@@ -227,6 +291,7 @@ class adapter : public soci_storage {
              Fill fill, Identify identify);
   // The operations in member order; what could not be done, or null.
   const char* perform(const change& what);
+  const char* perform_states(const change& what);
   const char* perform_publications(const change& what);
   const char* perform_subscriptions(const change& what);
   void perform_watchers(const change& what);
@@ -235,6 +300,8 @@ class adapter : public soci_storage {
   soci_settings settings_;
   storage_counters counters_;
   std::unique_ptr<connection> connection_;  // absent after a fault
+  bool states_known_ = false;
+  number next_stamps_ = 0;  // when sweep() looks at them, in seconds since 1970
 };
 
 using row_name = std::initializer_list<std::string_view>;
@@ -304,9 +371,37 @@ bool adapter::write(written<C>& slot, verb what, const std::string& table, Value
 }
 
 const char* adapter::perform(const change& what) {
+  if (const char* obstacle = perform_states(what)) return obstacle;
   if (const char* obstacle = perform_publications(what)) return obstacle;
   if (const char* obstacle = perform_subscriptions(what)) return obstacle;
   perform_watchers(what);
+  return nullptr;
+}
+
+// A stamp replaces the known one, whose row stays locked until the end; the row of a new one is unique. All engines
+// take them in one order, so that none waits for another in a circle.
+const char* adapter::perform_states(const change& what) {
+  std::vector<const state_stamp*> known, fresh;
+  for (const state_stamp& s : what.states) (s.known != 0 ? known : fresh).push_back(&s);
+  for (auto* list : {&known, &fresh})
+    std::sort(list->begin(), list->end(), [](const state_stamp* a, const state_stamp* b) {
+      return std::tie(a->state.resource, a->state.event) < std::tie(b->state.resource, b->state.event);
+    });
+  if (!known.empty() && !fresh.empty()) connection_->begin();
+  auto& slots = connection_->states;
+  using columns = state_columns;
+  const auto fill = [now = seconds_now()](const state_stamp* s, columns& values, columns& key) {
+    key_columns(s->state.resource, s->state.event, values);
+    key_columns(s->state.resource, s->state.event, key);
+    key.stamp = static_cast<number>(s->known);
+    values.stamp = static_cast<number>(s->next);
+    values.touched = now;
+  };
+  if (!write(slots.update, verb::update, settings_.states_table, all_of(stamp_list, touched_list), all_of(key_list, stamp_list), known, fill,
+             [](const state_stamp* s, auto&& name) { name({s->state.resource, s->state.event}); })) {
+    return "another engine has changed the state";
+  }
+  write(slots.insert, verb::insert, settings_.states_table, all_of(key_list, stamp_list, touched_list), no_list, fresh, fill, no_matter);
   return nullptr;
 }
 

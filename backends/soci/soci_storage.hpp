@@ -34,6 +34,7 @@ struct soci_settings {
   std::string presentity_table = "presentity";
   std::string active_watchers_table = "active_watchers";
   std::string watchers_table = "watchers";
+  std::string states_table = "presence_states";  ///< ours; only an engine with subs_db_mode 3 uses it
   durability commit = durability::full;
   seconds busy_timeout{5};  ///< how long to wait for another writer before storage_fault::unavailable
   bool read_only = false;   ///< every write fails with unavailable; create_schema() too
@@ -74,7 +75,7 @@ class soci_storage : public storage {
 /// be reached or the settings make no sense, corrupt when the schema is missing or another.
 result<std::unique_ptr<soci_storage>, storage_error> open_soci_storage(const soci_settings& settings);
 
-/// Makes the database ready: creates the tables that are absent (with Kamailio's `version` table),
+/// Makes the database ready: creates the tables that are absent, `states_table` too (with Kamailio's `version` table),
 /// adds our own columns where a table lacks them, and checks the versions of tables that are there.
 /// Rows are never touched. Wholly or not at all; calling it again changes nothing.
 ///

@@ -164,16 +164,50 @@ inline std::string select_page(std::string_view table, const columns& wanted, co
          " ORDER BY id LIMIT :count";
 }
 
+/// A moment in milliseconds, exactly.
+inline std::string exact(const dialect& d, std::string_view moment, std::string_view rest) {
+  return "CAST(" + std::string{moment} + " AS " + std::string{d.wide_type} + ") * 1000 + coalesce(" + std::string{rest} + ", 0)";
+}
+
+/// `(:e0, :e1, ...)`
+inline std::string list_of_events(std::size_t known) {
+  std::string made;
+  for (std::size_t i = 0; i < known; ++i) made += (i == 0 ? "(:e" : ", :e") + std::to_string(i);
+  return made + ")";
+}
+
 /// Lapsed rows of events other than :e0, :e1, ... (expires -1 is Kamailio's "never"). The first
 /// condition can use the index on expires, the second is exact.
 inline std::string sweep_rows(const dialect& d, std::string_view table, std::size_t known) {
-  std::string made = "DELETE FROM " + std::string{table} + " WHERE expires <= :second AND CAST(expires AS " +
-                     std::string{d.wide_type} +
-                     ") * 1000 + coalesce(x_expires_ms, 0) < :ms"
-                     " AND NOT (expires = -1 AND x_expires_ms IS NULL)";
-  for (std::size_t i = 0; i < known; ++i)
-    made += (i == 0 ? " AND event NOT IN (:e" : ", :e") + std::to_string(i);
-  return known == 0 ? made : made + ")";
+  const std::string made = "DELETE FROM " + std::string{table} + " WHERE expires <= :second AND " +
+                           exact(d, "expires", "x_expires_ms") +
+                           " < :ms AND NOT (expires = -1 AND x_expires_ms IS NULL)";
+  return known == 0 ? made : made + " AND event NOT IN " + list_of_events(known);
+}
+
+/// What is due in a table: rows of `moment` up to :second and :ms, the first ones first. `which` begins the
+/// conditions, so that an index on it and `moment` serves.
+struct due_rows {
+  std::string_view which, moment, rest;
+};
+inline constexpr due_rows lapsed_rows{"expires > -1", "expires", "x_expires_ms"};
+inline constexpr due_rows pending_rows{"status = 2", "inserted_time", "x_inserted_ms"};
+inline constexpr due_rows waiting_rows{"status = 4", "inserted_time", "x_inserted_ms"};
+
+inline std::string select_due(const dialect& d, std::string_view table, const columns& wanted, const due_rows& due, std::size_t known) {
+  const std::string moment{due.moment};
+  return "SELECT " + joined(wanted, ", ", plain) + " FROM " + std::string{table} + " WHERE " + std::string{due.which} + " AND " +
+         moment + " <= :second AND " + exact(d, due.moment, due.rest) + " <= :ms AND event IN " + list_of_events(known) +
+         " ORDER BY " + moment + " LIMIT :count";
+}
+
+inline std::string select_stamp(std::string_view table, const columns& key) {
+  return "SELECT stamp FROM " + std::string{table} + " WHERE " +
+         joined(key, " AND ", [](const column& c) { return compared(c, ":" + key_name(c)); });
+}
+
+inline std::string sweep_stamps(std::string_view table) {
+  return "DELETE FROM " + std::string{table} + " WHERE touched < :before";
 }
 
 // --- schema ---------------------------------------------------------------------------------------
@@ -245,6 +279,15 @@ inline constexpr std::string_view create_watchers = R"(CREATE TABLE {t} (
   inserted_time INTEGER NOT NULL,
   CONSTRAINT {i}watcher_idx UNIQUE (presentity_uri, watcher_username, watcher_domain, event)){end})";
 
+/// Ours alone: one row for each state that several engines change.
+inline constexpr std::string_view create_states = R"(CREATE TABLE {t} (
+  username VARCHAR(64) NOT NULL,
+  domain VARCHAR(64) NOT NULL,
+  event VARCHAR(64) NOT NULL,
+  stamp BIGINT NOT NULL,
+  touched BIGINT NOT NULL,
+  CONSTRAINT {i}states_idx PRIMARY KEY (username, domain, event)){end})";
+
 /// Columns of the two that Kamailio 5.1 and 4.4 did not have yet.
 inline constexpr std::array<std::string_view, 1> presentity_younger{"ruid"};
 inline constexpr std::array<std::string_view, 2> active_watchers_younger{"flags", "user_agent"};
@@ -264,6 +307,8 @@ inline constexpr std::array<index_text, 4> active_watchers_indexes{{
     {"updated_idx", "updated", "updated <> -1"},
     {"updated_winfo_idx", "updated_winfo, presentity_uri", "updated_winfo <> -1"},
 }};
+
+inline constexpr std::array<index_text, 1> watchers_indexes{{{"x_waiting_idx", "status, inserted_time"}}};
 
 /// A column with all that is said of it.
 struct column_text {

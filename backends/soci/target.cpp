@@ -18,6 +18,7 @@ soci_settings soci_settings::from(const options& settings) {
   made.presentity_table = settings.presentity_table;
   made.active_watchers_table = settings.active_watchers_table;
   made.watchers_table = settings.watchers_table;
+  made.states_table = settings.states_table;
   return made;
 }
 
@@ -42,7 +43,7 @@ bool plain_identifier(std::string_view name) {
 }
 
 result<void, storage_error> check_tables(const soci_settings& s) {
-  const std::string_view names[] = {s.presentity_table, s.active_watchers_table, s.watchers_table};
+  const std::string_view names[] = {s.presentity_table, s.active_watchers_table, s.watchers_table, s.states_table};
   for (const auto& name : names) {
     if (!plain_identifier(name)) {
       return refuse(
@@ -51,8 +52,8 @@ result<void, storage_error> check_tables(const soci_settings& s) {
     }
     if (name == "version" || std::count(std::begin(names), std::end(names), name) != 1) {
       return refuse("table name '" + std::string{name} +
-                    "' is used twice: give presentity_table, active_watchers_table and watchers_table "
-                    "three names, none of them 'version'");
+                    "' is used twice: give presentity_table, active_watchers_table, watchers_table and "
+                    "states_table four names, none of them 'version'");
     }
   }
   return {};
