@@ -1,0 +1,400 @@
+// C01, RL6: several engines on one database. Processes work at once on few resources, each with an engine of its own
+// (subs_db_mode 3); clients go to any of them, in shared memory, one request after the other. Every NOTIFY is
+// written down. In the end no CSeq may have been used twice, nothing accepted may be lost, everything must have ended
+// once and been told once, and the last NOTIFY of each watcher must show what the database ends with.
+// rows: C01, RL6
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <map>
+#include <memory>
+#include <presence/presence.hpp>
+#include <random>
+#include <set>
+#include <sstream>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "server_database.hpp"
+#include "sqlite_file.hpp"
+
+namespace presence::test {
+namespace {
+
+struct settings {
+  std::string mode = "sqlite";
+  unsigned processes = 3, milliseconds = 3000, resources = 3;
+  std::uint64_t seed = 1;
+};
+
+void require(bool held, const std::string& what) {
+  if (!held) throw std::runtime_error{what};
+}
+
+instant wall_clock() {
+  return instant{std::chrono::duration_cast<milliseconds>(std::chrono::system_clock::now().time_since_epoch())};
+}
+
+std::string uri(unsigned n) { return "sip:r" + std::to_string(n) + "@example.com"; }
+
+// A publisher or a watcher, who asks one engine at a time. In shared memory.
+struct client {
+  std::atomic<bool> busy = false;
+  bool live = false;
+  unsigned resource = 0, life = 0, cseq = 0;
+  std::int64_t expires = 0;  // milliseconds
+  char tag[64] = {};         // the publication's, or the dialog's To tag
+  void remember(std::string_view text) {
+    require(text.size() < sizeof tag, "a tag is longer than this test thought");
+    tag[text.copy(tag, sizeof tag - 1)] = '\0';
+  }
+};
+
+class shared_clients {
+ public:
+  explicit shared_clients(std::size_t count) : count_{count} {
+    void* at = ::mmap(nullptr, count * sizeof(client), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    require(at != MAP_FAILED, "no shared memory");
+    first_ = static_cast<client*>(at);
+    for (std::size_t i = 0; i < count; ++i) new (first_ + i) client;
+  }
+  ~shared_clients() { ::munmap(first_, count_ * sizeof(client)); }
+  shared_clients(const shared_clients&) = delete;
+  shared_clients& operator=(const shared_clients&) = delete;
+  std::size_t size() const { return count_; }
+  client& operator[](std::size_t n) const { return first_[n]; }
+
+ private:
+  std::size_t count_;
+  client* first_;
+};
+
+// What all processes have counted and seen.
+struct account {
+  std::uint64_t requests = 0, refused = 0, conflicts = 0, statements = 0;
+  std::uint64_t published = 0, removed = 0, expired = 0;
+  struct told {
+    std::map<std::uint32_t, std::pair<bool, std::string>> by_cseq;  // whether it was the last one, and the body
+  };
+  std::map<std::string, told> dialogs;
+
+  void take(const std::string& file) {
+    std::ifstream in{file};
+    std::string kind, call_id, body;
+    std::uint64_t counted[7];
+    while (in >> kind) {
+      if (kind == "n") {
+        std::uint32_t cseq = 0;
+        bool last = false;
+        in >> call_id >> cseq >> last;
+        std::getline(in, body);
+        require(dialogs[call_id].by_cseq.try_emplace(cseq, last, body.substr(1)).second,
+                "CSeq " + std::to_string(cseq) + " used twice in dialog " + call_id);
+      } else if (kind == "end") {
+        std::uint64_t* const sums[] = {&requests, &refused, &conflicts, &statements, &published, &removed, &expired};
+        for (std::size_t i = 0; i < 7; ++i) in >> counted[i], *sums[i] += counted[i];
+        return;
+      } else {
+        std::getline(in, body);
+        throw std::runtime_error{kind + body};
+      }
+    }
+    throw std::runtime_error{"a process did not come to its end"};
+  }
+};
+
+class worker {
+ public:
+  worker(const settings& given, const soci_settings& database, std::uint64_t seed, shared_clients& publishers, shared_clients& watchers,
+         const std::string& file)
+      : given_{given}, random_{seed}, bytes_{seed}, publishers_{publishers}, watchers_{watchers}, out_{file} {
+    auto opened = open_soci_storage(database);
+    if (!opened) throw std::runtime_error{opened.error().text};
+    rows_ = std::move(*opened);
+    options o;
+    o.min_expires = seconds{0};
+    o.server_address = "sip:server.example.com";
+    o.subs_db_mode = 3;
+    o.new_usage_in_dialog = false;
+    engine_ = std::make_unique<presence::engine>(o, host_hooks{}, rows_.get(), &bytes_);
+    if (auto added = engine_->add_event(presence_package(), wall_clock()); !added) throw std::runtime_error{added.error()};
+  }
+
+  void run() {
+    const instant until = wall_clock() + milliseconds{given_.milliseconds};
+    instant next_look{};
+    for (instant now = wall_clock(); now < until; now = wall_clock()) {
+      if (now >= next_look) {
+        done(engine_->advance(now));
+        next_look = now + milliseconds{random_() % 300};
+      }
+      if (random_() % 2 == 0)
+        ask(publishers_, [this](client& c, std::size_t n) { publish(c, n); });
+      else
+        ask(watchers_, [this](client& c, std::size_t n) { subscribe(c, n); });
+    }
+    finish();
+  }
+
+  // What is due, and what the database comes to: resource by resource.
+  std::vector<std::string> settle() {
+    const instant now = wall_clock();
+    for (bool more = true; more;) {
+      const effects out = engine_->advance(now);
+      more = out.more;
+      done(out);
+    }
+    std::vector<std::string> states;
+    for (unsigned i = 0; i < given_.resources; ++i) states.push_back(on_one_line(std::string{engine_->current_state(uri(i), "presence", now).bytes()}));
+    finish();
+    return states;
+  }
+
+ private:
+  void finish() {
+    const auto stats = engine_->stats();
+    require(stats.subscriptions == 0 && stats.publications == 0, "something stayed in memory");
+    out_ << "end " << requests_ << ' ' << refused_ << ' ' << stats.storage_conflicts << ' ' << rows_->counters().statements << ' '
+         << published_ << ' ' << removed_ << ' ' << stats.expired_publications << '\n'
+         << std::flush;
+  }
+
+  static std::string on_one_line(std::string text) {
+    for (char& c : text)
+      if (c == '\n' || c == '\r') c = ' ';
+    return text;
+  }
+
+  template <class Act>
+  void ask(shared_clients& clients, Act act) {
+    const std::size_t n = random_() % clients.size();
+    client& c = clients[n];
+    if (c.busy.exchange(true)) return;
+    const bool sleeps = n % 3 == 0 && c.live && wall_clock() < instant{milliseconds{c.expires + 100}};  // lets its time pass
+    if (!sleeps) {
+      act(c, n);
+      ++requests_;
+    }
+    c.busy = false;
+  }
+
+  // Answers the NOTIFYs, which may bring more of them.
+  void done(const effects& out) {
+    for (const notify& n : out.notifies) {
+        out_ << "n " << n.dialog.call_id() << ' ' << n.cseq << ' ' << (n.state == subscription_state::terminated) << ' ' << on_one_line(n.body_bytes())
+           << '\n';
+      done(engine_->report({.id = n.id, .status = 200}, wall_clock()));
+    }
+  }
+
+  // 503: nothing happened. `gone`: how it is answered that the time is over.
+  bool accepted(const client& c, const effects& out, int gone) {
+    const int status = out.answer.status;
+    if (status == 200) return true;
+    if (status == 503)
+      ++refused_;
+    else if (status != gone || !c.live)
+      out_ << "answered " << status << std::endl;
+    else if (wall_clock() < instant{milliseconds{c.expires}})
+      out_ << "lost: answered " << status << " before its time was over: " << c.tag << std::endl;
+    return false;
+  }
+
+  void publish(client& c, std::size_t n) {
+    const auto what = c.live ? random_() % 8 : 7;  // 0: remove, to 3: refresh, to 6: change
+    if (!c.live) c.resource = static_cast<unsigned>(random_() % given_.resources);
+    const std::string body = "<presence xmlns='urn:ietf:params:xml:ns:pidf' entity='" + uri(c.resource) + "'><tuple id='p" + std::to_string(n) + "-" +
+                             std::to_string(++c.life) + "'><status><basic>open</basic></status></tuple></presence>";
+    const instant now = wall_clock();
+    const effects out = engine_->publish({.resource = uri(c.resource),
+                                          .event = "presence",
+                                          .expires = seconds{c.live && what == 0 ? 0 : 1 + random_() % 4},
+                                          .sip_if_match = c.live ? std::string_view{c.tag} : std::string_view{},
+                                          .content = what > 3 ? content_view{.type = "application/pidf+xml", .bytes = body} : content_view{}},
+                                         now);
+    if (accepted(c, out, 412)) {
+      published_ += c.live ? 0 : 1;
+      removed_ += c.live && what == 0 ? 1 : 0;
+      c.live = !c.live || what != 0;
+      c.expires = (now + seconds{out.answer.expires.value_or(0)}).time_since_epoch().count();
+      c.remember(out.answer.etag);
+    } else if (out.answer.status == 412) {
+      c.live = false;
+    }
+    done(out);
+  }
+
+  void subscribe(client& c, std::size_t n) {
+    const bool ends = c.live && random_() % 5 == 0;
+    if (!c.live) c.resource = static_cast<unsigned>(random_() % given_.resources), ++c.life, c.cseq = 0, c.tag[0] = '\0';
+    const std::string call_id = "c" + std::to_string(n) + "-" + std::to_string(c.life) + "-r" + std::to_string(c.resource);
+    const std::string who = "sip:w" + std::to_string(n) + "@example.com";
+    const instant now = wall_clock();
+    const effects out = engine_->subscribe({.resource = uri(c.resource),
+                                            .event = "presence",
+                                            .expires = seconds{ends ? 0 : 1 + random_() % 4},
+                                            .call_id = call_id,
+                                            .from_tag = "ft",
+                                            .to_tag = c.tag,
+                                            .from_uri = who,
+                                            .contact = who,
+                                            .cseq = ++c.cseq,
+                                            .who = {.uri = who}},
+                                           now);
+    if (accepted(c, out, 481)) {
+      c.live = !ends;
+      c.expires = (now + seconds{out.answer.expires.value_or(0)}).time_since_epoch().count();
+      c.remember(out.answer.dialog.local_tag());
+    } else if (out.answer.status == 481) {
+      c.live = false;
+    }
+    done(out);
+  }
+
+  const settings& given_;
+  std::mt19937_64 random_;
+  seeded_random bytes_;
+  shared_clients &publishers_, &watchers_;
+  std::ofstream out_;
+  std::unique_ptr<soci_storage> rows_;
+  std::unique_ptr<presence::engine> engine_;
+  std::uint64_t requests_ = 0, refused_ = 0, published_ = 0, removed_ = 0;
+};
+
+// What all of it must come to.
+void verify(const account& all, const shared_clients& publishers, const std::vector<std::string>& states, storage& rows) {
+  std::vector<publication_row> publications;
+  std::vector<subscription_row> subscriptions;
+  for (cursor at; !at.done;) require(rows.publications({}, at, 100, publications).has_value(), "publications cannot be read");
+  for (cursor at; !at.done;) require(rows.subscriptions({}, at, 100, subscriptions).has_value(), "subscriptions cannot be read");
+
+  std::map<std::string, instant> by_tag;
+  for (const auto& row : publications) by_tag[row.etag] = row.expires;
+  const instant now = wall_clock();
+  for (std::size_t i = 0; i < publishers.size(); ++i) {
+    const client& c = publishers[i];
+    const instant expires{milliseconds{c.expires}};
+    if (!c.live || expires <= now) continue;
+    const auto row = by_tag.find(c.tag);
+    require(row != by_tag.end(), std::string{"an accepted publication is not there: "} + c.tag);
+    require(row->second == expires, std::string{"a publication ends at another time than answered: "} + c.tag);
+  }
+  require(all.published - all.removed - publications.size() == all.expired,
+          std::to_string(all.published) + " published, " + std::to_string(all.removed) + " removed, " + std::to_string(publications.size()) +
+              " are left, and " + std::to_string(all.expired) + " expired");
+
+  std::map<std::string, const subscription_row*> live;
+  for (const auto& row : subscriptions) live[std::string{row.dialog.call_id()}] = &row;
+  for (const auto& [call_id, told] : all.dialogs) {
+    const auto& [last_cseq, last] = *told.by_cseq.rbegin();
+    std::size_t ends = 0;
+    for (const auto& [cseq, one] : told.by_cseq) ends += one.first ? 1 : 0;
+    const auto row = live.find(call_id);
+    require(ends == (row == live.end() ? 1 : 0), call_id + " has been told " + std::to_string(ends) + " ends");
+    require(ends == 0 || last.first, call_id + " was told something after its end");
+    if (row == live.end()) continue;
+    require(row->second->local_cseq >= last_cseq, call_id + ": numbers are used that are not reserved");
+    if (row->second->expires <= now + seconds{1}) continue;  // he is told the rest with his end (M04)
+    const unsigned resource = static_cast<unsigned>(std::stoul(call_id.substr(call_id.find("-r") + 2)));
+    require(last.second == states[resource], call_id + " was last told (" + std::to_string(last_cseq) + ")\n" + last.second + "\nand the database has\n" +
+                                                 states[resource]);
+  }
+  for (const auto& [call_id, row] : live) require(all.dialogs.count(call_id) != 0, call_id + " was told nothing");
+}
+
+template <class Database>
+int walk(const settings& given) {
+  const Database database;
+  const sqlite_file place;  // its directory is for what the processes write down
+  const auto file = [&](unsigned n) { return place.path() + "." + std::to_string(n); };
+  try {
+    database.open();
+    shared_clients publishers{2 * given.resources + 8}, watchers{2 * given.resources + 8};
+    std::vector<pid_t> children;
+    for (unsigned i = 0; i < given.processes; ++i) {
+      children.push_back(::fork());
+      if (children.back() != 0) continue;
+      try {
+        worker{given, database.settings(), given.seed * 1000 + i, publishers, watchers, file(i)}.run();
+        ::_exit(0);
+      } catch (const std::exception& e) {
+        std::fprintf(stderr, "process %u: %s\n", i, e.what());
+        ::_exit(1);
+      }
+    }
+    bool well = true;
+    for (const pid_t child : children) {
+      int status = 0;
+      ::waitpid(child, &status, 0);
+      well = well && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    }
+    require(well, "a process failed");
+    const auto states = worker{given, database.settings(), given.seed * 1000 + 999, publishers, watchers, file(given.processes)}.settle();
+    account all;
+    for (unsigned i = 0; i <= given.processes; ++i) all.take(file(i));
+    verify(all, publishers, states, *database.open());
+    require(given.processes == 1 || given.resources > 10 || all.conflicts > 0, "no process was ever outrun");
+    require(given.milliseconds < 3000 || all.expired > 0, "no publication lapsed");
+    std::size_t notifies = 0;
+    for (const auto& [call_id, told] : all.dialogs) notifies += told.by_cseq.size();
+    std::printf("%s, %u processes, %u resources: %.0f requests/s, %zu NOTIFYs, %llu publications lapsed, %.1f statements a request, %llu conflicts,"
+                " %llu answered 503\n",
+                given.mode.c_str(), given.processes, given.resources, static_cast<double>(all.requests) * 1000 / given.milliseconds, notifies,
+                static_cast<unsigned long long>(all.expired),
+                static_cast<double>(all.statements) / static_cast<double>(std::max<std::uint64_t>(all.requests, 1)),
+                static_cast<unsigned long long>(all.conflicts), static_cast<unsigned long long>(all.refused));
+    return 0;
+  } catch (const std::exception& e) {
+    std::printf("FAILED: sharing_walk --mode %s --processes %u --milliseconds %u --resources %u --seed %llu\n%s\n", given.mode.c_str(),
+                given.processes, given.milliseconds, given.resources, static_cast<unsigned long long>(given.seed), e.what());
+    return 1;
+  }
+}
+
+int usage(int code) {
+  std::puts(
+      "sharing_walk [--mode sqlite|postgres|mariadb] [--processes N] [--milliseconds N] [--resources N] [--seed N]\n"
+      "Lets several engines work on one database at once, and looks whether anything is lost or told twice.\n"
+      "The servers are those of tests/databases.py.");
+  return code;
+}
+
+int main_of_walk(int argc, char** argv) {
+  settings given;
+  for (int i = 1; i < argc; ++i) {
+    const std::string name = argv[i];
+    if (name == "--help" || name == "-h") return usage(0);
+    if (i + 1 == argc) return usage(2);
+    const std::string value = argv[++i];
+    const auto number = std::strtoul(value.c_str(), nullptr, 10);
+    if (name == "--mode")
+      given.mode = value;
+    else if (name == "--seed")
+      given.seed = number;
+    else if (name == "--processes")
+      given.processes = static_cast<unsigned>(number);
+    else if (name == "--milliseconds")
+      given.milliseconds = static_cast<unsigned>(number);
+    else if (name == "--resources" && number != 0)
+      given.resources = static_cast<unsigned>(number);
+    else
+      return usage(2);
+  }
+  if (given.mode == "sqlite") return walk<sqlite_file>(given);
+  if (given.mode != "postgres" && given.mode != "mariadb") return usage(2);
+  if (!has_server(given.mode)) return std::getenv("PRESENCE_TEST_NEEDS_DATABASES") == nullptr ? 77 : 1;
+  return given.mode == "postgres" ? walk<postgres_database>(given) : walk<mariadb_database>(given);
+}
+
+}  // namespace
+}  // namespace presence::test
+
+int main(int argc, char** argv) { return presence::test::main_of_walk(argc, argv); }
