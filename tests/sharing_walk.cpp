@@ -133,7 +133,7 @@ class worker {
     instant next_look{};
     for (instant now = wall_clock(); now < until; now = wall_clock()) {
       if (now >= next_look) {
-        done(engine_->advance(now));
+        done(engine_->advance(now), now);
         next_look = now + milliseconds{random_() % 300};
       }
       if (random_() % 2 == 0)
@@ -150,7 +150,7 @@ class worker {
     for (bool more = true; more;) {
       const effects out = engine_->advance(now);
       more = out.more;
-      done(out);
+      done(out, now);
     }
     std::vector<std::string> states;
     for (unsigned i = 0; i < given_.resources; ++i) states.push_back(on_one_line(std::string{engine_->current_state(uri(i), "presence", now).bytes()}));
@@ -187,11 +187,11 @@ class worker {
   }
 
   // Answers the NOTIFYs, which may bring more of them.
-  void done(const effects& out) {
+  void done(const effects& out, instant now) {
     for (const notify& n : out.notifies) {
         out_ << "n " << n.dialog.call_id() << ' ' << n.cseq << ' ' << (n.state == subscription_state::terminated) << ' ' << on_one_line(n.body_bytes())
            << '\n';
-      done(engine_->report({.id = n.id, .status = 200}, wall_clock()));
+      done(engine_->report({.id = n.id, .status = 200}, now), now);
     }
   }
 
@@ -229,7 +229,7 @@ class worker {
     } else if (out.answer.status == 412) {
       c.live = false;
     }
-    done(out);
+    done(out, now);
   }
 
   void subscribe(client& c, std::size_t n) {
@@ -256,7 +256,7 @@ class worker {
     } else if (out.answer.status == 481) {
       c.live = false;
     }
-    done(out);
+    done(out, now);
   }
 
   const settings& given_;

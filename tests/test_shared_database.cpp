@@ -80,6 +80,21 @@ TEST_CASE("what lapses is told once, by whoever looks first (C01, M04)") {
   CHECK(s.on(1).publish("alice", {.if_match = "e1"}) == "412");
 }
 
+TEST_CASE("what a budget leaves is found by the next call, not a second later (C01, M04)") {
+  scenario::setup few;
+  few.settings.advance_budget = 2;
+  shared_world s{few};
+  for (const char* dialog : {"d1", "d2", "d3"}) s.on(1).subscribe(dialog, {.by = dialog, .expires = 60s});
+  s.at += 60s;
+  std::size_t told = 0;
+  for (bool more = true; more;) {
+    const effects out = s.on(2).engine->advance(s.at);
+    told += out.notifies.size();
+    more = out.more;
+  }
+  CHECK(told == 3);
+}
+
 TEST_CASE("no change is lost when two engines change one state at once (C01, RL6)") {
   struct row {
     const char* name;

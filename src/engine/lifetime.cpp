@@ -166,6 +166,7 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
   for (event_state* state : touched) table.release_if_idle(*state);
   const auto next = table.next_deadline();
   out.more = out.more || (next && *next <= now);
+  if (out.more && shared()) next_look = now;  // what is left has to be found again
 }
 
 void engine::impl::plan_unpaid(instant now, effects& out) {
