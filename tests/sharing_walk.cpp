@@ -1,8 +1,8 @@
-// C01, RL6: several engines on one database. Processes work at once on few resources, each with an engine of its own
-// (subs_db_mode 3); clients go to any of them, in shared memory, one request after the other. Every NOTIFY is
-// written down. In the end no CSeq may have been used twice, nothing accepted may be lost, everything must have ended
-// once and been told once, and the last NOTIFY of each watcher must show what the database ends with.
-// rows: C01, RL6
+// C01, RL6: several engines on one database. Processes work at once on few resources, each with an engine of
+// its own (subs_db_mode 3); clients go to any of them, in shared memory, one request after the other. Every
+// NOTIFY is written down. In the end no CSeq may have been used twice, nothing accepted may be lost,
+// everything must have ended once and been told once, and the last NOTIFY of each watcher must show what the
+// database ends with. rows: C01, RL6
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -40,7 +40,8 @@ void require(bool held, const std::string& what) {
 }
 
 instant wall_clock() {
-  return instant{std::chrono::duration_cast<milliseconds>(std::chrono::system_clock::now().time_since_epoch())};
+  return instant{
+      std::chrono::duration_cast<milliseconds>(std::chrono::system_clock::now().time_since_epoch())};
 }
 
 std::string uri(unsigned n) { return "sip:r" + std::to_string(n) + "@example.com"; }
@@ -61,7 +62,8 @@ struct client {
 class shared_clients {
  public:
   explicit shared_clients(std::size_t count) : count_{count} {
-    void* at = ::mmap(nullptr, count * sizeof(client), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    void* at =
+        ::mmap(nullptr, count * sizeof(client), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     require(at != MAP_FAILED, "no shared memory");
     first_ = static_cast<client*>(at);
     for (std::size_t i = 0; i < count; ++i) new (first_ + i) client;
@@ -82,7 +84,8 @@ struct account {
   std::uint64_t requests = 0, refused = 0, conflicts = 0, statements = 0;
   std::uint64_t published = 0, removed = 0, expired = 0;
   struct told {
-    std::map<std::uint32_t, std::pair<bool, std::string>> by_cseq;  // whether it was the last one, and the body
+    std::map<std::uint32_t, std::pair<bool, std::string>>
+        by_cseq;  // whether it was the last one, and the body
   };
   std::map<std::string, told> dialogs;
 
@@ -99,7 +102,8 @@ struct account {
         require(dialogs[call_id].by_cseq.try_emplace(cseq, last, body.substr(1)).second,
                 "CSeq " + std::to_string(cseq) + " used twice in dialog " + call_id);
       } else if (kind == "end") {
-        std::uint64_t* const sums[] = {&requests, &refused, &conflicts, &statements, &published, &removed, &expired};
+        std::uint64_t* const sums[] = {&requests,  &refused, &conflicts, &statements,
+                                       &published, &removed, &expired};
         for (std::size_t i = 0; i < 7; ++i) in >> counted[i], *sums[i] += counted[i];
         return;
       } else {
@@ -113,8 +117,8 @@ struct account {
 
 class worker {
  public:
-  worker(const settings& given, const soci_settings& database, std::uint64_t seed, shared_clients& publishers, shared_clients& watchers,
-         const std::string& file)
+  worker(const settings& given, const soci_settings& database, std::uint64_t seed, shared_clients& publishers,
+         shared_clients& watchers, const std::string& file)
       : given_{given}, random_{seed}, bytes_{seed}, publishers_{publishers}, watchers_{watchers}, out_{file} {
     auto opened = open_soci_storage(database);
     if (!opened) throw std::runtime_error{opened.error().text};
@@ -125,7 +129,8 @@ class worker {
     o.subs_db_mode = 3;
     o.new_usage_in_dialog = false;
     engine_ = std::make_unique<presence::engine>(o, host_hooks{}, rows_.get(), &bytes_);
-    if (auto added = engine_->add_event(presence_package(), wall_clock()); !added) throw std::runtime_error{added.error()};
+    if (auto added = engine_->add_event(presence_package(), wall_clock()); !added)
+      throw std::runtime_error{added.error()};
   }
 
   void run() {
@@ -153,7 +158,8 @@ class worker {
       done(out, now);
     }
     std::vector<std::string> states;
-    for (unsigned i = 0; i < given_.resources; ++i) states.push_back(on_one_line(std::string{engine_->current_state(uri(i), "presence", now).bytes()}));
+    for (unsigned i = 0; i < given_.resources; ++i)
+      states.push_back(on_one_line(std::string{engine_->current_state(uri(i), "presence", now).bytes()}));
     finish();
     return states;
   }
@@ -162,8 +168,9 @@ class worker {
   void finish() {
     const auto stats = engine_->stats();
     require(stats.subscriptions == 0 && stats.publications == 0, "something stayed in memory");
-    out_ << "end " << requests_ << ' ' << refused_ << ' ' << stats.storage_conflicts << ' ' << rows_->counters().statements << ' '
-         << published_ << ' ' << removed_ << ' ' << stats.expired_publications << '\n'
+    out_ << "end " << requests_ << ' ' << refused_ << ' ' << stats.storage_conflicts << ' '
+         << rows_->counters().statements << ' ' << published_ << ' ' << removed_ << ' '
+         << stats.expired_publications << '\n'
          << std::flush;
   }
 
@@ -178,7 +185,8 @@ class worker {
     const std::size_t n = random_() % clients.size();
     client& c = clients[n];
     if (c.busy.exchange(true)) return;
-    const bool sleeps = n % 3 == 0 && c.live && wall_clock() < instant{milliseconds{c.expires + 100}};  // lets its time pass
+    const bool sleeps =
+        n % 3 == 0 && c.live && wall_clock() < instant{milliseconds{c.expires + 100}};  // lets its time pass
     if (!sleeps) {
       act(c, n);
       ++requests_;
@@ -189,8 +197,8 @@ class worker {
   // Answers the NOTIFYs, which may bring more of them.
   void done(const effects& out, instant now) {
     for (const notify& n : out.notifies) {
-        out_ << "n " << n.dialog.call_id() << ' ' << n.cseq << ' ' << (n.state == subscription_state::terminated) << ' ' << on_one_line(n.body_bytes())
-           << '\n';
+      out_ << "n " << n.dialog.call_id() << ' ' << n.cseq << ' '
+           << (n.state == subscription_state::terminated) << ' ' << on_one_line(n.body_bytes()) << '\n';
       done(engine_->report({.id = n.id, .status = 200}, now), now);
     }
   }
@@ -211,15 +219,17 @@ class worker {
   void publish(client& c, std::size_t n) {
     const auto what = c.live ? random_() % 8 : 7;  // 0: remove, to 3: refresh, to 6: change
     if (!c.live) c.resource = static_cast<unsigned>(random_() % given_.resources);
-    const std::string body = "<presence xmlns='urn:ietf:params:xml:ns:pidf' entity='" + uri(c.resource) + "'><tuple id='p" + std::to_string(n) + "-" +
-                             std::to_string(++c.life) + "'><status><basic>open</basic></status></tuple></presence>";
+    const std::string body = "<presence xmlns='urn:ietf:params:xml:ns:pidf' entity='" + uri(c.resource) +
+                             "'><tuple id='p" + std::to_string(n) + "-" + std::to_string(++c.life) +
+                             "'><status><basic>open</basic></status></tuple></presence>";
     const instant now = wall_clock();
-    const effects out = engine_->publish({.resource = uri(c.resource),
-                                          .event = "presence",
-                                          .expires = seconds{c.live && what == 0 ? 0 : 1 + random_() % 4},
-                                          .sip_if_match = c.live ? std::string_view{c.tag} : std::string_view{},
-                                          .content = what > 3 ? content_view{.type = "application/pidf+xml", .bytes = body} : content_view{}},
-                                         now);
+    const effects out = engine_->publish(
+        {.resource = uri(c.resource),
+         .event = "presence",
+         .expires = seconds{c.live && what == 0 ? 0 : 1 + random_() % 4},
+         .sip_if_match = c.live ? std::string_view{c.tag} : std::string_view{},
+         .content = what > 3 ? content_view{.type = "application/pidf+xml", .bytes = body} : content_view{}},
+        now);
     if (accepted(c, out, 412)) {
       published_ += c.live ? 0 : 1;
       removed_ += c.live && what == 0 ? 1 : 0;
@@ -234,8 +244,10 @@ class worker {
 
   void subscribe(client& c, std::size_t n) {
     const bool ends = c.live && random_() % 5 == 0;
-    if (!c.live) c.resource = static_cast<unsigned>(random_() % given_.resources), ++c.life, c.cseq = 0, c.tag[0] = '\0';
-    const std::string call_id = "c" + std::to_string(n) + "-" + std::to_string(c.life) + "-r" + std::to_string(c.resource);
+    if (!c.live)
+      c.resource = static_cast<unsigned>(random_() % given_.resources), ++c.life, c.cseq = 0, c.tag[0] = '\0';
+    const std::string call_id =
+        "c" + std::to_string(n) + "-" + std::to_string(c.life) + "-r" + std::to_string(c.resource);
     const std::string who = "sip:w" + std::to_string(n) + "@example.com";
     const instant now = wall_clock();
     const effects out = engine_->subscribe({.resource = uri(c.resource),
@@ -270,11 +282,14 @@ class worker {
 };
 
 // What all of it must come to.
-void verify(const account& all, const shared_clients& publishers, const std::vector<std::string>& states, storage& rows) {
+void verify(const account& all, const shared_clients& publishers, const std::vector<std::string>& states,
+            storage& rows) {
   std::vector<publication_row> publications;
   std::vector<subscription_row> subscriptions;
-  for (cursor at; !at.done;) require(rows.publications({}, at, 100, publications).has_value(), "publications cannot be read");
-  for (cursor at; !at.done;) require(rows.subscriptions({}, at, 100, subscriptions).has_value(), "subscriptions cannot be read");
+  for (cursor at; !at.done;)
+    require(rows.publications({}, at, 100, publications).has_value(), "publications cannot be read");
+  for (cursor at; !at.done;)
+    require(rows.subscriptions({}, at, 100, subscriptions).has_value(), "subscriptions cannot be read");
 
   std::map<std::string, instant> by_tag;
   for (const auto& row : publications) by_tag[row.etag] = row.expires;
@@ -285,11 +300,13 @@ void verify(const account& all, const shared_clients& publishers, const std::vec
     if (!c.live || expires <= now) continue;
     const auto row = by_tag.find(c.tag);
     require(row != by_tag.end(), std::string{"an accepted publication is not there: "} + c.tag);
-    require(row->second == expires, std::string{"a publication ends at another time than answered: "} + c.tag);
+    require(row->second == expires,
+            std::string{"a publication ends at another time than answered: "} + c.tag);
   }
   require(all.published - all.removed - publications.size() == all.expired,
-          std::to_string(all.published) + " published, " + std::to_string(all.removed) + " removed, " + std::to_string(publications.size()) +
-              " are left, and " + std::to_string(all.expired) + " expired");
+          std::to_string(all.published) + " published, " + std::to_string(all.removed) + " removed, " +
+              std::to_string(publications.size()) + " are left, and " + std::to_string(all.expired) +
+              " expired");
 
   std::map<std::string, const subscription_row*> live;
   for (const auto& row : subscriptions) live[std::string{row.dialog.call_id()}] = &row;
@@ -298,16 +315,19 @@ void verify(const account& all, const shared_clients& publishers, const std::vec
     std::size_t ends = 0;
     for (const auto& [cseq, one] : told.by_cseq) ends += one.first ? 1 : 0;
     const auto row = live.find(call_id);
-    require(ends == (row == live.end() ? 1 : 0), call_id + " has been told " + std::to_string(ends) + " ends");
+    require(ends == (row == live.end() ? 1 : 0),
+            call_id + " has been told " + std::to_string(ends) + " ends");
     require(ends == 0 || last.first, call_id + " was told something after its end");
     if (row == live.end()) continue;
     require(row->second->local_cseq >= last_cseq, call_id + ": numbers are used that are not reserved");
     if (row->second->expires <= now + seconds{1}) continue;  // he is told the rest with his end (M04)
     const unsigned resource = static_cast<unsigned>(std::stoul(call_id.substr(call_id.find("-r") + 2)));
-    require(last.second == states[resource], call_id + " was last told (" + std::to_string(last_cseq) + ")\n" + last.second + "\nand the database has\n" +
+    require(last.second == states[resource], call_id + " was last told (" + std::to_string(last_cseq) +
+                                                 ")\n" + last.second + "\nand the database has\n" +
                                                  states[resource]);
   }
-  for (const auto& [call_id, row] : live) require(all.dialogs.count(call_id) != 0, call_id + " was told nothing");
+  for (const auto& [call_id, row] : live)
+    require(all.dialogs.count(call_id) != 0, call_id + " was told nothing");
 }
 
 template <class Database>
@@ -337,7 +357,9 @@ int walk(const settings& given) {
       well = well && WIFEXITED(status) && WEXITSTATUS(status) == 0;
     }
     require(well, "a process failed");
-    const auto states = worker{given, database.settings(), given.seed * 1000 + 999, publishers, watchers, file(given.processes)}.settle();
+    const auto states = worker{given,    database.settings(),  given.seed * 1000 + 999, publishers,
+                               watchers, file(given.processes)}
+                            .settle();
     account all;
     for (unsigned i = 0; i <= given.processes; ++i) all.take(file(i));
     verify(all, publishers, states, *database.open());
@@ -345,23 +367,29 @@ int walk(const settings& given) {
     require(given.milliseconds < 3000 || all.expired > 0, "no publication lapsed");
     std::size_t notifies = 0;
     for (const auto& [call_id, told] : all.dialogs) notifies += told.by_cseq.size();
-    std::printf("%s, %u processes, %u resources: %.0f requests/s, %zu NOTIFYs, %llu publications lapsed, %.1f statements a request, %llu conflicts,"
-                " %llu answered 503\n",
-                given.mode.c_str(), given.processes, given.resources, static_cast<double>(all.requests) * 1000 / given.milliseconds, notifies,
-                static_cast<unsigned long long>(all.expired),
-                static_cast<double>(all.statements) / static_cast<double>(std::max<std::uint64_t>(all.requests, 1)),
-                static_cast<unsigned long long>(all.conflicts), static_cast<unsigned long long>(all.refused));
+    std::printf(
+        "%s, %u processes, %u resources: %.0f requests/s, %zu NOTIFYs, %llu publications lapsed, %.1f "
+        "statements a request, %llu conflicts,"
+        " %llu answered 503\n",
+        given.mode.c_str(), given.processes, given.resources,
+        static_cast<double>(all.requests) * 1000 / given.milliseconds, notifies,
+        static_cast<unsigned long long>(all.expired),
+        static_cast<double>(all.statements) / static_cast<double>(std::max<std::uint64_t>(all.requests, 1)),
+        static_cast<unsigned long long>(all.conflicts), static_cast<unsigned long long>(all.refused));
     return 0;
   } catch (const std::exception& e) {
-    std::printf("FAILED: sharing_walk --mode %s --processes %u --milliseconds %u --resources %u --seed %llu\n%s\n", given.mode.c_str(),
-                given.processes, given.milliseconds, given.resources, static_cast<unsigned long long>(given.seed), e.what());
+    std::printf(
+        "FAILED: sharing_walk --mode %s --processes %u --milliseconds %u --resources %u --seed %llu\n%s\n",
+        given.mode.c_str(), given.processes, given.milliseconds, given.resources,
+        static_cast<unsigned long long>(given.seed), e.what());
     return 1;
   }
 }
 
 int usage(int code) {
   std::puts(
-      "sharing_walk [--mode sqlite|postgres|mariadb] [--processes N] [--milliseconds N] [--resources N] [--seed N]\n"
+      "sharing_walk [--mode sqlite|postgres|mariadb] [--processes N] [--milliseconds N] [--resources N] "
+      "[--seed N]\n"
       "Lets several engines work on one database at once, and looks whether anything is lost or told twice.\n"
       "The servers are those of tests/databases.py.");
   return code;

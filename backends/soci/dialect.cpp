@@ -79,7 +79,9 @@ constexpr std::array<preparation, 2> mariadb_preparations{{
 
 }  // namespace
 
-bool gave_way(std::string_view message) { return says(message, {"deadlock", "Deadlock", "could not serialize", "restart transaction"}); }
+bool gave_way(std::string_view message) {
+  return says(message, {"deadlock", "Deadlock", "could not serialize", "restart transaction"});
+}
 
 const dialect sqlite{
     .scheme = "sqlite",

@@ -155,8 +155,8 @@ class connection : public executor {
 
   // The states of at most `count` rows that are due; returns how many rows there were.
   template <class C>
-  number due(const std::string& table, const due_rows& which, split_time column, instant moment, std::vector<text> known, number count,
-             std::set<std::pair<text, text>>& out) {
+  number due(const std::string& table, const due_rows& which, split_time column, instant moment,
+             std::vector<text> known, number count, std::set<std::pair<text, text>>& out) {
     number ms = moment.time_since_epoch().count(), rows = 0;
     prepared<C> query{session_, speaks_, counters_};
     query.into_values(state_name_list);

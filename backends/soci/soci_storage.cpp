@@ -147,9 +147,12 @@ class adapter : public soci_storage {
     std::set<std::pair<text, text>> found;
     const outcome done = guarded([&]() -> outcome {
       // A state may have many rows that are due: more of them are read while there are fewer states than asked for.
-      const auto look = [&]<class C>(statements_of<C>&, const std::string& table, const due_rows& which, split_time column, instant moment) {
+      const auto look = [&]<class C>(statements_of<C>&, const std::string& table, const due_rows& which,
+                                     split_time column, instant moment) {
         auto count = static_cast<number>(std::min<std::size_t>(limit, std::numeric_limits<int>::max()));
-        while (found.size() < limit && connection_->due<C>(table, which, column, moment, known, count, found) == count) count *= 2;
+        while (found.size() < limit &&
+               connection_->due<C>(table, which, column, moment, known, count, found) == count)
+          count *= 2;
       };
       connection& c = *connection_;
       look(c.publications, settings_.presentity_table, lapsed_rows, expiry_columns(now), now);
@@ -397,11 +400,14 @@ const char* adapter::perform_states(const change& what) {
     values.stamp = static_cast<number>(s->next);
     values.touched = now;
   };
-  if (!write(slots.update, verb::update, settings_.states_table, all_of(stamp_list, touched_list), all_of(key_list, stamp_list), known, fill,
+  const std::string& table = settings_.states_table;
+  if (!write(slots.update, verb::update, table, all_of(stamp_list, touched_list), all_of(key_list, stamp_list),
+             known, fill,
              [](const state_stamp* s, auto&& name) { name({s->state.resource, s->state.event}); })) {
     return "another engine has changed the state";
   }
-  write(slots.insert, verb::insert, settings_.states_table, all_of(key_list, stamp_list, touched_list), no_list, fresh, fill, no_matter);
+  write(slots.insert, verb::insert, table, all_of(key_list, stamp_list, touched_list), no_list, fresh, fill,
+        no_matter);
   return nullptr;
 }
 

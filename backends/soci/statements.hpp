@@ -166,7 +166,8 @@ inline std::string select_page(std::string_view table, const columns& wanted, co
 
 /// A moment in milliseconds, exactly.
 inline std::string exact(const dialect& d, std::string_view moment, std::string_view rest) {
-  return "CAST(" + std::string{moment} + " AS " + std::string{d.wide_type} + ") * 1000 + coalesce(" + std::string{rest} + ", 0)";
+  return "CAST(" + std::string{moment} + " AS " + std::string{d.wide_type} + ") * 1000 + coalesce(" +
+         std::string{rest} + ", 0)";
 }
 
 /// `(:e0, :e1, ...)`
@@ -194,11 +195,12 @@ inline constexpr due_rows lapsed_rows{"expires > -1", "expires", "x_expires_ms"}
 inline constexpr due_rows pending_rows{"status = 2", "inserted_time", "x_inserted_ms"};
 inline constexpr due_rows waiting_rows{"status = 4", "inserted_time", "x_inserted_ms"};
 
-inline std::string select_due(const dialect& d, std::string_view table, const columns& wanted, const due_rows& due, std::size_t known) {
+inline std::string select_due(const dialect& d, std::string_view table, const columns& wanted,
+                              const due_rows& due, std::size_t known) {
   const std::string moment{due.moment};
-  return "SELECT " + joined(wanted, ", ", plain) + " FROM " + std::string{table} + " WHERE " + std::string{due.which} + " AND " +
-         moment + " <= :second AND " + exact(d, due.moment, due.rest) + " <= :ms AND event IN " + list_of_events(known) +
-         " ORDER BY " + moment + " LIMIT :count";
+  return "SELECT " + joined(wanted, ", ", plain) + " FROM " + std::string{table} + " WHERE " +
+         std::string{due.which} + " AND " + moment + " <= :second AND " + exact(d, moment, due.rest) +
+         " <= :ms AND event IN " + list_of_events(known) + " ORDER BY " + moment + " LIMIT :count";
 }
 
 inline std::string select_stamp(std::string_view table, const columns& key) {
