@@ -344,8 +344,10 @@ TEST_CASE("TV-23: a rule of a document counts while it is valid; its edges come 
 }
 
 TEST_CASE("rules that limit what a package cannot limit show nothing of it (POL-TR-27)") {
-  for (const auto& [transformations, shown] : {std::pair{"<transformations><pr:provide-persons><pr:all-persons/></pr:provide-persons></transformations>", false},
+  for (const auto& one : {std::pair{"<transformations><pr:provide-persons><pr:all-persons/></pr:provide-persons></transformations>", false},
                                                std::pair{"<transformations/>", true}, std::pair{"", true}}) {
+    const std::string transformations = one.first;
+    const bool shown = one.second;
     CAPTURE(transformations);
     const std::string rules = std::string{"<ruleset xmlns='urn:ietf:params:xml:ns:common-policy' xmlns:pr='urn:ietf:params:xml:ns:pres-rules'>"
                                           "<rule id='a'><actions><pr:sub-handling>allow</pr:sub-handling></actions>"} + transformations + "</rule></ruleset>";
