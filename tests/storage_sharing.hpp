@@ -51,7 +51,7 @@ TEST_CASE_TEMPLATE_DEFINE(
     return row;
   };
   change what;
-  for (int i = 0; i < 5; ++i) {
+  for (std::uint64_t i = 0; i < 5; ++i) {
     const std::string n = std::to_string(i);
     what.new_publications.push_back(lapses(publication("sip:p@example.com", n, i + 1), milliseconds{0}));
     what.new_subscriptions.push_back(lapses(subscription(n, "sip:s@example.com:5070"), milliseconds{1}));
