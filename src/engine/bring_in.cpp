@@ -9,11 +9,8 @@ namespace presence {
 
 namespace {
 
-constexpr std::size_t page_rows = 500;       // read at once
 constexpr seconds look_period{1};            // between looks at what is due in the database
 constexpr std::size_t most_on_the_way = 1'000'000;
-
-std::uint64_t number_of(const notify_id& id) noexcept { return std::uint64_t{id.slot} << 32 | id.generation; }
 
 }  // namespace
 
@@ -235,8 +232,7 @@ subscription* engine::impl::find_sent(const notify_id& id) {
 }
 
 void engine::impl::drop(event_state& state) noexcept {
-  for (std::size_t i = state.watchers.size(); i-- > 0;)
-    if (i < state.watchers.size() && state.watchers[i] != slab<subscription>::none) table.erase(table.subscriptions()[state.watchers[i]]);
+  while (!state.watchers.empty()) table.erase(table.subscriptions()[state.watchers.back()]);  // the last is never a hole
   drop_contents(state);
   table.release_if_idle(state);
 }

@@ -71,6 +71,11 @@ struct unreadable : std::runtime_error {
 std::string id_text(std::uint64_t id);                   ///< the `id` attribute
 std::uint64_t read_id(std::string_view text) noexcept;  ///< 0: it is none
 
+inline constexpr std::size_t page_rows = 500;  ///< read or written at once
+
+/// A NOTIFY's subscription, as one number.
+constexpr std::uint64_t number_of(const notify_id& id) noexcept { return std::uint64_t{id.slot} << 32 | id.generation; }
+
 struct engine::impl {
   impl(options s, host_hooks h, presence::storage* rows, random_source* random);
 

@@ -5,8 +5,6 @@ namespace presence {
 
 namespace {
 
-constexpr std::size_t page_rows = 500;
-
 /// A record_filter with its addresses in canonical form.
 struct wanted {
   explicit wanted(const record_filter& filter) : event{filter.event} {

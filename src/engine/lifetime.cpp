@@ -3,12 +3,6 @@
 
 namespace presence {
 
-namespace {
-
-constexpr std::size_t page_rows = 500;  // rows read or written at once
-
-}  // namespace
-
 std::optional<instant> engine::impl::next_deadline() const noexcept {
   if (passive()) return std::nullopt;
   auto soonest = table.next_deadline();
@@ -270,16 +264,9 @@ bool engine::impl::reload(std::string_view resource, const event_package& packag
 }
 
 void engine::impl::forget(const event_package& package) noexcept {
-  auto& subscriptions = table.subscriptions();
-  for (slab<subscription>::index i = 0; i < subscriptions.end(); ++i) {
-    if (subscriptions.live(i) && subscriptions[i].state->package == &package) table.erase(subscriptions[i]);
-  }
   auto& states = table.states();
-  for (slab<event_state>::index i = 0; i < states.end(); ++i) {
-    if (!states.live(i) || states[i].package != &package) continue;
-    drop_contents(states[i]);
-    table.release_if_idle(states[i]);
-  }
+  for (slab<event_state>::index i = 0; i < states.end(); ++i)
+    if (states.live(i) && states[i].package == &package) drop(states[i]);
 }
 
 void engine::impl::drop_contents(event_state& state) noexcept {

@@ -260,7 +260,7 @@ void engine::impl::report(const notify_report& outcome, instant now, effects& ou
   if (meaning == notify_outcome::provisional) return;
   const bool held = s != nullptr;
   if (!held && shared() && meaning == notify_outcome::ended) s = find_sent(outcome.id);
-  if (!held) on_the_way.erase(std::uint64_t{outcome.id.slot} << 32 | outcome.id.generation);
+  if (!held) on_the_way.erase(number_of(outcome.id));
   // only the answer to the newest NOTIFY tells how the dialog is now (K-NOT-58)
   if (s == nullptr || (held && outcome.id.cseq != s->local_cseq)) return;
   event_state& state = *s->state;
