@@ -214,6 +214,7 @@ struct engine::impl {
   /// Fills `offered` with a state's publications as they are (no edit), or as they will be, hard state first:
   /// publications whose time is up leave, too.
   void gather(const event_state& state, const edit* what, instant now, bool only_hard = false);
+  std::vector<published> staying() const;  ///< of `offered`: what does not leave
   /// What `offered` comes to, and as the views in use show it.
   documents composed(const event_state& state, instant now);
   void add_offline(picture& now_is, const event_state& state, const edit* what, instant now);

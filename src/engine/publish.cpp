@@ -227,12 +227,9 @@ bool engine::impl::is_superseded(const event_state& state, const publication* ta
                                  instant now) {
   const edit without_lapsed;
   gather(state, &without_lapsed, now);
-  std::vector<published> live;
-  for (const published& p : offered)
-    if (!p.leaving) live.push_back(p);
   return state.package->superseded({state.resource(), incoming.content, incoming.sender, settings.limits,
                                     target != nullptr ? target->parsed.get() : nullptr},
-                                   incoming.parsed.get(), live);
+                                   incoming.parsed.get(), staying());
 }
 
 bool engine::impl::admit_type(std::string_view type, const event_package& package, effects& out) const {

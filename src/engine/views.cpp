@@ -32,6 +32,13 @@ void engine::impl::gather(const event_state& state, const edit* what, instant no
   }
 }
 
+std::vector<published> engine::impl::staying() const {
+  std::vector<published> all;
+  for (const published& p : offered)
+    if (!p.leaving) all.push_back(p);
+  return all;
+}
+
 body engine::impl::compose_whole(const event_state& state, instant now) {
   const event_package& package = *state.package;
   if (!package.watched.empty()) return watcher_information(state, nullptr, now);
@@ -242,10 +249,7 @@ void engine::impl::plan_told(event_state& state, const picture& before, picture&
     gather(state, nullptr, now);
     const auto was = state.package->sphere(offered, now);
     gather(state, what, now);
-    std::vector<published> staying;
-    for (const published& p : offered)
-      if (!p.leaving) staying.push_back(p);
-    told_sphere is = state.package->sphere(staying, now);
+    told_sphere is = state.package->sphere(staying(), now);
     if (is.until) table.recheck(state, *is.until);
     if (was.value != is.value) {
       after = plan_decisions(state, before, what, about(*state.package, state.resource(), now, std::move(is)), sender, except, out);
