@@ -175,3 +175,33 @@ TEST_CASE("hard state comes and goes for who is politely blocked as for who may 
     }
   }
 }
+
+TEST_CASE("nobody is told what he may not see any more, also before advance() has come to it (Z11, Z12, POL-4745-val-2)") {
+  const auto until = [](const char* when) {
+    return std::string{"<ruleset xmlns='urn:ietf:params:xml:ns:common-policy' xmlns:pr='urn:ietf:params:xml:ns:pres-rules'><rule id='a'><conditions>"
+                       "<validity><from>2023-11-14T22:13:20Z</from><until>"} + when + "</until></validity></conditions><actions><pr:sub-handling>allow"
+                       "</pr:sub-handling></actions><transformations><pr:provide-services><pr:all-services/></pr:provide-services></transformations></rule></ruleset>";
+  };
+  scenario s{{.by_rules = true}};
+  s.rules_text = until("2023-11-14T22:14:20Z");
+  s.publish("alice", {.body = "t1:open"});
+  s.subscribe("d1", {.expires = 600s});
+  s.answers = false;
+  s.subscribe("d2", {.expires = 600s});
+  s.publish("alice", {.body = "t1:closed", .if_match = "e1"});  // d2 is owed it
+  s.at += 60s;
+  SUBCASE("a PUBLISH") { CHECK(s.publish("alice", {.body = "t9:open"}) == "200 e3 Expires=3600 | N d1#3 terminated;reason=rejected | N d2#2 terminated;reason=rejected"); }
+  SUBCASE("hard state") {
+    CHECK(s.told(s.engine->set_hard_state(address("alice"), "presence", "h", {.type = "application/pidf+xml", .bytes = pidf("h1:open")}, s.at)) ==
+          "200 | N d1#3 terminated;reason=rejected | N d2#2 terminated;reason=rejected");
+  }
+  SUBCASE("the state told again") {
+    CHECK(s.told(s.engine->refresh_watchers(address("alice"), "presence", refresh_type::state, s.at)) ==
+          "N d1#3 terminated;reason=rejected | N d2#2 terminated;reason=rejected");
+  }
+  SUBCASE("what was held back") {
+    CHECK(s.outcome("d2", 1, 200) == "");
+    CHECK(s.wait(0s) == "N d1#3 terminated;reason=rejected | N d2#2 terminated;reason=rejected");
+  }
+  s.audit();
+}

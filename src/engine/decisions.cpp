@@ -57,7 +57,7 @@ void engine::impl::terminate(const termination& what, instant now, effects& out)
 void engine::impl::refresh_watchers(event_state& state, refresh_type type, std::string_view only, instant now, effects& out) {
   lapse due = plan_lapse(state, now);
   std::vector<undecided*> decided;
-  if (type == refresh_type::authorization || looks_at_sphere(state)) {
+  if (type == refresh_type::authorization || looks_at_sphere(state) || decisions_due(state, now)) {
     question asked = about(*state.package, state.resource(), now);
     asked.tells_all = shared() && type == refresh_type::authorization;
     if (!due.any) asked.only = only;  // what lapsed is told to everybody

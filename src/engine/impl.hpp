@@ -239,6 +239,10 @@ struct engine::impl {
   authorization ask(const question& what, const identity& who) const;
   /// What the resource's presence says; without enable_sphere_check decisions do not look at it.
   told_sphere sphere_of(std::string_view resource, instant now);
+  /// Whether the moment has come at which decisions about the state's watchers may be others (Z11, Z12).
+  static bool decisions_due(const event_state& state, instant now) noexcept {
+    return state.rules && timer_wheel<ruled>::contains(*state.rules) && state.rules->deadline <= now;
+  }
   bool looks_at_sphere(const event_state& state) const noexcept {
     return settings.enable_sphere_check && state.rules && state.rules->by_sphere;
   }

@@ -169,6 +169,10 @@ void engine::impl::plan_unpaid(instant now, effects& out) {
     if (s == nullptr || !s->owes || s->in_flight || !s->lasts(now)) continue;
     const auto told = [&](const notify& n) { return n.id.slot == id.slot && n.id.generation == id.generation; };
     if (std::any_of(out.notifies.begin(), out.notifies.end(), told)) continue;
+    if (decisions_due(*s->state, now)) {
+      unpaid.push_back(id);
+      continue;
+    }
     if (too_soon(*s, now)) {
       const auto since = milliseconds{milliseconds_of(now) - s->told};
       later.push_back({now + settings.notify_interval - since, id});

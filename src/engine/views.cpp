@@ -256,6 +256,10 @@ void engine::impl::plan_told(event_state& state, const picture& before, picture&
       return;
     }
   }
+  if (decisions_due(state, now)) {  // nobody is told what he may not see any more
+    after = plan_decisions(state, before, what, about(*state.package, state.resource(), now), sender, except, out);
+    return;
+  }
   if (differ(before, after)) plan_fan_out(state, before, after, sender, except, now, out);
 }
 

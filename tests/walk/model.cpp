@@ -150,6 +150,11 @@ void model::tell_change(expectation& out, const std::string& resource, int kind,
   if (about_watchers(kind)) return;
   if (kind == k_presence && was.sphere != sphere_now(resource) && by_sphere.contains({kind, resource}))
     return decide_again(out, resource, kind, was, sender, except);
+  if (const auto edge = edges.find({kind, resource}); edge != edges.end() && edge->second <= clock) {
+    decide_again(out, resource, kind, was, sender, except);
+    edges[{kind, resource}] = clock;  // advance() looks once more, and at those who wait
+    return;
+  }
   for (m_subscription& s : subscriptions) {
     if (s.resource != resource || s.kind != kind || s.stands != stand::active || s.name == except || !hears(s)) continue;
     if (was.gists.at(s.name) == seen_by(s).gist) continue;
