@@ -288,9 +288,12 @@ void engine::impl::report(const notify_report& outcome, instant now, effects& ou
     }
   } owed{*this, table.id_of(*s, 0)};
   unpaid.reserve(unpaid.size() + 1);
-  if (too_soon(*s, now) || decisions_due(state, now)) return;  // advance() pays, and decides first
+  if (too_soon(*s, now)) return;
   lapse due = plan_lapse(state, now);
-  plan_lapse_told(state, due, nullptr, now, out);  // may be what he is told, or the end of it
+  if (!due.any && decisions_due(state, now))
+    due.after = plan_decisions(state, due.after, nullptr, about(*state.package, state.resource(), now), {}, nullptr, out);
+  else
+    plan_lapse_told(state, due, nullptr, now, out);  // may be what he is told, or the end of it
   if (std::none_of(out.notifies.begin(), out.notifies.end(), [&](const notify& n) { return table.find(n.id) == s; })) {
     const notify& n = plan_notify(*s, content_for(*s, state, due.after, false), now, out);
     plan_reservation(*s, n.cseq);
