@@ -222,6 +222,7 @@ std::string scenario::subscribe(const std::string& name, const subscribe_step& s
                                          .who = {.uri = who,
                                                  .method = "digest",
                                                  .anonymous = step.anonymous,
+                                                 .also = {step.also.begin(), step.also.end()},
                                                  .display_name = step.display_name},
                                          .secure = step.secure,
                                          .user_agent = step.user_agent,

@@ -65,6 +65,7 @@ struct subscribe_step {
   bool secure = false;
   std::string display_name = {};
   bool anonymous = false;                 ///< asks for privacy
+  std::vector<std::string> also = {};     ///< further addresses that are proven
 };
 
 struct scenario {

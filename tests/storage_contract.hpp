@@ -111,6 +111,7 @@ TEST_CASE_TEMPLATE_DEFINE("storage: a subscription is replaced whole, or only it
   fields.user_agent = "";
   fields.headers = "X: y\r\n";
   fields.display_name = "Bob";
+  fields.also = "tel:+15551234 sip:bob@example.org";
   fields.secure = true;
   fields.proven = true;
   subscription_row next = first;
@@ -118,6 +119,7 @@ TEST_CASE_TEMPLATE_DEFINE("storage: a subscription is replaced whole, or only it
   next.resource = "sip:other@example.com";
   next.state = subscription_state::pending;
   next.polite_block = true;
+  next.approved = true;
   next.local_cseq = 128;
   next.remote_cseq = 9;
   next.version = 65;

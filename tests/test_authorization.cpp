@@ -363,3 +363,24 @@ TEST_CASE("force_active opens what rules documents guard, and nothing that guard
   CHECK(s.subscribe("d2", {.by = "mallory", .event = "presence.winfo"}) == "403");
   CHECK(s.subscribe("d3", {.by = "alice", .event = "presence.winfo"}).starts_with("200"));
 }
+
+TEST_CASE("who is let in by a second proven address stays in, at later decisions and after a restart (POL-4745-id-5)") {
+  memory_storage rows;
+  event_package guarded = opaque_package("guarded");
+  guarded.req_auth = true;
+  guarded.authorize = [](const authorization_query& q) -> authorization { return q.watcher.proves("tel:+12015550123") ? allow : block; };
+  scenario s{{.rows = &rows, .packages = {guarded}}};
+  const auto asked_again = [&] { return s.told(s.engine->refresh_watchers(address("alice"), "guarded", refresh_type::authorization, s.at)); };
+  const std::vector<std::string> both{"no address", "tel:+1-201-555-0123", "sip:Bob@Example.org"};
+  CHECK(s.subscribe("d2", {.event = "guarded"}) == "403");
+  CHECK(s.subscribe("d1", {.expires = 600s, .event = "guarded", .also = both}).starts_with("200 "));
+  CHECK(s.dialogs["d1"].notifies.back().dialog.also() == "tel:+12015550123 sip:Bob@example.org");
+  CHECK(asked_again() == "");
+  s.restart();
+  CHECK(s.wait(0s) == "");
+  CHECK(asked_again() == "");
+  // what he proves with a refresh is what counts from then on
+  CHECK(s.subscribe("d1", {.expires = 600s, .event = "guarded", .also = {both[1]}}).starts_with("200 "));
+  CHECK(s.dialogs["d1"].notifies.back().dialog.also() == "tel:+12015550123");
+  CHECK(s.subscribe("d3", {.event = "guarded", .also = std::vector<std::string>(identity::most_also + 1, both[1])}) == "400");
+}

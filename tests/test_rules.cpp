@@ -260,6 +260,13 @@ TEST_CASE("documents that are no rules are refused with one sentence (POL-4745-b
   for (int i = 0; i < 5000; ++i) wide += " a" + std::to_string(i) + "='1'";
   CHECK(refused(wide + "/></cp:ruleset>"));
   CHECK_FALSE(refused(rules({})));
+  std::string chosen;
+  for (std::size_t i = 0; i < ruleset::most_service_uris; ++i) chosen += "<pr:service-uri>sip:" + std::to_string(i) + "@h</pr:service-uri>";
+  const auto choosing = [&](const std::string& more) {
+    return rules(rule("r", {}, "allow", "<pr:provide-services>" + chosen + "</pr:provide-services>") + rule("s", {}, "allow", "<pr:provide-services>" + more + "</pr:provide-services>"));
+  };
+  CHECK_FALSE(refused(choosing("")));
+  CHECK(refused(choosing("<pr:service-uri>sip:one@more</pr:service-uri>")));
 }
 
 TEST_CASE("rules decide in the engine: no document, a bad one, a changed one (Z02, Z05, Z08, Z19, POL-5025-sub-6, POL-CHG-3, POL-TR-20)") {

@@ -91,7 +91,7 @@ TEST_CASE("declarations, comments and references tell nothing of what is hidden 
 
 TEST_CASE("ids in a view are the same whatever is hidden, and stay (SEC-LEAK-9, CMP-3, POL-TR-22)") {
   const auto id_beside = [](const std::string& hidden) {
-    shown s{services};
+    shown s{services, {.id_secret = "the same for both"}};
     s.publish("alice", {.raw = presence_with("<d:person id='" + hidden + "'/>")});
     s.publish("alice", {.raw = presence_with("<tuple id='x'><status/></tuple>")});
     s.subscribe("d1");
@@ -110,6 +110,17 @@ TEST_CASE("ids in a view are the same whatever is hidden, and stay (SEC-LEAK-9, 
   CHECK(starred(both) == "P(*:open,*:closed)");
   s.publish("alice", {.if_match = "e1", .expires = 0s});
   CHECK(tuples_of(s.last()) == "P(" + both.substr(both.find(',') + 1));
+}
+
+TEST_CASE("ids in a view can be led back to nothing without the secret, and outlive a restart with it (SEC-PKG-8, POL-TR-6)") {
+  const auto seen = [](const char* secret) {
+    shown s{services + devices, {.id_secret = secret}};
+    return s.seen(presence_with("<tuple id='phone'><status/></tuple><d:device id='v'><d:deviceID>urn:dev:1</d:deviceID></d:device>"));
+  };
+  CHECK(seen("0123456789abcdef") == seen("0123456789abcdef"));
+  CHECK(seen("0123456789abcdef") != seen("0123456789abcdeF"));
+  CHECK(seen("") != seen(""));  // random
+  for (const char* part : {"phone", "urn:dev:1", "'v'"}) CHECK_FALSE(has(seen(""), part));
 }
 
 TEST_CASE("what is hidden and changes is not told (PRS-6.7-2, SEC-LEAK-9)") {

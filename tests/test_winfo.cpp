@@ -318,6 +318,17 @@ TEST_CASE("the numbers of documents go on after a restart, beginning with a full
   CHECK(s.wait(0s) == "N d9#3 active;expires=3600 W2 full(w1:active:subscribe:bob:600:0,w2:active:subscribe:carol:600:0)");
 }
 
+TEST_CASE("who was approved is told as approved, also after a restart (WIN-58-5)") {
+  memory_storage rows;
+  watched s{{.rows = &rows}};
+  s.policy["bob"] = confirm;
+  s.subscribe("d1", {.expires = 600s});
+  s.decide("bob", allow);
+  s.subscribe("d2", {.by = "carol", .expires = 600s});
+  s.restart();
+  CHECK(s.owner() == "200 Expires=3600 | N d9#1 active;expires=3600 W0 full(w1:active:approved:bob:600:0,w2:active:subscribe:carol:600:0)");
+}
+
 TEST_CASE("the owner sees the display name that the host vouches for, escaped; a later one replaces it (W05, W09, WIN-58-4, WIN-58-9)") {
   watched s;
   s.policy["carol"] = confirm;

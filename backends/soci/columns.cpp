@@ -227,6 +227,8 @@ void to_columns(const subscription_row& r, subscription_columns& c) {
   put_unless(d.event == implied, d.event, c.x_event);
   put_unless(d.headers.empty(), d.headers, c.x_headers);
   put_unless(d.display_name.empty(), d.display_name, c.x_display_name);
+  put_unless(d.also.empty(), d.also, c.x_also);
+  c.x_approved.set(r.approved ? 1 : 0);
   c.x_secure.set(d.secure ? 1 : 0);
   c.x_proven.set(d.proven ? 1 : 0);
   fold(c);
@@ -358,12 +360,14 @@ subscription_row to_row(subscription_columns& c) {
                            .user_agent = c.user_agent.value,
                            .headers = c.x_headers.value,
                            .display_name = c.x_display_name.value,
+                           .also = c.x_also.value,
                            .secure = secure,
                            .proven = c.x_proven.null || c.x_proven.value != 0}};
   r.state = c.status == 1   ? subscription_state::active
             : c.status == 3 ? subscription_state::terminated
                             : subscription_state::pending;
   r.polite_block = c.reason.value == "polite-block";
+  r.approved = !c.x_approved.null && c.x_approved.value != 0;
   r.local_cseq = unsigned_of(c.local_cseq) + 1;
   r.remote_cseq = unsigned_of(c.remote_cseq);
   r.version = unsigned_of(c.version);

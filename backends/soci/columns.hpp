@@ -108,6 +108,8 @@ struct subscription_columns {
   nullable<bytes> x_cookie;       ///< NULL: socket_info
   nullable<text> x_headers;       ///< NULL: none
   nullable<text> x_display_name;  ///< NULL: none
+  nullable<text> x_also;          ///< NULL: none
+  nullable<number> x_approved;    ///< NULL: not known
   nullable<number> x_secure;      ///< NULL: as contact and socket_info say
   nullable<number> x_proven;  ///< whether the watcher's address was proven; NULL: Kamailio's script saw to it
   nullable<bytes> x_long;     ///< what was too long for its column
@@ -155,6 +157,8 @@ struct subscription_columns {
     f("x_cookie", c.x_cookie);
     f("x_headers", c.x_headers);
     f("x_display_name", c.x_display_name);
+    f("x_also", c.x_also);
+    f("x_approved", c.x_approved);
     f("x_secure", c.x_secure);
     f("x_proven", c.x_proven);
     f("x_long", c.x_long);

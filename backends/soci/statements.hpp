@@ -335,7 +335,7 @@ inline constexpr std::array<column_text, 5> presentity_columns{{{"x_id", "BIGINT
                                                                 {"x_expires_ms", "BIGINT"},
                                                                 {"x_received_ms", "BIGINT"},
                                                                 {"x_long", "{blob}"}}};
-inline constexpr std::array<column_text, 11> active_watchers_columns{{{"x_expires_ms", "BIGINT"},
+inline constexpr std::array<column_text, 13> active_watchers_columns{{{"x_expires_ms", "BIGINT"},
                                                                       {"x_since_ms", "BIGINT"},
                                                                       {"x_local_uri", "TEXT"},
                                                                       {"x_remote_uri", "TEXT"},
@@ -343,6 +343,8 @@ inline constexpr std::array<column_text, 11> active_watchers_columns{{{"x_expire
                                                                       {"x_cookie", "{blob}"},
                                                                       {"x_headers", "TEXT"},
                                                                       {"x_display_name", "TEXT"},
+                                                                      {"x_also", "TEXT"},
+                                                                      {"x_approved", "INTEGER"},
                                                                       {"x_secure", "INTEGER"},
                                                                       {"x_proven", "INTEGER"},
                                                                       {"x_long", "{blob}"}}};

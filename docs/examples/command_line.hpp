@@ -14,6 +14,7 @@ struct command_line {
   std::vector<std::string> domains = {};  ///< empty: every domain is ours
   presence::options settings = {};
   std::string rules_dir = {};             ///< presence rules, one document per user; empty: everybody may watch
+  std::string id_secret = {};             ///< presence_options::id_secret
   bool trust_from = false;
   unsigned timer_f = 32000;  ///< milliseconds until a NOTIFY counts as unanswered
   bool verbose = false;
@@ -33,6 +34,7 @@ It prints "ready" when it listens; SIGTERM and SIGINT end it.
   --rules-dir DIR          presence rules (RFC 5025): DIR/user@host.xml says who may watch that user's
                            presence and what he sees; who has no file is asked first (pending).
                            SIGHUP has them read again. Without this option everybody may watch
+  --id-secret TEXT         what ids that rules make up are made with, so that they outlive a restart
   --force-active           let every watcher in, whatever rules say (the option force_active)
   --trust-from             believe the From header: its URI counts as proven. There is no digest in
                            this example. For closed networks and tests only
@@ -78,6 +80,9 @@ inline command_line parse_command_line(int argc, char** argv) {
     } else if (option == "--rules-dir") {
       line.rules_dir = argument();
       if (!std::filesystem::is_directory(line.rules_dir)) fail("--rules-dir: no directory " + line.rules_dir);
+    } else if (option == "--id-secret") {
+      line.id_secret = argument();
+      if (line.id_secret.size() < 16) fail("--id-secret wants 16 characters or more that nobody can guess");
     } else if (option == "--force-active") {
       set("force_active", "1");
     } else if (option == "--trust-from") {

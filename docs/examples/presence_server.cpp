@@ -174,7 +174,7 @@ presence_server::presence_server(const command_line& line)
     : line_{line},
       storage_{open_storage(line.settings)},
       engine_{line.settings, hooks(line), storage_.get()} {
-  presence::event_package presence = presence::presence_package();
+  presence::event_package presence = presence::presence_package({.id_secret = line.id_secret});
   presence.winfo = true;  // presence.winfo as well, for the owner
   if (!line.rules_dir.empty()) {
     presence::authorize_by_rules(presence, [directory = line.rules_dir](std::string_view resource) {

@@ -31,6 +31,7 @@ struct dialog_fields {
   std::string_view user_agent = {};     ///< the watcher's User-Agent (S23)
   std::string_view headers = {};        ///< further header lines for NOTIFYs, each ended by CRLF
   std::string_view display_name = {};   ///< of the watcher (identity::display_name)
+  std::string_view also = {};           ///< further addresses the watcher proved, canonical, a space between (identity::also)
   bool secure = false;                  ///< subscribed over sips/TLS: NOTIFY the same way
   bool proven = false;                  ///< `watcher` is a proven address
 
@@ -72,6 +73,7 @@ class dialog {
   std::string_view user_agent() const noexcept { return part(11); }
   std::string_view headers() const noexcept { return part(12); }
   std::string_view display_name() const noexcept { return part(13); }
+  std::string_view also() const noexcept { return part(14); }
   bool secure() const noexcept { return block_ != nullptr && block_->secure; }
   bool proven() const noexcept { return block_ != nullptr && block_->proven; }
 
@@ -87,7 +89,7 @@ class dialog {
   void prefetch() const noexcept { __builtin_prefetch(block_, 1); }
 
  private:
-  static constexpr std::size_t parts = 14;
+  static constexpr std::size_t parts = 15;
   struct block {
     std::atomic<std::uint32_t> references{1};
     bool secure = false;
@@ -120,7 +122,7 @@ inline dialog::dialog(const dialog_fields& f) {
   const std::array<std::string_view, parts> all{
       f.call_id,   f.local_tag,     f.remote_tag, f.local_uri, f.remote_uri, f.remote_target,
       f.route_set, f.local_contact, f.event,      f.watcher,   f.cookie,     f.user_agent,
-      f.headers,   f.display_name};
+      f.headers,   f.display_name,  f.also};
   std::size_t size = 0;
   for (const auto& s : all) size += s.size();
   block_ = new (::operator new(sizeof(block) + size)) block{};
@@ -149,6 +151,7 @@ inline dialog_fields dialog::fields() const noexcept {
           .user_agent = user_agent(),
           .headers = headers(),
           .display_name = display_name(),
+          .also = also(),
           .secure = secure(),
           .proven = proven()};
 }

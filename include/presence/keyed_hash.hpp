@@ -21,6 +21,13 @@ class keyed_hash {
     std::memcpy(&k1_, bytes + 8, 8);
   }
 
+  /// A key made of a text nobody can guess, the same for the same text.
+  explicit keyed_hash(std::string_view secret) noexcept {
+    k0_ = (*this)(secret, std::string_view{"0"});
+    const std::uint64_t other = (*this)(secret, std::string_view{"1"});
+    k1_ = other;
+  }
+
   /// Hashes the strings one after the other, each with its length, so that no two different
   /// sequences read the same.
   template <class... Text>

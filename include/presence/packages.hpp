@@ -29,6 +29,9 @@ struct presence_options {
   /// Nothing published, or nothing of it to see: a document without tuples, or one closed or open tuple for the presentity (V05).
   enum class unpublished { no_tuples, closed, open };
   unpublished nothing = unpublished::no_tuples;
+  /// What ids in views, and deviceIDs that are not granted, are made up with (SEC-PKG-8): unguessable, 16 bytes or more.
+  /// Empty: random, so that they change with a restart; engines that share a database need the same.
+  std::string id_secret = {};
 };
 
 /// `presence` (RFC 3856) with application/pidf+xml (RFC 3863): documents are checked when they are

@@ -28,7 +28,9 @@ struct identity {
   /// The sender asked for privacy (RFC 3323). A watcher is then nobody in particular: hooks see no address of
   /// his, nothing that was proven is kept, and watcher information shows `anonymous_watcher` (WIN-58-8).
   bool anonymous = false;
-  std::vector<std::string_view> also = {};  ///< further addresses proven for the same sender
+  /// Further addresses proven for the same sender; at most most_also. Kept with a subscription, for later decisions.
+  std::vector<std::string_view> also = {};
+  static constexpr std::size_t most_also = 16;
   /// His name, from a source the host trusts; the resource's owner sees it in watcher information (WIN-58-9).
   std::string_view display_name = {};
 

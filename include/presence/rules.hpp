@@ -87,13 +87,16 @@ class ruleset {
   ~ruleset();
 
   /// Reads a document of at most `bounds.body_bytes`. Fails with one sentence: what is not
-  /// well-formed, not a ruleset, or has a rule without an id or two of one id. A condition that is not
+  /// well-formed, not a ruleset, has a rule without an id or two of one id, or too many service-uri. A condition that is not
   /// known makes its rule apply to nobody (POL-4745-cond-2); an unknown action or transformation
   /// grants nothing. Cost: linear.
   static result<ruleset, std::string> parse(std::string_view text, const limits& bounds = {});
 
   /// Evaluates all rules (conformance section 6). Pure. Cost: linear in conditions.
   granted_permissions evaluate(const rules_query& query) const;
+
+  /// A contact is compared with each, for URIs that are equal may be spelled in ways without order (RFC 3261 section 19.1.4).
+  static constexpr std::size_t most_service_uris = 128;
 
   struct rule;
 

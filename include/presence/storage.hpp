@@ -67,6 +67,7 @@ struct subscription_row {
   presence::dialog dialog = {};
   subscription_state state = subscription_state::active;
   bool polite_block = false;
+  bool approved = false;          ///< was pending before
   std::uint32_t local_cseq = 0;   ///< highest CSeq that may have been used in a NOTIFY
   std::uint32_t remote_cseq = 0;  ///< of the last accepted SUBSCRIBE
   std::uint32_t version = 0;      ///< highest document version that may have been sent, plus one

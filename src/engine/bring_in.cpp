@@ -39,6 +39,7 @@ void engine::impl::adopt(subscription_row row, const event_package& package, ins
   s.stands = row.polite_block                           ? standing::polite
              : row.state == subscription_state::pending ? standing::pending
                                                         : standing::active;
+  s.approved = row.approved;
   table.reserve(state);
   subscription* sibling = nullptr;
   table.each_usage(s.dialog.call_id(), s.dialog.remote_tag(), [&](subscription& u) {

@@ -377,8 +377,11 @@ struct engine::impl {
   void plan_other_usages(const subscription& s, std::uint32_t remote_cseq, const subscription* but = nullptr);
   subscription_row row_of(const subscription& s, const event_state& state, std::string_view event_id) const;
   static subscription_key key_of(const subscription& s);
-  static identity identity_of(std::string_view watcher, bool proven) noexcept;
-  static identity identity_of(const subscription& s) noexcept { return identity_of(s.watcher->uri(), s.dialog.proven()); }
+  static identity identity_of(std::string_view watcher, bool proven, std::string_view also = {});
+  static identity identity_of(const subscription& s) { return identity_of(s.watcher->uri(), s.dialog.proven(), s.dialog.also()); }
+  /// identity::also as a dialog keeps it. A view of scratch memory.
+  std::string_view further_addresses(const identity& who);
+  std::string further_text, canonical_text;
 
   // --- looking in (insight.cpp) ---
   /// Lists and counts, where memory has not everything. What is read before the storage fails.

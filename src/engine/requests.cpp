@@ -44,6 +44,10 @@ bool engine::impl::admit_sender(const identity& who, effects& out) const {
   const auto sound = [&](std::string_view uri) {
     return admit_text(uri, settings.limits.uri_bytes, "Bad Identity", out);
   };
+  if (who.also.size() > identity::most_also) {
+    refuse(out, 400, "Bad Identity");
+    return false;
+  }
   if (!sound(who.uri) || !sound(who.method) || !sound(who.display_name) || !std::all_of(who.also.begin(), who.also.end(), sound)) return false;
   if (settings.require_auth && who.uri.empty()) {
     refuse(out, 401);

@@ -16,6 +16,7 @@ subscription_row engine::impl::row_of(const subscription& s, const event_state& 
           .dialog = s.dialog,
           .state = s.stands == standing::pending ? subscription_state::pending : subscription_state::active,
           .polite_block = s.stands == standing::polite,
+          .approved = s.approved,
           .local_cseq = std::max(s.cseq_ceiling, s.local_cseq),
           .remote_cseq = s.shared != nullptr ? std::max(s.shared->remote_cseq, s.remote_cseq) : s.remote_cseq,
           // no more documents than NOTIFYs can be sent before the next write
@@ -114,6 +115,7 @@ dialog engine::impl::make_dialog(const subscribe_request& request, const event_s
                  .user_agent = request.user_agent,
                  .headers = state.package->notify_headers,
                  .display_name = request.who.display_name,
+                 .also = further_addresses(request.who),
                  .secure = request.secure,
                  .proven = !request.who.uri.empty()}};
 }
@@ -132,7 +134,9 @@ void engine::impl::retarget(subscription& s, const subscribe_request& request, r
   const std::string_view local_contact =
       settings.server_address.empty() && !request.local_contact.empty() ? request.local_contact : fields.local_contact;
   const std::string_view display_name = request.who.display_name.empty() ? fields.display_name : request.who.display_name;
+  const std::string_view also = further_addresses(request.who);
   if (fields.remote_target == request.contact && fields.local_contact == local_contact && fields.display_name == display_name &&
+      fields.also == also &&
       fields.cookie == request.cookie && fields.user_agent == request.user_agent && fields.secure == request.secure)
     return;  // the same as before: the block is shared on
   const auto renew = [&](subscription& u) {
@@ -142,6 +146,7 @@ void engine::impl::retarget(subscription& s, const subscribe_request& request, r
     renewed.cookie = request.cookie;
     renewed.user_agent = request.user_agent;
     renewed.display_name = display_name;
+    renewed.also = also;
     renewed.secure = request.secure;
     trial.before.emplace_back(&u, u.dialog);
     u.dialog = dialog{renewed};
@@ -154,9 +159,24 @@ void engine::impl::retarget(subscription& s, const subscribe_request& request, r
   }
 }
 
-identity engine::impl::identity_of(std::string_view watcher, bool proven) noexcept {
-  if (proven) return {.uri = watcher, .method = "subscription"};
-  return {.anonymous = watcher == anonymous_watcher};
+std::string_view engine::impl::further_addresses(const identity& who) {
+  further_text.clear();
+  for (const std::string_view one : who.also) {
+    if (!canonical_aor(one, canonical_text)) continue;  // proves nothing
+    if (!further_text.empty()) further_text += ' ';
+    further_text += canonical_text;
+  }
+  return further_text;
+}
+
+identity engine::impl::identity_of(std::string_view watcher, bool proven, std::string_view also) {
+  if (!proven) return {.anonymous = watcher == anonymous_watcher};
+  identity who{.uri = watcher, .method = "subscription"};
+  while (!also.empty()) {
+    who.also.push_back(also.substr(0, also.find(' ')));
+    also.remove_prefix(std::min(who.also.back().size() + 1, also.size()));
+  }
+  return who;
 }
 
 void engine::impl::subscribe(const subscribe_request& request, instant now, effects& out) {

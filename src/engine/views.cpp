@@ -171,6 +171,7 @@ void engine::impl::plan_turn(subscription& s, standing stands, std::shared_ptr<c
   if (turned.size() == turned.capacity()) turned.reserve(2 * turned.size() + 16);  // push_back must not throw
   const std::uint16_t number = stands != standing::pending ? table.hold_view(*s.state, std::move(what)) : 0;
   turned.push_back({&s, s.stands, s.view, end_reason::none});
+  s.approved = s.approved || (s.stands == standing::pending && stands != standing::pending);
   s.stands = stands;
   s.view = number;
 }
@@ -190,10 +191,7 @@ void engine::impl::commit_turns(instant now) noexcept {
       continue;
     }
     table.drop_view(state, t.view);
-    if (t.before == standing::pending && s.stands != standing::pending) {
-      s.approved = true;
-      pending_decided(state, *s.watcher);
-    }
+    if (t.before == standing::pending && s.stands != standing::pending) pending_decided(state, *s.watcher);
   }
   turned.clear();
 }
@@ -203,6 +201,7 @@ void engine::impl::roll_back_turns(std::size_t to) noexcept {
     const turn& t = turned.back();
     if (t.ends == end_reason::none) {
       table.drop_view(*t.s->state, t.s->view);
+      if (t.before == standing::pending) t.s->approved = false;
       t.s->stands = t.before;
       t.s->view = t.view;
     }

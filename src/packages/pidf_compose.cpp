@@ -53,21 +53,13 @@ const published* chosen(std::span<const published> all, presence_options::compos
 // Ids are scoped by publication (RFC 3903), those of the composed document are not. The first
 // publication to show an id has it; the same id of another one is replaced by a fresh one (CMP-3).
 
-constexpr std::size_t fresh_size = 13;
-using fresh_id = std::array<char, fresh_size>;
-
-/// The fresh id number `standing` of a component: the same as long as the publication lives, and
-/// it does not tell the original, which may identify a device (SEC-PKG-8).
-fresh_id fresh(std::uint64_t publication, std::string_view original, std::uint32_t standing) noexcept {
+/// The fresh id number `standing` of a component: the same as long as the publication lives.
+made_up_id fresh(std::uint64_t publication, std::string_view original, std::uint32_t standing) noexcept {
   digest d;
   d.add(publication);
   d.add(std::uint64_t{standing});
   d.add(original);
-  std::uint64_t bits = d.value();
-  fresh_id id;
-  id[0] = 'p';
-  for (std::size_t i = 1; i < id.size(); ++i, bits >>= 5) id[i] = "abcdefghijklmnopqrstuvwxyz234567"[bits & 31];
-  return id;
+  return made_up(d.value());
 }
 
 /// Gives every component its id, so that no two are equal and none changes that was shown before.
@@ -84,7 +76,7 @@ void settle_ids(std::span<const contribution> all) {
     }
     c.document->settled = false;
     for (std::uint32_t n = f.standing <= 1 ? 2 : f.standing;; ++n) {
-      const fresh_id id = fresh(c.publication, original, n);
+      const made_up_id id = fresh(c.publication, original, n);
       if (taken.contains(std::string_view{id.data(), id.size()})) continue;
       char* kept = static_cast<char*>(memory.allocate(id.size(), 1));
       std::memcpy(kept, id.data(), id.size());
@@ -110,7 +102,7 @@ void settle_ids(std::span<const contribution> all) {
 std::string shown_id(const contribution& c, const fragment& f, const lens* through) {
   const std::string_view original = c.document->id_of(f);
   if (through == nullptr && f.standing <= 1) return std::string{original};
-  const fresh_id id = fresh(c.publication, original, through != nullptr ? 1 : f.standing);
+  const made_up_id id = through != nullptr ? through->id_of(c.publication, original) : fresh(c.publication, original, f.standing);
   return {id.data(), id.size()};
 }
 
@@ -125,7 +117,7 @@ void write_closed(std::string& out, digest& meaning, const contribution& c, cons
 }
 
 std::size_t size_of(const fragment& f) noexcept {
-  return f.end - f.begin + f.inherited_size - f.id_size + std::max<std::size_t>(f.id_size, fresh_size);
+  return f.end - f.begin + f.inherited_size - f.id_size + std::max<std::size_t>(f.id_size, std::tuple_size_v<made_up_id>);
 }
 
 /// Writes one fragment, as far as `through` shows it, and adds what it says to `meaning`.

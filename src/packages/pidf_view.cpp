@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <vector>
 
 #include <presence/grammar.hpp>
@@ -29,6 +30,19 @@ std::uint32_t granted_by(std::uint32_t attributes, user_input level) noexcept {
 
 const outline::entry* outline_of(const checked_document& in, const fragment& f) noexcept {
   return in.outlined() != nullptr ? &in.outlined()->entries[static_cast<std::size_t>(&f - in.fragments().data())] : nullptr;
+}
+
+made_up_id made_up(std::uint64_t bits) noexcept {
+  made_up_id id;
+  id[0] = 'p';
+  for (std::size_t i = 1; i < id.size(); ++i, bits >>= 5) id[i] = "abcdefghijklmnopqrstuvwxyz234567"[bits & 31];
+  return id;
+}
+
+made_up_id lens::id_of(std::uint64_t publication, std::string_view published) const noexcept {
+  char number[sizeof publication];
+  std::memcpy(number, &publication, sizeof number);
+  return made_up(secret_(resource_, std::string_view{number, sizeof number}, published));
 }
 
 lens::lens(const permissions& shown, std::string_view resource, const keyed_hash& secret) noexcept

@@ -1,6 +1,8 @@
 /// What presence rules let somebody see of a component (RFC 5025 section 3.3; POL-TR rows).
 #pragma once
 
+#include <array>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -14,6 +16,10 @@
 #include "pidf.hpp"
 
 namespace presence::pidf {
+
+/// An id that is none of the published ones.
+using made_up_id = std::array<char, 13>;
+made_up_id made_up(std::uint64_t bits) noexcept;
 
 /// What the rules show; views that grant the same are one, whatever rules they come from.
 struct rules_view final : view {
@@ -34,6 +40,9 @@ class lens {
   /// Whether the fragment is chosen (POL-TR-1 to -3, -16, -17, -22, -23). A document that was checked without
   /// offered_document::through_views shows nothing.
   bool shows(const checked_document& in, const fragment& f) const;
+  /// The id a component is shown under: the same as long as its publication lives; it tells nothing of the published
+  /// one, which may name a device (SEC-PKG-8), nor of the number of publications.
+  made_up_id id_of(std::uint64_t publication, std::string_view published) const noexcept;
   /// Appends a component that is chosen, under this id, and what that says.
   void append(const checked_document& in, const fragment& f, std::string_view id, std::string& out, digest& meaning) const;
 

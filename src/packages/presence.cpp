@@ -35,6 +35,12 @@ told_sphere sphere_of(std::span<const published> publications, instant now) {
   return told;
 }
 
+keyed_hash key_of(std::string_view secret) {
+  if (!secret.empty()) return keyed_hash{secret};
+  system_random random;
+  return keyed_hash{random};
+}
+
 }  // namespace
 
 event_package presence_package(presence_options how) {
@@ -47,8 +53,7 @@ event_package presence_package(presence_options how) {
   package.aggregate = [how, room = std::string{}](std::string_view resource, std::span<const published> all) mutable {
     return compose(resource, all, how, nullptr, room);
   };
-  system_random random;
-  package.authorize_body = [how, secret = keyed_hash{random}, room = std::string{}](
+  package.authorize_body = [how, secret = key_of(how.id_secret), room = std::string{}](
                                const body&, std::string_view resource, std::span<const published> all, const view& through) mutable {
     static const permissions none;
     const auto* rules = dynamic_cast<const pidf::rules_view*>(&through);

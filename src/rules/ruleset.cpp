@@ -137,6 +137,8 @@ class reader {
     return r;
   }
 
+  std::size_t service_uris() const noexcept { return service_uris_; }
+
  private:
   std::string text(const xml::node& n) const {
     std::string room;
@@ -263,6 +265,7 @@ class reader {
       } else if (c.label == "deviceID") {
         insert_sorted(out.device_ids, text(c));
       } else if (c.label == "service-uri") {
+        ++service_uris_;
         insert_sorted(out.service_uris, text(c));
       } else if (c.label == "service-uri-scheme") {
         insert_sorted(out.schemes, lower(text(c)));
@@ -272,6 +275,7 @@ class reader {
   }
 
   const xml::tree& tree_;
+  std::size_t service_uris_ = 0;
 };
 
 /// The proven addresses of a watcher; none if he asked for anonymity or proved nothing.
@@ -323,6 +327,7 @@ result<ruleset, std::string> ruleset::parse(std::string_view text, const limits&
     if (id == nullptr || id->value.empty()) return unexpected{std::string{"A rule without an id"}};
     if (!ids.insert(id->value).second) return unexpected{std::string{"Two rules of one id"}};
     made.rules_.push_back(read.rule_of(n));
+    if (read.service_uris() > ruleset::most_service_uris) return unexpected{std::string{"More than "} + std::to_string(ruleset::most_service_uris) + " service-uri"};
   }
   return made;
 }

@@ -91,6 +91,12 @@ bool passes(const component& c, const grants& g) {
          by.contacts.contains(field("contact")) || by.schemes.contains(field("contact").substr(0, field("contact").find(':')));
 }
 
+/// Which one it is: a view makes an id of it, so that another component is another also where it says the same.
+std::string names_of(const component& c, std::uint64_t publication) {
+  const auto device = c.fields.find("deviceID");
+  return "(" + c.id + " of " + std::to_string(publication) + (device == c.fields.end() ? "" : ", " + device->second) + ")";
+}
+
 /// What of a component is seen; nullopt: nothing.
 std::optional<std::string> seen_of(const component& c, const sight& seen) {
   if (seen.is == sight::of::everything) return words_of(c.what, c.id, c.fields);
@@ -129,17 +135,23 @@ shown compose_presence(const variant& how, const std::vector<held>& all, const s
   }
   std::vector<std::string> tuples, notes, others;
   std::set<std::string> said;
-  const auto show = [&](const component& c) {
-    if (const auto words = seen_of(c, seen)) (c.what == "tuple" ? tuples : c.what == "note" ? notes : others).push_back(*words);
+  std::string names;
+  const auto show = [&](const held& h, const component& c) {
+    const auto words = seen_of(c, seen);
+    if (!words) return;
+    (c.what == "tuple" ? tuples : c.what == "note" ? notes : others).push_back(*words);
+    if (c.what != "note" && seen.is != sight::of::everything) names += names_of(c, h.number);
   };
   for (const held& h : all) {
     if (h.leaving ? !how.presence.closes_leaving || (!merges && &h != was) : !merges && &h != only) continue;
     for (const component& c : h.what->components) {
       if (h.leaving) {
         // told to whom could see it, by what it was
-        if (c.what == "tuple" && seen_of(c, seen)) tuples.push_back(words_of("tuple", seen.is == sight::of::everything ? c.id : "", {{"basic", "closed"}}));
+        if (c.what != "tuple" || !seen_of(c, seen)) continue;
+        tuples.push_back(words_of("tuple", seen.is == sight::of::everything ? c.id : "", {{"basic", "closed"}}));
+        if (seen.is != sight::of::everything) names += names_of(c, h.number);
       } else if (c.what != "note" || said.insert(c.fields.at("note")).second) {
-        show(c);
+        show(h, c);
       }
     }
   }
@@ -149,7 +161,7 @@ shown compose_presence(const variant& how, const std::vector<held>& all, const s
   shown out;
   for (const auto* list : {&tuples, &notes, &others})
     for (const auto& one : *list) out.text += (out.text.empty() ? "" : ", ") + one;
-  out.gist = out.text;
+  out.gist = out.text + names;
   return out;
 }
 

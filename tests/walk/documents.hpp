@@ -93,6 +93,7 @@ struct held {
   std::uint64_t order;     ///< of its arrival
   std::string sender = {};
   bool leaving = false, arriving = false;
+  std::uint64_t number = 0;  ///< of its publication
 };
 
 /// What somebody may see.

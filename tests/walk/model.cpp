@@ -9,7 +9,7 @@ namespace presence::test::walking {
 std::vector<held> model::held_by(const std::string& resource, int kind) const {
   std::vector<held> all;
   for (const m_publication& p : publications)
-    if (p.resource == resource && p.kind == kind && p.has_body) all.push_back({p.what.get(), p.order, p.sender, p.leaving, p.arriving});
+    if (p.resource == resource && p.kind == kind && p.has_body) all.push_back({p.what.get(), p.order, p.sender, p.leaving, p.arriving, p.number});
   return all;
 }
 

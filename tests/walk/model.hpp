@@ -32,6 +32,7 @@ struct m_publication {
   instant since, deadline;
   std::uint64_t order;  ///< by arrival; rows know milliseconds
   bool leaving = false, arriving = false;
+  std::uint64_t number = order;  ///< stays
 };
 
 struct m_dialog {

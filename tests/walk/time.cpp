@@ -220,7 +220,7 @@ void walk::restart() {
     p.what->ended.clear();  // rows tell documents
   }
   for (auto& s : subscriptions) {
-    s.in_flight = s.unpaid = s.approved = false;
+    s.in_flight = s.unpaid = false;
     s.owes = owing::no;
     s.unsure = s.blank = true;
     s.watchers.clear();
