@@ -290,10 +290,7 @@ void engine::impl::report(const notify_report& outcome, instant now, effects& ou
   unpaid.reserve(unpaid.size() + 1);
   if (too_soon(*s, now)) return;
   lapse due = plan_lapse(state, now);
-  if (!due.any && decisions_due(state, now))
-    due.after = plan_decisions(state, due.after, nullptr, about(*state.package, state.resource(), now), {}, nullptr, out);
-  else
-    plan_lapse_told(state, due, nullptr, now, out);  // may be what he is told, or the end of it
+  plan_lapse_told(state, due, nullptr, now, out);  // may be what he is told, or the end of it
   if (std::none_of(out.notifies.begin(), out.notifies.end(), [&](const notify& n) { return table.find(n.id) == s; })) {
     const notify& n = plan_notify(*s, content_for(*s, state, due.after, false), now, out);
     plan_reservation(*s, n.cseq);

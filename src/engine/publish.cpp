@@ -46,6 +46,7 @@ void engine::impl::plan_lapse_told(event_state& state, lapse& due, const subscri
                                    effects& out) {
   const edit leaving;
   if (due.any) plan_told(state, due.before, due.after, &leaving, {}, except, now, out);
+  else if (decisions_due(state, now)) plan_told(state, due.after, due.after, nullptr, {}, except, now, out);
 }
 
 void engine::impl::erase_publication(publication& p) noexcept {

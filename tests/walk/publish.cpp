@@ -126,8 +126,8 @@ void walk::publish() {
         target->order = next_order();
       }
     }
-    mark_lapsed(resource, kind);
-    tell_change(expected, resource, kind, was, sender);
+    const bool lapsed = mark_lapsed(resource, kind);
+    if (op != does::refresh || lapsed) tell_change(expected, resource, kind, was, sender);
     settle(resource, kind);
   }
   compare(expected, out, "publish");
