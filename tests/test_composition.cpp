@@ -18,6 +18,8 @@ TEST_CASE("of several publications the newest, or the most available one, may co
   newest->publish("alice", {.body = "t1:open"});
   CHECK(newest->publish("alice", {.body = "t2:closed"}) == "200 e2 Expires=3600 | N d1#3 active;expires=600 P(t2:closed)");
   CHECK(newest->publish("alice", {.if_match = "e2", .expires = 0s}) == "200 e3 Expires=0 | N d1#4 active;expires=600 P(t1:open)");
+  newest->publish("alice", {.body = "t2:closed"});
+  CHECK(newest->publish("alice", {.body = "t3:open", .if_match = "e1"}) == "200 e5 Expires=3600 | N d1#6 active;expires=600 P(t3:open)");
 
   auto available = with({.several = presence_options::composing::most_available});
   available->subscribe("d1", {.expires = 600s});
@@ -117,4 +119,21 @@ TEST_CASE("hard state is the state only while nothing else is, where one documen
   s.publish("alice", {.body = "t1:open", .expires = 60s});
   CHECK(s.told(s.engine->set_hard_state(address("alice"), "presence", "index", {.type = "application/pidf+xml", .bytes = pidf("h1:closed")}, s.at)) == "200");
   CHECK(s.wait(60s) == "N d1#3 active;expires=540 P(h1:closed)");
+}
+
+TEST_CASE("what leaves does not take an equal note of another with it (CMP-8, CMP-10, V03)") {
+  scenario s;
+  s.engine = std::make_unique<presence::engine>(s.given.settings, host_hooks{}, nullptr, s.random.get());
+  REQUIRE(s.engine->add_event(presence_package({.closes_leaving = true}), s.at));
+  const auto with_note = [](const char* tuple) {
+    return "<presence xmlns='urn:ietf:params:xml:ns:pidf' entity='sip:alice@example.com'><tuple id='" + std::string{tuple} +
+           "'><status><basic>open</basic></status></tuple><note>gone fishing</note></presence>";
+  };
+  s.publish("alice", {.raw = with_note("a")});
+  s.publish("alice", {.raw = with_note("b")});
+  s.subscribe("d1", {.expires = 600s});
+  s.publish("alice", {.if_match = "e1", .expires = 0s});
+  const std::string told = s.dialogs["d1"].notifies.back().body_bytes();
+  CHECK(told.find("<basic>closed</basic>") != std::string::npos);
+  CHECK(told.find("<note>gone fishing</note>") != std::string::npos);
 }

@@ -379,6 +379,27 @@ TEST_CASE("nor with a partial document under another's tag (P40)") {
   CHECK(s.watch("d1").find("full{a:confirmed}") != std::string::npos);
 }
 
+TEST_CASE("names that drafts had are taken, and those of the RFC are given (DLG-4.1-3, BLA-5)") {
+  lamp s{dialog_package()};
+  const auto remote = [](const char* display, const char* value) {
+    return info(dialog_of("a", "confirmed", std::string{"<remote><identity "} + display + "=\"B\">sip:bob@example.com</identity><target uri=\"sip:b@h\">"
+                                            "<param pname=\"x-line-id\" " + value + "=\"1\"/></target></remote>"));
+  };
+  const auto seen = [&](const std::string& document) {
+    s.tell(document);
+    s.watch("d1");
+    return s.last("d1");
+  };
+  const std::string given = seen(remote("display", "pval"));
+  CHECK(given.find("<identity display=\"B\">") != std::string::npos);
+  lamp other{dialog_package()};
+  other.tell(remote("display-name", "pvalue"));
+  other.watch("d1");
+  CHECK(other.last("d1") == given);
+  // both names: as it is
+  CHECK(seen(remote("display=\"C\" display-name", "pval=\"2\" pvalue")).find("display-name=\"B\"") != std::string::npos);
+}
+
 TEST_CASE("the Contact of who is called is hidden behind his address where the switch says so (V12, BLA-5)") {
   const auto remote = [](const std::string& identity, const std::string& target) {
     return info(dialog_of("a", "confirmed", "<local><identity>sip:alice@example.com</identity><target uri=\"sip:alice@192.0.2.1\"/></local><remote>" +

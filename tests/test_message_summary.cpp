@@ -135,6 +135,39 @@ TEST_CASE("headers of single messages are told once, and only where that is want
   CHECK(s.watch() == "200 Expires=3600 | N d1#3 active;expires=3600 [" + counts + "]");
 }
 
+TEST_CASE("a header that is new is told also where the counts stay, an old one is not (MWI-3.5-3)") {
+  mailbox s{{.message_headers = true}};
+  s.watch();
+  const std::string counts = "Messages-Waiting: yes\r\nVoice-Message: 1/0\r\n";
+  const auto told = [&](const char* number, const char* subject) {
+    return "200 e" + std::string{number} + " Expires=3600 | N d1#" + std::to_string(std::stoi(number) + 1) + " active;expires=3600 [" + counts + "\r\nSubject: " + subject + "\r\n]";
+  };
+  CHECK(s.tell(counts + "\r\nSubject: one\r\n") == told("1", "one"));
+  CHECK(s.tell(counts + "\r\nSubject: two\r\n", "e1") == told("2", "two"));
+  CHECK(s.tell(counts + "\r\nSubject: two\r\n", "e2") == "200 e3 Expires=3600");
+  CHECK(s.tell(counts, "e3") == "200 e4 Expires=3600");
+}
+
+TEST_CASE("a sum has no more classes than a summary may have, the first ones (V08, MWI-PARSE-2)") {
+  mailbox s{{.several = message_summary_options::combining::sum}};
+  const auto classes = [](char letter, int count, const std::string& more = {}) {
+    std::string text = "Messages-Waiting: yes\r\n";
+    for (int i = 0; i < count; ++i) text += std::string(1, letter) + std::to_string(i) + more + "-Message: 1/0\r\n";
+    return text;
+  };
+  s.tell(classes('x', 40));
+  s.tell(classes('y', 40));
+  s.watch();
+  const std::string sum = s.dialogs["d1"].notifies.back().body_bytes();
+  CHECK(std::count(sum.begin(), sum.end(), '\n') == 1 + 64);
+  CHECK(sum.find("y23-Message: 1/0") != std::string::npos);
+  CHECK(sum.find("y24-Message") == std::string::npos);
+  mailbox wide{{.several = message_summary_options::combining::sum}};
+  for (const char letter : {'a', 'b', 'c'}) wide.tell(classes(letter, 30, std::string(400, 'n')));
+  wide.watch();
+  CHECK(wide.dialogs["d1"].notifies.back().body_bytes().size() < 16384);
+}
+
 TEST_CASE("headers of single messages are for the mailbox's owner, counts for whoever may watch (SEC-PKG-4)") {
   mailbox s{{.message_headers = true}};
   s.subscribe("d1", {.by = "alice", .event = "message-summary"});

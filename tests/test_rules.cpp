@@ -298,6 +298,14 @@ TEST_CASE("rules decide in the engine: no document, a bad one, a changed one (Z0
   CHECK(starred(s->subscribe("d1", {.expires = 600s})) == "200 Expires=600 | N d1#4 active;expires=600 P(*:open)");
   documents[alice] = rules(rule("r", one("sip:carol@example.com"), "allow"));
   CHECK(renew() == "N d1#5 terminated;reason=rejected");
+  // what was removed does not come back by a document that cannot be read
+  documents[alice] = rules(rule("r", one(bob), "allow", tuples));
+  CHECK(starred(s->subscribe("d2", {.expires = 600s})).ends_with("N d2#1 active;expires=600 P(*:open)"));
+  documents.erase(alice);
+  CHECK(renew() == "N d2#2 terminated;reason=probation");
+  documents[alice] = "<broken";
+  CHECK(s->subscribe("d3", {.expires = 600s}) == "200 Expires=600 | N d3#1 pending;expires=600");
+  s->subscribe("d3", {.expires = 0s});
 
   auto lenient = with({.without_document = allow, .lenient = true});
   lenient->publish("alice", {.body = "t1:open"});

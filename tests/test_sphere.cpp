@@ -199,6 +199,12 @@ TEST_CASE("nobody is told what he may not see any more, also before advance() ha
     CHECK(s.told(s.engine->refresh_watchers(address("alice"), "presence", refresh_type::state, s.at)) ==
           "N d1#3 terminated;reason=rejected | N d2#2 terminated;reason=rejected");
   }
+  SUBCASE("the end of what is not valid any more") {
+    CHECK(s.told(s.engine->terminate_watchers(address("alice"), "presence", end_reason::invariant, s.at)) ==
+          "N d1#3 terminated;reason=invariant | N d2#2 terminated;reason=invariant");
+    s.audit();
+    return;
+  }
   SUBCASE("what was held back") {
     CHECK(s.outcome("d2", 1, 200) == "N d1#3 terminated;reason=rejected | N d2#2 terminated;reason=rejected");
   }

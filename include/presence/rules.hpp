@@ -95,8 +95,8 @@ class ruleset {
   /// Evaluates all rules (conformance section 6). Pure. Cost: linear in conditions.
   granted_permissions evaluate(const rules_query& query) const;
 
-  /// A contact is compared with each, for URIs that are equal may be spelled in ways without order (RFC 3261 section 19.1.4).
-  static constexpr std::size_t most_service_uris = 128;
+  /// Of one user a contact is compared with each, for parameters make no order (RFC 3261 section 19.1.4).
+  static constexpr std::size_t most_service_uris = 32;
 
   struct rule;
 

@@ -19,13 +19,14 @@ void engine::impl::terminate(const termination& what, instant now, effects& out)
     states.push_back(&state);
     picture final_state;
     const edit without_lapsed;
-    if (what.reason == end_reason::invariant) final_state = compose(state, &without_lapsed, now);
+    const bool shows = what.reason == end_reason::invariant && !decisions_due(state, now);
+    if (shows) final_state = compose(state, &without_lapsed, now);
     for (const auto index : state.watchers) {
       if (index == slab<subscription>::none) continue;
       subscription& s = table.subscriptions()[index];
       if (what.reason == end_reason::giveup && s.stands != standing::pending) continue;
       body last;
-      if (what.reason == end_reason::invariant) last = content_for(s, state, final_state, true);
+      if (shows) last = content_for(s, state, final_state, true);
       if (!decides) {
         plan_unanswered(s, now);
       } else {

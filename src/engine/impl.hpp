@@ -117,8 +117,16 @@ struct engine::impl {
   struct watcher_change {
     event_state* to;     ///< whose subscribers are told
     watcher_record record;
+    const undecided* gave_up = nullptr;  ///< for whom it says that one of several pending subscriptions ended
   };
   std::vector<watcher_change> watcher_changes;
+  /// Pending subscriptions that this call ends or decides about, for each watcher: a tally of `answered` and of the
+  /// changes that have `gave_up`, as far as they were counted.
+  struct {
+    std::unordered_map<const undecided*, std::size_t> of;
+    std::size_t answered = 0, changes = 0;
+  } departing;
+  std::size_t departing_of(const undecided& u);
   std::vector<std::pair<subscription*, watcher_record>> missed_now;
   std::vector<published> offered;
   std::string resource_text, watcher_text, tag_text;
@@ -284,7 +292,7 @@ struct engine::impl {
   std::uint64_t refused_watchers = 0;
   watcher_record record_of(const subscription& s) const;
   /// Something happened to a watcher; whoever subscribed to that is told with this call.
-  void tell(const event_state& watched, watcher_record record);
+  void tell(const event_state& watched, watcher_record record, const undecided* gave_up = nullptr);
   void tell(const subscription& s, watcher_event event);
   void tell_end(const subscription& s, end_reason reason);
   /// A pending one ends, and by now it is known what is decided about him.
@@ -524,6 +532,7 @@ struct engine::impl {
     if (durable()) pending = {};
     owing.clear();
     watcher_changes.clear();
+    departing = {};
     missed_now.clear();
     answered.clear();
     usage_ends = false;

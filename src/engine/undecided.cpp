@@ -45,7 +45,7 @@ void engine::impl::plan_unanswered(subscription& s, instant now) {
   if (s.stands != standing::pending) return tell_end(s, end_reason::timeout);
   sub_handling handling = sub_handling::confirm;
   try {
-    const identity who = identity_of(s.watcher->uri(), s.watcher->uri() != anonymous_watcher);
+    const identity who = identity_of(s.watcher->uri(), s.watcher->uri() != anonymous_watcher, s.dialog.also());
     handling = ask(about(*s.state->package, s.state->resource(), now), who).handling;
   } catch (const std::bad_alloc&) {
     throw;

@@ -110,8 +110,8 @@ watcher_record engine::impl::record_of(const subscription& s) const {
           s.deadline, s.since};
 }
 
-void engine::impl::tell(const event_state& watched, watcher_record record) {
-  if (event_state* state = winfo_state(watched.resource(), *watched.package)) watcher_changes.push_back({state, std::move(record)});
+void engine::impl::tell(const event_state& watched, watcher_record record, const undecided* gave_up) {
+  if (event_state* state = winfo_state(watched.resource(), *watched.package)) watcher_changes.push_back({state, std::move(record), gave_up});
 }
 
 void engine::impl::tell(const subscription& s, watcher_event event) {
@@ -138,16 +138,21 @@ void engine::impl::tell_end(const subscription& s, end_reason reason) {
   if (record.status == watcher_state::waiting) {
     // one entry a watcher waits with, whatever he tried (WIN-FSM-4): the last pending one
     const undecided* u = table.find_undecided(*s.state, *s.watcher);
-    const event_state* to = winfo_state(s.state->resource(), *s.state->package);
-    const auto ending = std::count_if(watcher_changes.begin(), watcher_changes.end(), [&](const watcher_change& c) {
-      return c.to == to && c.record.uri == s.watcher->uri() && c.record.event == watcher_event::giveup;
-    });
-    if (u != nullptr && u->pending > 1 + ending + std::count(answered.begin(), answered.end(), u)) {
+    if (u != nullptr && u->pending > 1 + departing_of(*u)) {
       record.status = watcher_state::terminated;
       record.event = watcher_event::giveup;
+      return tell(*s.state, std::move(record), u);
     }
   }
   tell(*s.state, std::move(record));
+}
+
+std::size_t engine::impl::departing_of(const undecided& u) {
+  for (; departing.answered < answered.size(); ++departing.answered) ++departing.of[answered[departing.answered]];
+  for (; departing.changes < watcher_changes.size(); ++departing.changes)
+    if (const undecided* who = watcher_changes[departing.changes].gave_up) ++departing.of[who];
+  const auto known = departing.of.find(&u);
+  return known == departing.of.end() ? 0 : known->second;
 }
 
 void engine::impl::tell_answered(const subscription& s, sub_handling handling) {
@@ -213,14 +218,11 @@ void engine::impl::plan_watcher_information(instant now, effects& out) {
     const auto last = std::find_if(first, watcher_changes.end(), [&](const auto& c) { return c.to != first->to; });
     event_state& state = *first->to;
     std::vector<watcher_record> changes;
+    std::unordered_map<std::uint64_t, std::size_t> places;
     for (; first != last; ++first) {  // of several changes of one watcher the last is told
-      const auto same = [&](const watcher_record& w) { return w.id == first->record.id; };
-      const auto known = std::find_if(changes.begin(), changes.end(), same);
-      if (known == changes.end()) {
-        changes.push_back(first->record);
-      } else {
-        *known = first->record;
-      }
+      const auto [place, is_new] = places.try_emplace(first->record.id, changes.size());
+      if (is_new) changes.push_back(first->record);
+      else changes[place->second] = first->record;
     }
     const body partial = watcherinfo(state.resource(), state.package->watched, changes, false, now);
     for (const auto index : state.watchers) {
@@ -230,7 +232,7 @@ void engine::impl::plan_watcher_information(instant now, effects& out) {
       const auto told = [&](const notify& n) { return n.id == table.id_of(s, n.cseq); };
       // what is not written down as done yet cannot be in a full document: who needs one gets it next
       const bool waits = must_wait(s, now);
-      if (waits || !state.package->difference_only || s.unsure || s.owes || std::any_of(out.notifies.begin(), out.notifies.end(), told)) {
+      if (waits || !state.package->difference_only || s.unsure || s.owes || decisions_due(state, now) || std::any_of(out.notifies.begin(), out.notifies.end(), told)) {
         if (!waits) owing.push_back(&s);
         reserve_debts();
         for (const watcher_record& w : changes)

@@ -250,11 +250,21 @@ class reader {
         i = n.after;
         continue;
       }
+      // names that drafts had
+      if (n.is(namespace_uri, "identity")) rename(n, "display-name", "display", from, out);
+      if (n.is(namespace_uri, "param")) rename(n, "pvalue", "pval", from, out);
       add_start(n, meaning, replaced);
       ++i;
     }
     out += bytes(from, top.end);
     return true;
+  }
+
+  void rename(const xml::node& n, std::string_view old, std::string_view name, std::uint32_t& from, std::string& out) const {
+    const xml::attribute* a = tree_.find(n, {}, old);
+    if (a == nullptr || tree_.find(n, {}, name) != nullptr) return;
+    (out += bytes(from, a->begin)) += name;
+    from = a->begin + static_cast<std::uint32_t>(old.size());
   }
 
   /// What a start tag says without one of its attributes, or what a text says.

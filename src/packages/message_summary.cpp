@@ -20,6 +20,7 @@ namespace {
 
 constexpr std::string_view media_type = "application/simple-message-summary";
 constexpr std::size_t most_bytes = 16384, most_lines = 64, most_line_bytes = 512;  // MWI-PARSE-2
+constexpr std::size_t most_names = most_bytes - most_line_bytes - most_lines * 64;  // of classes that are added up, beside their numbers
 constexpr std::uint32_t most_messages = std::numeric_limits<std::uint32_t>::max();
 
 struct counts {
@@ -41,6 +42,7 @@ struct summary final : parsed_document {
   bool waiting = false;
   std::string account;
   std::vector<message_class> classes;
+  bool has_news = true;  ///< headers that the document it replaced did not have
   std::string headers;  ///< of single messages: lines ended by CRLF, groups parted by an empty one
 };
 
@@ -190,19 +192,27 @@ body written(const summary& s, std::string_view account, bool with_headers) {
     meaning.add(std::uint64_t{c.urgent.has_value()});
     out += "\r\n";
   }
-  if (with_headers && !s.headers.empty()) (out += "\r\n") += s.headers;
+  if (with_headers && !s.headers.empty()) {
+    (out += "\r\n") += s.headers;
+    meaning.add(s.headers);
+  }
   return body{media_type, out, meaning.value()};
 }
 
-/// The messages of several accounts together (V08, MWI-AGG-1).
+/// The messages of several accounts together (V08, MWI-AGG-1); as many classes as a summary may have, the first ones.
 void add_up(const std::vector<const summary*>& all, summary& total) {
   bool one_account = true;
+  std::size_t names = 0;
   for (const summary* s : all) {
     total.waiting = total.waiting || s->waiting;
     one_account = one_account && s->account == all.front()->account;
     for (const message_class& c : s->classes) {
       auto known = std::find_if(total.classes.begin(), total.classes.end(), [&](const auto& k) { return iequals(k.name, c.name); });
-      if (known == total.classes.end()) known = total.classes.insert(known, {c.name, {}, {}});
+      if (known == total.classes.end()) {
+        if (total.classes.size() == most_lines || names + c.name.size() > most_names) continue;
+        names += c.name.size();
+        known = total.classes.insert(known, {c.name, {}, {}});
+      }
       known->all.add(c.all);
       if (c.urgent) {
         if (!known->urgent) known->urgent.emplace();
@@ -229,7 +239,7 @@ body aggregate(std::span<const published> publications, const message_summary_op
     return written(total, total.account, false);
   }
   const auto& s = *static_cast<const summary*>(newest->parsed);
-  return written(s, s.account, how.message_headers && newest->arriving);
+  return written(s, s.account, how.message_headers && newest->arriving && s.has_news);
 }
 
 /// What everybody but the owner sees.
@@ -249,6 +259,8 @@ event_package message_summary_package(message_summary_options how) {
     auto read = std::make_shared<summary>();
     if (const auto fault = reader{offer.content.bytes(), how.cap_counts}.run(*read); !fault.empty())
       return unexpected{refusal{400, fault}};
+    const auto* before = dynamic_cast<const summary*>(offer.previous);
+    read->has_news = before == nullptr || before->headers != read->headers;
     return document{std::move(read)};
   };
   package.aggregate = [how](std::string_view, std::span<const published> all) { return aggregate(all, how); };

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <span>
 #include <vector>
 
 #include <presence/grammar.hpp>
@@ -26,6 +27,16 @@ std::uint32_t granted_by(std::uint32_t attributes, user_input level) noexcept {
   return bits;
 }
 
+/// The same for URIs that may be equal.
+std::string key_of(std::string_view uri) {
+  std::string key;
+  if (canonical_aor(uri, key)) return key;
+  key = uri;
+  for (char& c : std::span{key}.first(std::min(key.find(':'), key.size())))
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return key;
+}
+
 }  // namespace
 
 const outline::entry* outline_of(const checked_document& in, const fragment& f) noexcept {
@@ -45,11 +56,23 @@ made_up_id lens::id_of(std::uint64_t publication, std::string_view published) co
   return made_up(secret_(resource_, std::string_view{number, sizeof number}, published));
 }
 
-lens::lens(const permissions& shown, std::string_view resource, const keyed_hash& secret) noexcept
+lens::lens(const permissions& shown, std::string_view resource, const keyed_hash& secret)
     : shown_{shown},
       resource_{resource},
       secret_{secret},
-      granted_{shown.all_attributes ? ~outline::declaration : granted_by(shown.attributes, shown.input)} {}
+      granted_{shown.all_attributes ? ~outline::declaration : granted_by(shown.attributes, shown.input)} {
+  for (const std::string& uri : shown.services.service_uris) services_.emplace_back(key_of(uri), uri);
+  std::sort(services_.begin(), services_.end());
+}
+
+bool lens::names_service(std::string_view contact) const {
+  if (services_.empty()) return false;
+  const std::string key = key_of(contact);
+  auto at = std::lower_bound(services_.begin(), services_.end(), key, [](const auto& s, const std::string& k) { return s.first < k; });
+  for (; at != services_.end() && at->first == key; ++at)
+    if (same_uri(at->second, contact)) return true;
+  return false;
+}
 
 bool lens::shows(const outline& o, const outline::part& p, std::uint32_t granted) const {
   const std::uint32_t lacks = p.needs & ~granted;
@@ -79,9 +102,7 @@ bool lens::shows(const checked_document& in, const fragment& f) const {
       case outline::fact::of::contact: {
         const std::string_view contact = fact.value, scheme = contact.substr(0, contact.find(':'));
         const auto has_scheme = [&](const auto& s) { return iequals(s, scheme); };
-        const auto is_same = [&](const auto& u) { return same_uri(u, contact); };
-        if (std::any_of(filter.schemes.begin(), filter.schemes.end(), has_scheme) ||
-            std::any_of(filter.service_uris.begin(), filter.service_uris.end(), is_same))
+        if (std::any_of(filter.schemes.begin(), filter.schemes.end(), has_scheme) || (&filter == &shown_.services && names_service(contact)))
           return true;
         break;
       }

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include <presence/event_package.hpp>
 #include <presence/keyed_hash.hpp>
@@ -35,7 +36,7 @@ struct rules_view final : view {
 /// true one, unless provide-deviceID is granted. Borrows all it is made of.
 class lens {
  public:
-  lens(const permissions& shown, std::string_view resource, const keyed_hash& secret) noexcept;
+  lens(const permissions& shown, std::string_view resource, const keyed_hash& secret);
 
   /// Whether the fragment is chosen (POL-TR-1 to -3, -16, -17, -22, -23). A document that was checked without
   /// offered_document::through_views shows nothing.
@@ -49,12 +50,14 @@ class lens {
  private:
   bool shows(const outline& o, const outline::part& p, std::uint32_t granted) const;
   const component_filter& filter_of(component kind) const noexcept;
+  bool names_service(std::string_view contact) const;
   void append_substitute(std::string_view device_id, std::string& out, digest& meaning) const;
 
   const permissions& shown_;
   std::string_view resource_;
   const keyed_hash& secret_;
   std::uint32_t granted_ = 0;  // bits of outline::part::needs
+  std::vector<std::pair<std::string, std::string_view>> services_;  // the service-uri by key_of()
 };
 
 /// The entry of a fragment's outline; null: none was made.

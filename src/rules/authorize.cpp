@@ -14,6 +14,11 @@ class known_rules {
  public:
   explicit known_rules(const rules_options& how) : how_{how} {}
 
+  /// There is no document any more: what it said counts no longer.
+  void forget(std::string_view resource) {
+    if (const auto at = entries_.find(resource); at != entries_.end()) entries_.erase(at);
+  }
+
   /// The rules in force; null: none that could ever be read.
   std::shared_ptr<const ruleset> of(std::string_view resource, const std::string& text) {
     auto at = entries_.find(resource);
@@ -44,7 +49,10 @@ void authorize_by_rules(event_package& package, rules_source source, rules_optio
   package.req_auth = true;
   package.rules_document = std::move(source);
   const auto by_rules = [how, has_views, known = std::make_shared<known_rules>(how)](const authorization_query& q) {
-    if (q.rules == nullptr) return authorization{how.without_document};
+    if (q.rules == nullptr) {
+      known->forget(q.resource);
+      return authorization{how.without_document};
+    }
     const auto rules = known->of(q.resource, *q.rules);
     if (!rules) return authorization{std::min(how.without_document, sub_handling::confirm)};
     granted_permissions granted = rules->evaluate({q.watcher, q.sphere, q.now});

@@ -247,6 +247,7 @@ shown compose_messages(const variant& how, const std::vector<held>& all, const s
   for (const auto& l : total.lines) out.gist += line_of(l);
   out.text = out.gist;
   if (how.messages.message_headers && seen.is != sight::of::stranger && newest != nullptr && newest->arriving && !total.headers.empty()) out.text += "\r\n" + total.headers;
+  out.gist = out.text;
   return out;
 }
 
