@@ -299,7 +299,8 @@ result<void, storage_error> memory_storage::due(instant now, instant waiting_sin
     if (over && std::find(known.begin(), known.end(), row.event) != known.end()) found.emplace(row.resource, row.event);
   };
   impl_->publications.each([&](const publication_row& row) { take(row, row.expires <= now); });
-  impl_->subscriptions.each([&](const subscription_row& row) { take(row, row.expires <= now); });
+  impl_->subscriptions.each(
+      [&](const subscription_row& row) { take(row, row.expires <= now && row.state != subscription_state::terminated); });
   impl_->watchers.each([&](const watcher_row& row) {
     take(row, row.since <= waiting_since && (row.status == watcher_status::pending || row.status == watcher_status::waiting));
   });
@@ -319,7 +320,9 @@ result<std::size_t, storage_error> memory_storage::sweep(instant before,
   const auto lapsed = [&](const auto& row) {
     return row.expires < before && std::find(known.begin(), known.end(), row.event) == known.end();
   };
-  return impl_->publications.erase_if(lapsed) + impl_->subscriptions.erase_if(lapsed);
+  return impl_->publications.erase_if(lapsed) + impl_->subscriptions.erase_if([&](const subscription_row& row) {
+    return lapsed(row) || (row.expires < before && row.state == subscription_state::terminated);
+  });
 }
 
 }  // namespace presence

@@ -3,7 +3,7 @@
 # Ends with the line `N passed, N failed`; exit code 0 only if none failed.
 #
 # usage: sh tests/run.sh [MESON OPTION]...     e.g. -Dwerror=true; environment: CXX, BUILD, and
-# DATABASES=no to leave out the tests that start PostgreSQL and MariaDB servers of their own
+# DATABASES=no to leave out the tests that start PostgreSQL, MariaDB and Kamailio servers of their own
 set -eu
 
 case ${1-} in -h | --help) sed -n '2,7s/^# \{0,1\}//p' "$0"; exit 0 ;; esac

@@ -36,11 +36,11 @@ class sqlite_file {
     return made;
   }
 
-  /// Creates the schema where it is absent and opens the database.
+  /// Makes the database ready, whatever is there, and opens it.
   std::unique_ptr<presence::soci_storage> open() const { return open(settings()); }
   static std::unique_ptr<presence::soci_storage> open(const presence::soci_settings& with) {
     const auto made =
-        with.read_only ? presence::result<void, presence::storage_error>{} : presence::create_schema(with);
+        with.read_only ? presence::result<void, presence::storage_error>{} : presence::migrate_schema(with);
     if (!made) throw std::runtime_error{made.error().text};
     auto opened = presence::open_soci_storage(with);
     if (!opened) throw std::runtime_error{opened.error().text};

@@ -437,7 +437,7 @@ TEST_CASE_TEMPLATE_DEFINE("storage: a filter by event, resource or both gives ex
   }
 }
 
-TEST_CASE_TEMPLATE_DEFINE("storage: a sweep deletes lapsed rows of unknown events and no others", Host,
+TEST_CASE_TEMPLATE_DEFINE("storage: a sweep deletes lapsed rows of unknown events and terminated ones, and no others", Host,
                           sweeps) {
   Host host;
   storage& rows = host.rows();
@@ -451,6 +451,11 @@ TEST_CASE_TEMPLATE_DEFINE("storage: a sweep deletes lapsed rows of unknown event
     what.new_subscriptions.push_back(subscription(n, "sip:alice@example.com", events[i % 4]));
     what.new_publications.back().expires = what.new_subscriptions.back().expires = noon + ages[i / 4];
   }
+  for (const milliseconds age : ages) {  // what another server has terminated goes whatever its event is
+    what.new_subscriptions.push_back(subscription("over" + std::to_string(age.count())));
+    what.new_subscriptions.back().expires = noon + age;
+    what.new_subscriptions.back().state = subscription_state::terminated;
+  }
   what.watchers = {watcher("sip:alice@example.com", "sip:bob@example.com", "old")};
   apply(rows, what);
   const auto sweep = [&](instant before, const std::vector<std::string>& known) {
@@ -458,7 +463,9 @@ TEST_CASE_TEMPLATE_DEFINE("storage: a sweep deletes lapsed rows of unknown event
       return row.expires >= before || std::find(known.begin(), known.end(), row.event) != known.end();
     };
     std::erase_if(what.new_publications, [&](const auto& row) { return !stays(row); });
-    std::erase_if(what.new_subscriptions, [&](const auto& row) { return !stays(row); });
+    std::erase_if(what.new_subscriptions, [&](const auto& row) {
+      return !stays(row) || (row.expires < before && row.state == subscription_state::terminated);
+    });
     const contents all = read_all(rows);
     const std::size_t count = all.publications.size() + all.subscriptions.size() -
                               what.new_publications.size() - what.new_subscriptions.size();
@@ -469,12 +476,12 @@ TEST_CASE_TEMPLATE_DEFINE("storage: a sweep deletes lapsed rows of unknown event
     return count;
   };
   CHECK(sweep(noon - seconds{1}, {}) == 0);
-  CHECK(sweep(noon, {"presence", "old"}) == 4);
+  CHECK(sweep(noon, {"presence", "old"}) == 5);
   CHECK(sweep(noon, {}) == 4);
-  CHECK(sweep(noon + milliseconds{1}, {"presence", "dialog;sla", "it's"}) == 2);
-  CHECK(sweep(noon + milliseconds{2}, {"presence"}) == 10);
-  CHECK(sweep(noon + seconds{3600}, {"presence"}) == 6);
-  CHECK(sweep(noon + seconds{86400L * 365 * 301}, {"presence"}) == 6);
+  CHECK(sweep(noon + milliseconds{1}, {"presence", "dialog;sla", "it's"}) == 3);
+  CHECK(sweep(noon + milliseconds{2}, {"presence"}) == 11);
+  CHECK(sweep(noon + seconds{3600}, {"presence"}) == 7);
+  CHECK(sweep(noon + seconds{86400L * 365 * 301}, {"presence"}) == 7);
   CHECK(sweep(noon + seconds{86400L * 365 * 301}, {}) > 0);
   CHECK(read_all(rows).publications.empty());
 }

@@ -62,6 +62,8 @@ TEST_CASE_TEMPLATE_DEFINE(
   what.new_publications.push_back(
       lapses(publication("sip:old@example.com", "o", 8, "old"), milliseconds{-5000}));
   what.new_subscriptions.push_back(lapses(subscription("both", "sip:p@example.com"), milliseconds{0}));
+  what.new_subscriptions.push_back(lapses(subscription("over", "sip:over@example.com"), milliseconds{-5000}));
+  what.new_subscriptions.back().state = subscription_state::terminated;
   const std::string who = "sip:bob@example.com";
   what.watchers = {waits(watcher("sip:w@example.com", who), watcher_status::waiting, milliseconds{-3000}),
                    waits(watcher("sip:u@example.com", who), watcher_status::pending, milliseconds{-2999}),

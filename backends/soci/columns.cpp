@@ -17,6 +17,10 @@ namespace {
 
 constexpr number last_second = 2147483647;  // Kamailio's columns are signed 32-bit numbers
 
+// How many NOTIFYs a row that Kamailio made may lag behind: it writes them back after a while (subs_db_mode 2),
+// and does not write the first one at all (1). A number that was used must not come again; a gap does no harm.
+constexpr std::uint32_t kamailio_lags = 1000;
+
 // Counters stand in such a column as the same 32 bits: above 2^31 they look negative.
 number signed_column(std::uint32_t n) { return static_cast<std::int32_t>(n); }
 std::uint32_t unsigned_of(number column) { return static_cast<std::uint32_t>(column); }
@@ -215,7 +219,7 @@ void to_columns(const subscription_row& r, subscription_columns& c) {
   put_rest(expires.rest, c.x_expires_ms);
   c.status = r.state == subscription_state::active ? 1 : r.state == subscription_state::pending ? 2 : 3;
   put_text(r.polite_block ? "polite-block" : "", c.reason);
-  c.version = signed_column(r.version);
+  c.version = signed_column(r.version - 1);
   const bool is_socket = socket_shaped(d.cookie);
   c.socket_info.assign(is_socket ? d.cookie : std::string_view{});
   put_unless(is_socket || d.cookie.empty(), d.cookie, c.x_cookie);
@@ -236,7 +240,7 @@ void to_columns(const subscription_row& r, subscription_columns& c) {
 
 void number_columns(const number_reservation& n, subscription_columns& c) {
   c.local_cseq = signed_column(n.local_cseq - 1);
-  c.version = signed_column(n.version);
+  c.version = signed_column(n.version - 1);
 }
 
 void to_columns(const watcher_row& r, watcher_columns& c) {
@@ -368,9 +372,9 @@ subscription_row to_row(subscription_columns& c) {
                             : subscription_state::pending;
   r.polite_block = c.reason.value == "polite-block";
   r.approved = !c.x_approved.null && c.x_approved.value != 0;
-  r.local_cseq = unsigned_of(c.local_cseq) + 1;
+  r.local_cseq = unsigned_of(c.local_cseq) + 1 + (c.x_since_ms.null ? kamailio_lags : 0);
   r.remote_cseq = unsigned_of(c.remote_cseq);
-  r.version = unsigned_of(c.version);
+  r.version = unsigned_of(c.version) + 1;
   r.since = instant{milliseconds{c.x_since_ms.null ? 0 : c.x_since_ms.value}};
   r.expires = expiry_of(c.expires, c.x_expires_ms);
   return r;

@@ -97,11 +97,11 @@ struct subscription_columns {
   nullable<text> record_route;
   number expires = 0, status = 0;
   nullable<text> reason;
-  number version = 0;
+  number version = 0;  ///< of the last document, one less than ours
   text socket_info, local_contact;
   nullable<text> user_agent;
   nullable<number> x_expires_ms;  ///< milliseconds to add to `expires`
-  nullable<number> x_since_ms;    ///< begin of the subscription, milliseconds since 1970; NULL: not known
+  nullable<number> x_since_ms;    ///< begin of the subscription, milliseconds since 1970; NULL: Kamailio made the row
   nullable<text> x_local_uri;     ///< NULL: sip:to_user@to_domain
   nullable<text> x_remote_uri;    ///< NULL: sip:from_user@from_domain
   nullable<text> x_event;         ///< Event value; NULL: event[;id=event_id]

@@ -10,12 +10,13 @@ namespace {
 
 constexpr const char* usage = R"(usage: presence-db create|migrate|check --db-url URL [option]...
 
-  create   makes the tables that are absent, adds this library's own columns (x_*) to those of Kamailio 5.6,
-           and widens what is too narrow there; rows stay as they are, and Kamailio can go on using the tables.
-           On large tables this can take a while, during which they are locked.
-  migrate  as create, and makes tables of older versions of Kamailio those of 5.6 (presentity version 4,
-           active_watchers version 11), which that older Kamailio refuses to use from then on. Make a copy first:
-           on MariaDB it is not one transaction. Calling it again goes on where it was stopped.
+  create   makes the tables that are absent; changes none that is there
+  migrate  as create, and makes tables of Kamailio 5.6 ready: adds this library's own columns (x_*) and widens what
+           is too narrow. Rows stay as they are, and Kamailio can go on using the tables. Tables of older versions
+           of Kamailio (presentity version 4, active_watchers version 11) become those of 5.6, which that older
+           Kamailio refuses to use from then on. On large tables this can take a while, during which they are
+           locked. Make a copy first: on MariaDB it is not one transaction. Calling it again goes on where it was
+           stopped.
   check    changes nothing; says what is missing, and whether several engines can share the database
 
   --db-url URL        sqlite:///absolute/path

@@ -47,6 +47,7 @@ std::string quoted(const std::string& name) { return "table '" + name + "'"; }
 
 constexpr std::string_view advice =
     ": run `presence-db create` or call create_schema() once before the first start";
+constexpr std::string_view migration = ": run `presence-db migrate` or call migrate_schema() once; ";
 
 // Whether an existing table has the version this library reads and writes, or one that can be made into it.
 result<void, storage_error> check_version(const table_text& table,
@@ -59,12 +60,11 @@ result<void, storage_error> check_version(const table_text& table,
   }
   const long long version = known->second;
   const bool older = version >= table.oldest && version < table.version;
-  if (version == table.version || (older && what == change_of::older_version)) return {};
+  if (version == table.version || (older && what == change_of::all)) return {};
   return corrupt(
       quoted(table.name) + " has schema version " + std::to_string(version) +
       ", this library needs version " + std::to_string(table.version) +
-      (older ? ": run `presence-db migrate` or call migrate_schema() once; Kamailio before 5.2 cannot "
-               "use the table then"
+      (older ? std::string{migration} + "Kamailio before 5.2 cannot use the table then"
              : ": migrate it with Kamailio's own scripts, or use another table name"));
 }
 
@@ -106,6 +106,14 @@ void renew(executor& db, const table_text& table, const dialect& d, const std::v
   }
 }
 
+result<void, storage_error> check_amended(executor& db, const table_text& table, const dialect& d,
+                                          const std::vector<std::string>& present) {
+  const auto missing = amendments(db, table, d, present);
+  if (missing.empty()) return {};
+  return corrupt(quoted(table.name) + " is as Kamailio or an earlier version made it (missing: " + missing.front() + ")" +
+                 std::string{migration} + "Kamailio can use the table as before");
+}
+
 result<void, storage_error> check_tables(executor& db, const std::vector<table_text>& tables, const dialect& d) {
   const auto present = db.query(d.tables, nullptr);
   if (!holds(present, "version")) return corrupt("table 'version' does not exist" + std::string{advice});
@@ -113,14 +121,10 @@ result<void, storage_error> check_tables(executor& db, const std::vector<table_t
   for (const auto& table : tables) {
     if (!holds(present, table.name))
       return corrupt(quoted(table.name) + " does not exist" + std::string{advice});
-    if (auto same = check_version(table, versions, change_of::same_version); !same) return same;
+    if (auto same = check_version(table, versions, change_of::none); !same) return same;
     const auto there = db.query(d.columns, &table.name);
     if (auto whole = check_columns(table, there, {}); !whole) return whole;
-    if (const auto missing = amendments(db, table, d, there); !missing.empty()) {
-      return corrupt(
-          quoted(table.name) + " is as Kamailio made it (missing: " + missing.front() +
-          "): run `presence-db create` or call create_schema() once; Kamailio can use the table as before");
-    }
+    if (auto amended = check_amended(db, table, d, there); !amended) return amended;
   }
   return {};
 }
@@ -153,19 +157,25 @@ result<void, storage_error> build_schema(executor& db, const soci_settings& sett
     const auto known = versions.find(table.name);
     return known != versions.end() && known->second < table.version;
   };
+  result<void, storage_error> amended;
   for (const auto& table : tables_of(settings)) {
     const bool there = holds(present, table.name);
     if (!there && versions.count(table.name) == 0) continue;
     if (auto same = check_version(table, versions, what); !same) return same;
-    const auto may_lack = older(table) ? table.younger : std::span<const std::string_view>{};
     if (!there) continue;
-    if (auto whole = check_columns(table, db.query(d.columns, &table.name), may_lack); !whole) return whole;
+    const auto may_lack = older(table) ? table.younger : std::span<const std::string_view>{};
+    const auto found = db.query(d.columns, &table.name);
+    if (auto whole = check_columns(table, found, may_lack); !whole) return whole;
+    if (what == change_of::none && amended) amended = check_amended(db, table, d, found);
   }
+  if (!amended) return amended;
   if (first) db.execute(schema_text(create_version, "version", d));
   for (const auto& table : tables_of(settings)) {
     // The version comes first: a table without one could not be told from somebody else's.
     if (versions.count(table.name) == 0) db.set_version(table.name, table.version);
-    if (!holds(present, table.name)) db.execute(schema_text(table.create, table.name, d));
+    const bool there = holds(present, table.name);
+    if (there && what == change_of::none) continue;
+    if (!there) db.execute(schema_text(table.create, table.name, d));
     const auto before = db.query(d.columns, &table.name);
     if (older(table)) renew(db, table, d, before);
     for (const auto& statement : amendments(db, table, d, before)) db.execute(statement);

@@ -31,8 +31,8 @@ result<void, storage_error> check_schema(executor&, const soci_settings&, const 
 /// The same for the table that engines with subs_db_mode 3 need besides.
 result<void, storage_error> check_states(executor&, const soci_settings&, const dialect&);
 
-/// Which tables may be changed.
-enum class change_of { same_version, older_version };
+/// Which tables may be changed that are there already. None: absent ones are made, nothing else.
+enum class change_of { none, all };
 
 /// Makes it so. The caller provides the transaction, and rolls it back when this fails. What can be
 /// refused is refused before anything is changed: MariaDB has no transactions for this.

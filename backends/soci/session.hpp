@@ -180,7 +180,7 @@ class connection : public executor {
     session_ << sql::sweep_stamps(table), soci::use(before, "before");
   }
 
-  std::size_t sweep(const std::string& table, instant before, std::vector<std::string> known) {
+  std::size_t sweep(const std::string& table, instant before, std::vector<std::string> known, std::string_view dead = {}) {
     const number second = expiry_columns(before).column;
     const number ms = before.time_since_epoch().count();
     soci::statement statement{session_};
@@ -192,7 +192,7 @@ class connection : public executor {
       statement.exchange(soci::use(known[i], "e" + std::to_string(i)));
     }
     statement.alloc();
-    statement.prepare(sweep_rows(speaks_, table, known.size()));
+    statement.prepare(sweep_rows(speaks_, table, known.size(), dead));
     statement.define_and_bind();
     ++counters_.statements;
     statement.execute(true);

@@ -156,7 +156,7 @@ class adapter : public soci_storage {
       };
       connection& c = *connection_;
       look(c.publications, settings_.presentity_table, lapsed_rows, expiry_columns(now), now);
-      look(c.subscriptions, settings_.active_watchers_table, lapsed_rows, expiry_columns(now), now);
+      look(c.subscriptions, settings_.active_watchers_table, lapsed_dialogs, expiry_columns(now), now);
       for (const auto& which : {pending_rows, waiting_rows})
         look(c.watchers, settings_.watchers_table, which, moment_columns(waiting_since), waiting_since);
       return {};
@@ -184,7 +184,7 @@ class adapter : public soci_storage {
     const outcome done = guarded([&]() -> outcome {
       connection_->begin();
       deleted = connection_->sweep(settings_.presentity_table, before, known) +
-                connection_->sweep(settings_.active_watchers_table, before, known);
+                connection_->sweep(settings_.active_watchers_table, before, known, "status = 3");
       sweep_stamps();
       connection_->commit();
       return {};
@@ -528,11 +528,11 @@ result<void, storage_error> schema_made(const soci_settings& settings, sql::chan
 }  // namespace
 
 result<void, storage_error> create_schema(const soci_settings& settings) {
-  return schema_made(settings, sql::change_of::same_version);
+  return schema_made(settings, sql::change_of::none);
 }
 
 result<void, storage_error> migrate_schema(const soci_settings& settings) {
-  return schema_made(settings, sql::change_of::older_version);
+  return schema_made(settings, sql::change_of::all);
 }
 
 }  // namespace presence

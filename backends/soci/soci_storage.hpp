@@ -6,6 +6,7 @@
 /// is opened, so neither it nor SOCI shows in this header or in a program that only includes it.
 ///
 ///   create_schema(settings)         once, when the host is installed; never behind its back
+///   migrate_schema(settings)        once, on a database that Kamailio or an earlier version has made
 ///   open_soci_storage(settings)     at each start; hand the result to the engine
 #pragma once
 
@@ -37,7 +38,7 @@ struct soci_settings {
   std::string states_table = "presence_states";  ///< ours; only an engine with subs_db_mode 3 uses it
   durability commit = durability::full;
   seconds busy_timeout{5};  ///< how long to wait for another writer before storage_fault::unavailable
-  bool read_only = false;   ///< every write fails with unavailable; create_schema() too
+  bool read_only = false;   ///< every write fails with unavailable; create_schema() and migrate_schema() too
 
   /// The database settings among an engine's options; the rest at their defaults.
   static soci_settings from(const options& settings);
@@ -62,7 +63,7 @@ struct storage_counters {
 /// statement. A failed page leaves cursor and rows as they were.
 ///
 /// Rows Kamailio has written read as follows: a subscription's `since` is the epoch (not known), its
-/// `local_cseq` one more than the column (Kamailio adds one before it sends), a publication's `id`
+/// `local_cseq` more than the column by what Kamailio may have sent without writing it, a publication's `id`
 /// is the table's own, its type the usual one of the event, and an expiry of -1 (hard state) is the
 /// end of the year 9999.
 class soci_storage : public storage {
@@ -75,16 +76,18 @@ class soci_storage : public storage {
 /// be reached or the settings make no sense, corrupt when the schema is missing or another.
 result<std::unique_ptr<soci_storage>, storage_error> open_soci_storage(const soci_settings& settings);
 
-/// Makes the database ready: creates the tables that are absent, `states_table` too (with Kamailio's `version` table),
-/// adds our own columns where a table lacks them, and checks the versions of tables that are there.
-/// Rows are never touched. Wholly or not at all; calling it again changes nothing.
+/// Creates the tables that are absent, `states_table` too (with Kamailio's `version` table), and checks those
+/// that are there: it never changes one. Fails, and says that migrate_schema() is needed, when a table is
+/// Kamailio's or of an earlier version. Wholly or not at all; calling it again changes nothing.
+result<void, storage_error> create_schema(const soci_settings& settings);
+
+/// As create_schema(), and changes tables that are there: adds our own columns where Kamailio or an earlier
+/// version has made them, widens what is too narrow, and makes tables of older versions of Kamailio (presentity
+/// 4: 4.3 to 5.1; active_watchers 11: 3.3 to 4.3) those of 5.6. Kamailio 5.6 can use the tables as before; an
+/// older one refuses those that were of its version. Rows are never touched.
 ///
 /// A table made by Kamailio keeps its unique index on (callid, to_tag, from_tag): a second
 /// subscription in one dialog (RFC 3265 only) is then refused as a conflict.
-result<void, storage_error> create_schema(const soci_settings& settings);
-
-/// As create_schema(), and makes tables of older versions of Kamailio (presentity 4: 4.3 to 5.1;
-/// active_watchers 11: 3.3 to 4.3) those of 5.6. An older Kamailio refuses the tables then.
 result<void, storage_error> migrate_schema(const soci_settings& settings);
 
 }  // namespace presence

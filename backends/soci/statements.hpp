@@ -177,13 +177,15 @@ inline std::string list_of_events(std::size_t known) {
   return made + ")";
 }
 
-/// Lapsed rows of events other than :e0, :e1, ... (expires -1 is Kamailio's "never"). The first
-/// condition can use the index on expires, the second is exact.
-inline std::string sweep_rows(const dialect& d, std::string_view table, std::size_t known) {
+/// Lapsed rows of events other than :e0, :e1, ... (expires -1 is Kamailio's "never"), and those that are `dead`
+/// whatever their event is. The first condition can use the index on expires, the second is exact.
+inline std::string sweep_rows(const dialect& d, std::string_view table, std::size_t known, std::string_view dead) {
   const std::string made = "DELETE FROM " + std::string{table} + " WHERE expires <= :second AND " +
                            exact(d, "expires", "x_expires_ms") +
                            " < :ms AND NOT (expires = -1 AND x_expires_ms IS NULL)";
-  return known == 0 ? made : made + " AND event NOT IN " + list_of_events(known);
+  if (known == 0) return made;
+  const std::string foreign = "event NOT IN " + list_of_events(known);
+  return made + " AND " + (dead.empty() ? foreign : "(" + foreign + " OR " + std::string{dead} + ")");
 }
 
 /// What is due in a table: rows of `moment` up to :second and :ms, the first ones first. `which` begins the
@@ -192,6 +194,7 @@ struct due_rows {
   std::string_view which, moment, rest;
 };
 inline constexpr due_rows lapsed_rows{"expires > -1", "expires", "x_expires_ms"};
+inline constexpr due_rows lapsed_dialogs{"expires > -1 AND status <> 3", "expires", "x_expires_ms"};
 inline constexpr due_rows pending_rows{"status = 2", "inserted_time", "x_inserted_ms"};
 inline constexpr due_rows waiting_rows{"status = 4", "inserted_time", "x_inserted_ms"};
 

@@ -159,7 +159,7 @@ std::unique_ptr<presence::storage> presence_server::open_storage(const presence:
   if (settings.db_url.empty()) return nullptr;  // the engine keeps everything in its own memory
 #if PRESENCE_HAS_SOCI
   const auto database = presence::soci_settings::from(settings);
-  // Makes the tables of a new database, leaves others as they are. A host with an installer does
+  // Makes the tables of a new database, never changes others. A host with an installer does
   // this there, once.
   if (auto made = presence::create_schema(database); !made) throw std::runtime_error{made.error().text};
   auto opened = presence::open_soci_storage(database);

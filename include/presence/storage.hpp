@@ -181,13 +181,13 @@ class storage {
   /// updating one that is not there, or inserting one that is, is a conflict.
   virtual result<void, storage_error> apply(const change& what) = 0;
 
-  /// Deletes rows whose time was up before `before` and whose event is not in `known`: rows no
-  /// engine will ever end itself (clean_period). Decisions about watchers stay. Returns how many.
+  /// Deletes rows whose time was up before `before` and whose event is not in `known`, or that another server has
+  /// terminated: rows no engine will ever end itself (clean_period). Decisions about watchers stay. Returns how many.
   virtual result<std::size_t, storage_error> sweep(instant before,
                                                    const std::vector<std::string>& known) = 0;
 
-  /// Appends at most `limit` states of the packages in `known`, each once, of which a publication or subscription is over
-  /// at `now`, or somebody waits since before `waiting_since`. For engines that do not hold everything in memory.
+  /// Appends at most `limit` states of the packages in `known`, each once, of which a publication or subscription (not a
+  /// terminated one) is over at `now`, or somebody waits since before `waiting_since`. For engines that do not hold everything in memory.
   virtual result<void, storage_error> due(instant now, instant waiting_since, const std::vector<std::string>& known,
                                           std::size_t limit, std::vector<state_name>& out);
   /// The stamp of a state; 0: there is none. Only where several engines share a database.

@@ -120,6 +120,15 @@ class Sipp:
         errors = open(self.errors, errors='replace').read() if os.path.exists(self.errors) else ''
         need(code == 0, f'SIPp scenario {self.name} ended with {code}\n{errors}')
 
+    def has_got(self, text, seconds=8):
+        """Waits until a message with this in it has come."""
+        end = time.time() + seconds
+        while time.time() < end:
+            if os.path.exists(self.messages) and f'\n\n{text}' in open(self.messages, errors='replace').read():
+                return
+            time.sleep(0.01)
+        raise AssertionError(f'SIPp scenario {self.name} never got {text}')
+
     def logged(self, name):
         """The value of a line `name=value` in SIPp's log."""
         found = re.search(rf'^{name}= *(\S+)', open(self.logs).read(), re.M)
@@ -206,9 +215,9 @@ class Run:
         publisher.passes()
         return publisher.logged('etag')
 
-    def watch(self, watcher, event, notifies, contact=None):
+    def watch(self, watcher, event, notifies, contact=None, **options):
         """SIPp watches until it has got so many NOTIFYs, then unsubscribes, which brings one more."""
-        return self.sipp('watch', watcher=watcher, event=event, notifies=str(notifies), contact=contact or watcher)
+        return self.sipp('watch', watcher=watcher, event=event, notifies=str(notifies), contact=contact or watcher, **options)
 
     def phone(self):
         return Phone(self.port)
@@ -893,32 +902,19 @@ def command_line(run):
 
 # ----------------------------------------------------------------------------------------------------
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    parser.add_argument('--server', help='the presence-server to test')
-    parser.add_argument('--sipp', default='sipp', help='the SIPp to use (package sip-tester)')
-    parser.add_argument('--no-database', action='store_true', help='the server has none: skip what needs it')
-    parser.add_argument('--list', action='store_true', help='print the names of all tests')
-    parser.add_argument('names', nargs='*', metavar='NAME', help='tests to run (default: all)')
-    arguments = parser.parse_args()
-    if arguments.list:
-        print('\n'.join(TESTS))
-        return 0
-    unknown = [name for name in arguments.names if name not in TESTS]
-    if unknown or not arguments.server:
-        parser.error(f'no test named {unknown[0]}' if unknown else '--server is missing')
-
+def run_tests(tests, names, new_run):
+    """Runs those with these names, or all; returns the exit code."""
     def too_long(*_):
         raise AssertionError('took longer than 90 seconds')
     signal.signal(signal.SIGALRM, too_long)
 
     failed, skipped = 0, 0
-    for name in arguments.names or TESTS:
+    for name in names or tests:
         begun = time.time()
-        run = Run(os.path.abspath(arguments.server), arguments.sipp, not arguments.no_database)
+        run = new_run()
         signal.alarm(90)
         try:
-            TESTS[name](run)
+            tests[name](run)
             print(f'passed {name} ({time.time() - begun:.1f} s)')
         except Skipped as why:
             skipped += 1
@@ -935,9 +931,27 @@ def main():
             signal.alarm(0)
             run.close()
         sys.stdout.flush()
-    total = len(arguments.names or TESTS)
+    total = len(names or tests)
     print(f'{total - failed - skipped} passed, {failed} failed')
     return 1 if failed else 77 if skipped == total else 0  # 77 means "skipped" to Meson
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument('--server', help='the presence-server to test')
+    parser.add_argument('--sipp', default='sipp', help='the SIPp to use (package sip-tester)')
+    parser.add_argument('--no-database', action='store_true', help='the server has none: skip what needs it')
+    parser.add_argument('--list', action='store_true', help='print the names of all tests')
+    parser.add_argument('names', nargs='*', metavar='NAME', help='tests to run (default: all)')
+    arguments = parser.parse_args()
+    if arguments.list:
+        print('\n'.join(TESTS))
+        return 0
+    unknown = [name for name in arguments.names if name not in TESTS]
+    if unknown or not arguments.server:
+        parser.error(f'no test named {unknown[0]}' if unknown else '--server is missing')
+
+    return run_tests(TESTS, arguments.names, lambda: Run(os.path.abspath(arguments.server), arguments.sipp, not arguments.no_database))
 
 
 if __name__ == '__main__':
