@@ -2,7 +2,8 @@
 // its own (subs_db_mode 3); clients go to any of them, in shared memory, one request after the other. Every
 // NOTIFY is written down. In the end no CSeq may have been used twice, nothing accepted may be lost,
 // everything must have ended once and been told once, and the last NOTIFY of each watcher must show what the
-// database ends with. rows: C01, RL6
+// database ends with. With --kill one of the processes is killed in the middle: what comes due afterwards is done by
+// the others (C02), and all that is lost is what the killed one was just about to send. rows: C01, C02, RL6
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -10,6 +11,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -33,6 +35,7 @@ struct settings {
   std::string mode = "sqlite";
   unsigned processes = 3, milliseconds = 6000, resources = 3;
   std::uint64_t seed = 1;
+  bool kill = false;
 };
 
 void require(bool held, const std::string& what) {
@@ -88,8 +91,10 @@ struct account {
         by_cseq;  // whether it was the last one, and the body
   };
   std::map<std::string, told> dialogs;
+  std::int64_t looked = 0;  // milliseconds; the last moment up to which a process has done all that was due
 
-  void take(const std::string& file) {
+  // `killed`: the process has not come to its end, perhaps not even to that of its last line
+  void take(const std::string& file, bool killed) {
     std::ifstream in{file};
     std::string kind, call_id, body;
     std::uint64_t counted[7];
@@ -99,19 +104,23 @@ struct account {
         bool last = false;
         in >> call_id >> cseq >> last;
         std::getline(in, body);
+        if (killed && in.eof()) return;
         require(dialogs[call_id].by_cseq.try_emplace(cseq, last, body.substr(1)).second,
                 "CSeq " + std::to_string(cseq) + " used twice in dialog " + call_id);
       } else if (kind == "end") {
         std::uint64_t* const sums[] = {&requests,  &refused, &conflicts, &statements,
                                        &published, &removed, &expired};
         for (std::size_t i = 0; i < 7; ++i) in >> counted[i], *sums[i] += counted[i];
+        std::int64_t moment = 0;
+        in >> moment;
+        looked = std::max(looked, moment);
         return;
       } else {
         std::getline(in, body);
         throw std::runtime_error{kind + body};
       }
     }
-    throw std::runtime_error{"a process did not come to its end"};
+    require(killed, "a process did not come to its end");
   }
 };
 
@@ -146,31 +155,37 @@ class worker {
       else
         ask(watchers_, [this](client& c, std::size_t n) { subscribe(c, n); });
     }
-    finish();
+    const instant looked = wall_clock();
+    if (given_.kill) look(looked);
+    finish(looked);
   }
 
   // What is due, and what the database comes to: resource by resource.
   std::vector<std::string> settle() {
     const instant now = wall_clock();
+    look(now);
+    std::vector<std::string> states;
+    for (unsigned i = 0; i < given_.resources; ++i)
+      states.push_back(on_one_line(std::string{engine_->current_state(uri(i), "presence", now).bytes()}));
+    finish({});
+    return states;
+  }
+
+ private:
+  void look(instant now) {
     for (bool more = true; more;) {
       const effects out = engine_->advance(now);
       more = out.more;
       done(out, now);
     }
-    std::vector<std::string> states;
-    for (unsigned i = 0; i < given_.resources; ++i)
-      states.push_back(on_one_line(std::string{engine_->current_state(uri(i), "presence", now).bytes()}));
-    finish();
-    return states;
   }
 
- private:
-  void finish() {
+  void finish(instant looked) {
     const auto stats = engine_->stats();
     require(stats.subscriptions == 0 && stats.publications == 0, "something stayed in memory");
     out_ << "end " << requests_ << ' ' << refused_ << ' ' << stats.storage_conflicts << ' '
          << rows_->counters().statements << ' ' << published_ << ' ' << removed_ << ' '
-         << stats.expired_publications << '\n'
+         << stats.expired_publications << ' ' << looked.time_since_epoch().count() << '\n'
          << std::flush;
   }
 
@@ -199,6 +214,7 @@ class worker {
     for (const notify& n : out.notifies) {
       out_ << "n " << n.dialog.call_id() << ' ' << n.cseq << ' '
            << (n.state == subscription_state::terminated) << ' ' << on_one_line(n.body_bytes()) << '\n';
+      if (given_.kill) out_ << std::flush;
       done(engine_->report({.id = n.id, .status = 200}, now), now);
     }
   }
@@ -282,8 +298,8 @@ class worker {
 };
 
 // What all of it must come to.
-void verify(const account& all, const shared_clients& publishers, const std::vector<std::string>& states,
-            storage& rows) {
+void verify(const account& all, const shared_clients& publishers, const shared_clients& watchers,
+            const std::vector<std::string>& states, storage& rows, bool killed) {
   std::vector<publication_row> publications;
   std::vector<subscription_row> subscriptions;
   for (cursor at; !at.done;)
@@ -297,13 +313,13 @@ void verify(const account& all, const shared_clients& publishers, const std::vec
   for (std::size_t i = 0; i < publishers.size(); ++i) {
     const client& c = publishers[i];
     const instant expires{milliseconds{c.expires}};
-    if (!c.live || expires <= now) continue;
+    if (!c.live || expires <= now || c.busy) continue;  // busy: the killed process has not told how it went
     const auto row = by_tag.find(c.tag);
     require(row != by_tag.end(), std::string{"an accepted publication is not there: "} + c.tag);
     require(row->second == expires,
             std::string{"a publication ends at another time than answered: "} + c.tag);
   }
-  require(all.published - all.removed - publications.size() == all.expired,
+  require(killed || all.published - all.removed - publications.size() == all.expired,
           std::to_string(all.published) + " published, " + std::to_string(all.removed) + " removed, " +
               std::to_string(publications.size()) + " are left, and " + std::to_string(all.expired) +
               " expired");
@@ -315,19 +331,39 @@ void verify(const account& all, const shared_clients& publishers, const std::vec
     std::size_t ends = 0;
     for (const auto& [cseq, one] : told.by_cseq) ends += one.first ? 1 : 0;
     const auto row = live.find(call_id);
+    if (killed && row == live.end() && ends == 0) continue;  // one of those that it did not come to send, see below
     require(ends == (row == live.end() ? 1 : 0),
             call_id + " has been told " + std::to_string(ends) + " ends");
     require(ends == 0 || last.first, call_id + " was told something after its end");
     if (row == live.end()) continue;
     require(row->second->local_cseq >= last_cseq, call_id + ": numbers are used that are not reserved");
     if (row->second->expires <= now + seconds{1}) continue;  // he is told the rest with his end (M04)
+    if (killed && row->second->local_cseq != last_cseq) continue;
     const unsigned resource = static_cast<unsigned>(std::stoul(call_id.substr(call_id.find("-r") + 2)));
     require(last.second == states[resource], call_id + " was last told (" + std::to_string(last_cseq) +
                                                  ")\n" + last.second + "\nand the database has\n" +
                                                  states[resource]);
   }
   for (const auto& [call_id, row] : live)
-    require(all.dialogs.count(call_id) != 0, call_id + " was told nothing");
+    require(all.dialogs.count(call_id) != 0 || watchers[std::stoul(call_id.substr(1))].busy, call_id + " was told nothing");
+  if (!killed) return;
+  // The killed process was in one call: no more is lost than one call can send, a NOTIFY to each watcher of a state.
+  std::size_t lost = 0;
+  for (const auto& [call_id, told] : all.dialogs) {
+    std::uint32_t expected = told.by_cseq.begin()->first;
+    for (const auto& [cseq, one] : told.by_cseq) lost += cseq == expected++ ? 0 : 1;
+    const auto row = live.find(call_id);
+    lost += row == live.end() ? !told.by_cseq.rbegin()->second.first : row->second->local_cseq != told.by_cseq.rbegin()->first;
+  }
+  require(lost <= watchers.size(), std::to_string(lost) + " NOTIFYs are lost");
+}
+
+// What was due when the last one looked has been done, by whoever was left.
+void verify_looked(const account& all, storage& rows) {
+  std::vector<state_name> due;
+  const instant looked{milliseconds{all.looked}};
+  require(rows.due(looked, {}, {"presence"}, 1000, due).has_value(), "the database does not tell what is due");
+  require(due.empty(), "nobody has ended what the killed process would have: " + (due.empty() ? "" : due[0].resource));
 }
 
 template <class Database>
@@ -350,19 +386,26 @@ int walk(const settings& given) {
         ::_exit(1);
       }
     }
+    if (given.kill) {
+      ::usleep(given.milliseconds * 500);
+      ::kill(children.front(), SIGKILL);
+    }
     bool well = true;
     for (const pid_t child : children) {
       int status = 0;
       ::waitpid(child, &status, 0);
-      well = well && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+      const bool killed = given.kill && child == children.front();
+      well = well && (killed ? WIFSIGNALED(status) : WIFEXITED(status) && WEXITSTATUS(status) == 0);
     }
     require(well, "a process failed");
+    account all;
+    for (unsigned i = 0; i < given.processes; ++i) all.take(file(i), given.kill && i == 0);
+    if (given.kill) verify_looked(all, *database.open());
     const auto states = worker{given,    database.settings(),  given.seed * 1000 + 999, publishers,
                                watchers, file(given.processes)}
                             .settle();
-    account all;
-    for (unsigned i = 0; i <= given.processes; ++i) all.take(file(i));
-    verify(all, publishers, states, *database.open());
+    all.take(file(given.processes), false);
+    verify(all, publishers, watchers, states, *database.open(), given.kill);
     require(given.processes == 1 || given.resources > 10 || all.conflicts > 0, "no process was ever outrun");
     require(given.milliseconds < 5000 || all.expired > 0, "no publication lapsed");
     std::size_t notifies = 0;
@@ -379,9 +422,9 @@ int walk(const settings& given) {
     return 0;
   } catch (const std::exception& e) {
     std::printf(
-        "FAILED: sharing_walk --mode %s --processes %u --milliseconds %u --resources %u --seed %llu\n%s\n",
+        "FAILED: sharing_walk --mode %s --processes %u --milliseconds %u --resources %u --seed %llu --kill %d\n%s\n",
         given.mode.c_str(), given.processes, given.milliseconds, given.resources,
-        static_cast<unsigned long long>(given.seed), e.what());
+        static_cast<unsigned long long>(given.seed), given.kill, e.what());
     return 1;
   }
 }
@@ -389,7 +432,7 @@ int walk(const settings& given) {
 int usage(int code) {
   std::puts(
       "sharing_walk [--mode sqlite|postgres|mariadb] [--processes N] [--milliseconds N] [--resources N] "
-      "[--seed N]\n"
+      "[--seed N] [--kill 0|1]\n"
       "Lets several engines work on one database at once, and looks whether anything is lost or told twice.\n"
       "The servers are those of tests/databases.py.");
   return code;
@@ -407,6 +450,8 @@ int main_of_walk(int argc, char** argv) {
       given.mode = value;
     else if (name == "--seed")
       given.seed = number;
+    else if (name == "--kill")
+      given.kill = number != 0;
     else if (name == "--processes")
       given.processes = static_cast<unsigned>(number);
     else if (name == "--milliseconds")

@@ -3,6 +3,7 @@
 #include "scenario.hpp"
 
 #include <functional>
+#include <set>
 
 #include <presence/memory_storage.hpp>
 #include <presence/packages.hpp>
@@ -78,6 +79,49 @@ TEST_CASE("what lapses is told once, by whoever looks first (C01, M04)") {
   }
   CHECK(told == "N d1#2 active;expires=540 P() | N d2#2 terminated;reason=timeout||||");
   CHECK(s.on(1).publish("alice", {.if_match = "e1"}) == "412");
+}
+
+TEST_CASE("each engine looks for what is due at moments of its own, and whoever is left does it all (C02)") {
+  shared_world s;
+  std::set<std::int64_t> moments;
+  for (const int which : {1, 2}) {
+    s.on(which).told(s.engine->advance(s.at));
+    const auto next = s.engine->next_deadline();
+    REQUIRE(next);
+    CHECK(*next > s.at);
+    CHECK(*next <= s.at + 1s);
+    moments.insert(next->time_since_epoch().count());
+  }
+  CHECK(moments.size() == 2);
+  s.on(2).subscribe("d1", {.expires = 60s});  // engine 2 is never heard of again
+  for (const instant until = s.at + 61s; s.at < until;) {
+    s.at = s.on(1).engine->next_deadline().value();
+    if (const auto told = s.told(s.engine->advance(s.at)); !told.empty()) CHECK(told == "N d1#2 terminated;reason=timeout");
+  }
+  CHECK(s.on(1).subscribe("d1", {.expires = 60s}) == "481");
+}
+
+TEST_CASE("a dialog is found among any number that have its Call-ID, and the others are not read in (C01, T19)") {
+  shared_world s;
+  std::vector<std::string> tags;
+  const auto ask = [&](int which, std::size_t n, std::string_view to_tag) {
+    const std::string from = "f" + std::to_string(n), whom = "sip:r" + std::to_string(n) + "@example.com";
+    return s.on(which).engine->subscribe({.resource = whom, .event = "presence", .expires = 600s, .call_id = "same", .from_tag = from,
+                                          .to_tag = to_tag, .from_uri = "sip:bob@example.com", .to_uri = whom, .contact = "sip:bob@192.0.2.1",
+                                          .cseq = to_tag.empty() ? 1 : 2, .who = {.uri = "sip:bob@example.com"}}, s.at);
+  };
+  for (std::size_t n = 0; n < 1100; ++n) {
+    const effects out = ask(1, n, {});
+    REQUIRE(out.answer.status == 200);
+    tags.emplace_back(out.answer.dialog.local_tag());
+  }
+  for (const std::size_t n : {0, 600, 1099}) {
+    const auto calls = s.on(2).engine->stats().storage_calls;
+    const effects out = ask(2, n, tags[n]);
+    CHECK(out.answer.status == 200);
+    CHECK(out.notifies.size() == 1);
+    CHECK(s.engine->stats().storage_calls < calls + 15);
+  }
 }
 
 TEST_CASE("what a budget leaves is found by the next call, not a second later (C01, M04)") {

@@ -143,8 +143,8 @@ struct engine::impl {
   bool passive() const noexcept { return shared() && settings.passive; }
   /// The state, also if only the database has it. Throws storage_error when that cannot be read.
   event_state* find_state(std::string_view resource, const event_package& package);
-  /// Brings in the states of every subscription with this Call-ID.
-  void find_dialog(std::string_view call_id);
+  /// Brings in the states of every subscription in this dialog.
+  void find_dialog(std::string_view call_id, std::string_view local_tag);
   /// Brings in what a call about many states is about; empty members do not restrict.
   void find_states(std::string_view resource, std::string_view event);
   /// Brings in states whose time has come; at most `budget`. False: there may be more.
@@ -166,7 +166,9 @@ struct engine::impl {
   };
   std::vector<brought_in> brought;  ///< by this call, also if nothing was there
   bool outrun = false;              ///< somebody else changed a state meanwhile
-  instant next_look{};              ///< at what is due in the database
+  static constexpr seconds look_period{1};  ///< between looks at what is due in the database
+  instant next_look{};
+  milliseconds look_offset{};       ///< each engine of a shared database looks at a moment of its own
   /// NOTIFYs on the way whose subscriptions are not in memory.
   struct sent {
     std::string resource;

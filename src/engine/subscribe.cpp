@@ -208,7 +208,7 @@ void engine::impl::subscribe_as(const subscribe_request& request, instant now, e
   if (!canonical_aor(watcher, watcher_text)) return refuse(out, 400, "Bad Identity");
 
   // the dialog, and the subscription in it
-  if (in_dialog) find_dialog(request.call_id);
+  if (in_dialog) find_dialog(request.call_id, request.to_tag);
   else find_state(resource_text, package);
   subscription* sibling = nullptr;  // any usage of the same dialog
   subscription* s = nullptr;
