@@ -73,6 +73,7 @@ constexpr std::array settings{
     setting{"cseq_block", &options::cseq_block, 1, 1000000},
     setting{"retry_after", &options::retry_after, 1, most_seconds},
     setting{"advance_budget", &options::advance_budget, 1, most_records},
+    setting{"advance_rate", &options::advance_rate, 0, most_records},
 
     setting{"limits.uri_bytes", &limits::uri_bytes, 16, most_text},
     setting{"limits.token_bytes", &limits::token_bytes, 64, most_text},

@@ -326,6 +326,43 @@ TEST_CASE("deadlines are exact to the millisecond (M05)") {
   }
 }
 
+TEST_CASE("what lapsed while no engine ran ends at a measured rate, and requests see at once that it has (M07, T19)") {
+  for (const int mode : {1, 3}) {
+    CAPTURE(mode);
+    memory_storage rows;
+    options settings;
+    settings.advance_rate = 100;
+    settings.advance_budget = 30;
+    settings.subs_db_mode = mode;
+    settings.new_usage_in_dialog = mode == 1;
+    scenario s{{.settings = settings, .rows = &rows}};
+    for (int i = 0; i < 250; ++i) s.subscribe("d" + std::to_string(i), {.to = "p" + std::to_string(i), .expires = 60s});
+    s.publish("late", {.body = "t1:open", .expires = 61s});
+    REQUIRE(s.engine->flush(s.at));
+    s.at += 3600s;
+    s.restart();
+    CHECK(s.publish("late", {.if_match = "e1"}) == "412");
+    CHECK(s.subscribe("d249", {.to = "p249", .expires = 60s}) == "481");
+    std::vector<std::size_t> told;
+    for (const instant begun = s.at; told.size() < 4;) {
+      std::size_t count = 0;
+      for (bool more = true; more;) {
+        const effects out = s.engine->advance(s.at);
+        CHECK(out.notifies.size() <= 30);
+        count += out.notifies.size();
+        more = out.more;
+      }
+      told.push_back(count);
+      const auto next = s.engine->next_deadline();
+      REQUIRE(next);
+      CHECK(*next > s.at);
+      if (told.size() < 3) CHECK(*next == begun + seconds{told.size()});
+      s.at = std::max(*next, begun + seconds{told.size()});
+    }
+    CHECK(told == std::vector<std::size_t>{100, 100, 50, 0});
+  }
+}
+
 TEST_CASE("much that is due at once comes in slices and is told once (M07)") {
   options settings;
   settings.advance_budget = 10;

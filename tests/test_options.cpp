@@ -107,6 +107,8 @@ TEST_CASE("a set option arrives in its field") {
   CHECK(o.cseq_offset == 2147483647u);
   CHECK(set("advance_budget", "1"));
   CHECK(o.advance_budget == 1);
+  CHECK(set("advance_rate", "0"));
+  CHECK(o.advance_rate == 0);
   CHECK(set("limits.body_bytes", "1000"));
   CHECK(o.limits.body_bytes == 1000);
   CHECK(set("limits.waiting_per_resource", "0"));

@@ -150,7 +150,8 @@ class engine {
   void report(const notify_report& outcome, instant now, effects& out);
 
   /// Ends what is due: lapsed publications recompose, lapsed subscriptions get their last NOTIFY.
-  /// At most options::advance_budget deadlines per call; `more` says that others are due (M07).
+  /// At most options::advance_budget deadlines per call; `more` says that others are due (M07). And at most
+  /// options::advance_rate within a second: next_deadline() tells when the others come.
   /// After a storage failure everything is as before and due again after options::retry_after.
   effects advance(instant now);
   void advance(instant now, effects& out);

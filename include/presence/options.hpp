@@ -81,6 +81,9 @@ struct options {
   std::uint32_t cseq_block = 64;         ///< CSeq numbers reserved by one database write (>= 1)
   seconds retry_after{5};                ///< Retry-After of a reply that says "try again later"
   std::size_t advance_budget = 1000;     ///< deadlines handled by one advance() call
+  /// Deadlines handled within a second, so that what lapsed while no engine ran does not end in one storm of
+  /// NOTIFYs; 0: as many as are due. Requests see at once what has lapsed.
+  std::size_t advance_rate = 10'000;
   presence::limits limits = {};
 
   /// Sets one field by its name from text, e.g. set("max_expires", "7200"). Fields of `limits` are

@@ -221,9 +221,9 @@ effects engine::cleanup(instant now) {
   impl& e = *impl_;
   e.guarded(out, false, [&] {
     now = e.tick(now);
-    e.blocked_until = {};
+    e.blocked_until = e.next_look = {};
     if (e.durable()) e.sweep(now);
-    e.advance(now, static_cast<std::size_t>(-1), out);
+    e.advance(now, impl::unlimited, out);
   });
   return out;
 }

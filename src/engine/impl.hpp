@@ -469,6 +469,12 @@ struct engine::impl {
 
   // --- time (lifetime.cpp) ---
   void advance(instant now, std::size_t budget, effects& out);
+  static constexpr std::size_t unlimited = static_cast<std::size_t>(-1);
+  /// Whether no more deadlines may be handled before `second_of_rate` is over (advance_rate).
+  bool sated() const noexcept { return settings.advance_rate != 0 && handled >= settings.advance_rate; }
+  instant second_ends() const noexcept { return second_of_rate + seconds{1}; }
+  instant second_of_rate{};
+  std::size_t handled = 0;  ///< deadlines, in that second
   std::optional<instant> next_deadline() const noexcept;
   result<void, std::string> restore(const event_package& package, instant now);
   /// What rules say by now about a subscription that was read from the storage.

@@ -6,6 +6,7 @@ namespace presence {
 std::optional<instant> engine::impl::next_deadline() const noexcept {
   if (passive()) return std::nullopt;
   auto soonest = table.next_deadline();
+  if (soonest && sated() && *soonest < second_ends()) soonest = second_ends();
   if (durable() && settings.clean_period > seconds{0} && next_sweep != instant{} && (!soonest || next_sweep < *soonest))
     soonest = next_sweep;
   if (held_back && held_back->held_back() != 0 && settings.db_update_period > seconds{0} && (!soonest || next_flush < *soonest))
@@ -50,11 +51,15 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
       for (auto* u : undecideds) table.undecided_timers().insert(*u);
     }
   } taken{table, now, {}, {}, {}, {}, {}};
-  const auto spent = [&] {
-    return taken.publications.size() + taken.subscriptions.size() + taken.undecideds.size() + taken.rules.size() >= budget;
-  };
+  const auto count = [&] { return taken.publications.size() + taken.subscriptions.size() + taken.undecideds.size() + taken.rules.size(); };
+  const auto spent = [&] { return count() >= budget; };
+  const bool at_a_rate = settings.advance_rate != 0 && budget != unlimited;
+  if (at_a_rate) {
+    if (now >= second_ends()) second_of_rate = now, handled = 0;
+    budget = std::min(budget, settings.advance_rate - std::min(settings.advance_rate, handled));
+  }
 
-  const bool all_found = find_due(now, budget);
+  const bool all_found = budget == 0 || find_due(now, budget);
   std::size_t looks = budget;  // at deadlines that were moved since
   while (!spent()) {
     publication* p = table.publication_timers().take_due(now, looks);
@@ -136,6 +141,8 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
   }
 
   taken.kept = true;
+  if (at_a_rate) handled += count();
+  const bool flushing = out.more;
   if (!all_found && !(taken.publications.empty() && taken.subscriptions.empty() && taken.undecideds.empty())) {
     next_look = now;
     out.more = true;
@@ -161,6 +168,9 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
   const auto next = table.next_deadline();
   out.more = out.more || (next && *next <= now);
   if (out.more && shared()) next_look = now;  // what is left has to be found again
+  if (!at_a_rate || !sated()) return;
+  out.more = flushing;
+  next_look = std::max(next_look, second_ends());
 }
 
 void engine::impl::plan_unpaid(instant now, effects& out) {
