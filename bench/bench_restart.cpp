@@ -128,7 +128,7 @@ void run(const soci_settings& database, const settings& given) {
 }
 
 template <class Database>
-int bench(const settings& given) {
+int measure(const settings& given) {
   const Database place;
   fill(*place.open(), given);
   std::fflush(stdout);
@@ -164,7 +164,7 @@ int main(int argc, char** argv) {
     if (name == "--rate") given.rate = number;
   }
   given.lapsed = std::min(given.lapsed, given.subscriptions);
-  if (given.mode == "sqlite") return bench<sqlite_file>(given);
+  if (given.mode == "sqlite") return measure<sqlite_file>(given);
   if (!test::has_server(given.mode)) return 0;
-  return given.mode == "postgres" ? bench<test::postgres_database>(given) : bench<test::mariadb_database>(given);
+  return given.mode == "postgres" ? measure<test::postgres_database>(given) : measure<test::mariadb_database>(given);
 }

@@ -115,7 +115,7 @@ TEST_CASE("a dialog is found among any number that have its Call-ID, and the oth
     REQUIRE(out.answer.status == 200);
     tags.emplace_back(out.answer.dialog.local_tag());
   }
-  for (const std::size_t n : {0, 600, 1099}) {
+  for (const std::size_t n : {std::size_t{0}, std::size_t{600}, std::size_t{1099}}) {
     const auto calls = s.on(2).engine->stats().storage_calls;
     const effects out = ask(2, n, tags[n]);
     CHECK(out.answer.status == 200);
