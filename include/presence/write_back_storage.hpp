@@ -17,6 +17,8 @@
 
 namespace presence {
 
+class net_change;
+
 class write_back_storage : public storage {
  public:
   /// `rows` must outlive this object. What is held back when it ends is lost: flush() first.
@@ -40,12 +42,11 @@ class write_back_storage : public storage {
   std::size_t held_back() const noexcept override;
 
  private:
-  struct held;
   result<void, storage_error> write(const change& what);
   result<void, storage_error> flush_all();
 
   storage& rows_;
-  std::unique_ptr<held> held_;
+  std::unique_ptr<net_change> held_;
 };
 
 }  // namespace presence

@@ -1,0 +1,127 @@
+#include "net_change.hpp"
+
+namespace presence {
+
+void net_change::add(change what) {
+  for (auto& key : what.ended_publications) end(key);
+  for (auto& row : what.new_publications) {
+    publication_key key = key_of(row);
+    publications.insert_or_assign(std::move(key), publication_edit{{}, true, std::move(row)});
+  }
+  for (auto& update : what.changed_publications) replace(std::move(update));
+  for (auto& key : what.ended_subscriptions) end(key);
+  for (auto& row : what.new_subscriptions) put(std::move(row), true);
+  for (auto& row : what.changed_subscriptions) put(std::move(row), false);
+  for (auto& r : what.reservations) reserve(std::move(r));
+  for (auto& key : what.ended_watchers) watchers.insert_or_assign(std::move(key), std::nullopt);
+  for (auto& row : what.watchers) {
+    watcher_key key = key_of(row);
+    watchers.insert_or_assign(std::move(key), std::move(row));
+  }
+}
+
+void net_change::end(const publication_key& key) {
+  const auto at = publications.find(key);
+  if (at == publications.end()) {
+    ended_publications.emplace(key, true);
+    return;
+  }
+  if (at->second.stored_etag) ended_publications.emplace(publication_key{key.resource, key.event, *at->second.stored_etag}, true);
+  publications.erase(at);
+}
+
+void net_change::replace(publication_update&& u) {
+  publication_key key = key_of(u.row);
+  std::swap(key.etag, u.old_etag);
+  const auto at = publications.find(key);
+  std::swap(key.etag, u.old_etag);
+  publication_edit edit{std::move(u.old_etag), u.content_changed, std::move(u.row)};
+  if (at != publications.end()) {
+    publication_edit& before = at->second;
+    edit.stored_etag = std::move(before.stored_etag);
+    if (!edit.content_changed) edit.row.content = std::move(before.row.content);
+    edit.content_changed = edit.content_changed || before.content_changed;
+    publications.erase(at);
+  }
+  publications.insert_or_assign(std::move(key), std::move(edit));
+}
+
+void net_change::end(const subscription_key& key) {
+  subscription_edit& edit = subscriptions[key];
+  const bool stored = edit.ends || !edit.begins;
+  edit = {};
+  edit.ends = true;
+  if (!stored) subscriptions.erase(key);
+}
+
+void net_change::put(subscription_row&& row, bool begins) {
+  subscription_edit& edit = subscriptions[key_of(row)];
+  edit.begins = edit.begins || begins;
+  edit.row = std::move(row);
+  edit.numbers.reset();
+}
+
+void net_change::reserve(number_reservation&& r) {
+  subscription_edit& edit = subscriptions[r.key];
+  if (edit.row) {
+    edit.row->local_cseq = r.local_cseq;
+    edit.row->version = r.version;
+  } else if (!edit.ends) {
+    edit.numbers = std::move(r);
+  }
+}
+
+/// Rows that go are first: another may come under their key.
+template <class Self>
+change net_change::read(Self& from, std::size_t most) {
+  change what;
+  const auto pass = [](auto& x) {  // moved out of what is not const
+    return std::move(x);
+  };
+  const auto each = [&](auto& tree, auto&& add) {
+    for (auto at = tree.begin(); at != tree.end() && most != 0; ++at, --most) add(at->first, at->second);
+  };
+  each(from.ended_publications, [&](const auto& key, bool) { what.ended_publications.push_back(key); });
+  each(from.publications, [&](const auto&, auto& edit) {
+    if (edit.stored_etag) {
+      what.changed_publications.push_back({pass(*edit.stored_etag), edit.content_changed, pass(edit.row)});
+    } else {
+      what.new_publications.push_back(pass(edit.row));
+    }
+  });
+  each(from.subscriptions, [&](const auto& key, auto& edit) {
+    if (edit.ends) what.ended_subscriptions.push_back(key);
+    if (edit.row) (edit.begins ? what.new_subscriptions : what.changed_subscriptions).push_back(pass(*edit.row));
+    if (edit.numbers) what.reservations.push_back(pass(*edit.numbers));
+  });
+  each(from.watchers, [&](const auto& key, auto& row) {
+    if (row) {
+      what.watchers.push_back(pass(*row));
+    } else {
+      what.ended_watchers.push_back(key);
+    }
+  });
+  return what;
+}
+
+change net_change::first(std::size_t most) const { return read(*this, most); }
+
+change net_change::take() {
+  change all = read(*this, size());
+  *this = {};
+  return all;
+}
+
+void net_change::drop(std::size_t most) noexcept {
+  const auto some = [&](auto& tree) {
+    auto upto = tree.begin();
+    for (; upto != tree.end() && most != 0; --most) ++upto;
+    tree.erase(tree.begin(), upto);
+  };
+  some(ended_publications);
+  some(publications);
+  some(subscriptions);
+  some(watchers);
+}
+
+}  // namespace presence
