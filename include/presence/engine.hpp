@@ -16,8 +16,10 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include <presence/effects.hpp>
@@ -88,6 +90,9 @@ struct engine_stats {
   std::size_t held_back = 0;      ///< row operations that write-back has not written yet
 };
 
+/// What handle() takes several of. The texts live until it returns.
+using received = std::variant<publish_request, subscribe_request, options_request, notify_report>;
+
 class engine {
  public:
   /// `random` absent: the operating system's generator. `rows` absent: everything stays in memory.
@@ -140,6 +145,25 @@ class engine {
 
   /// Answers 200 with Allow, Allow-Events and Accept; 400, 401, 404, 420.
   effects answer_options(const options_request& request, instant now);
+
+  /// Group commit: makes the calls of `all` in their order and writes what they change in one transaction. out[i] is
+  /// what all[i] came to, and durable when this returns. Takes what a transaction should have (500 row operations,
+  /// 4 MiB of documents, 10 000 NOTIFYs; at least one call) and returns how many calls that was, as many as `out` has.
+  ///
+  ///   for (std::span<const received> rest{waiting}; !rest.empty();) {
+  ///     const std::size_t taken = engine.handle(rest, now, out);
+  ///     for (std::size_t i = 0; i < taken; ++i) send(rest[i], out[i]);
+  ///     rest = rest.subspan(taken);
+  ///   }
+  ///
+  /// When the storage fails all of `all` is taken: every request is answered 503 with Retry-After, and nothing has
+  /// happened. What the calls looked at is read again before the next request or advance() does anything; numbers
+  /// jump forward there, and watchers who may have missed something are told the state again. When a row is not as
+  /// expected the calls are made again, each with its own transaction.
+  ///
+  /// One by one all the same: without a storage, with subs_db_mode 2 (written later anyway) and 3 (each call has to see
+  /// what other engines did).
+  [[nodiscard]] std::size_t handle(std::span<const received> all, instant now, std::vector<effects>& out);
 
   // --- what the host reports and the clock brings ------------------------------------------------
 

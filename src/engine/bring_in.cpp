@@ -111,7 +111,10 @@ void engine::impl::reconsider_restored(event_state& state, instant now) {
 
 event_state* engine::impl::find_state(std::string_view resource, const event_package& package) {
   event_state* state = table.find(resource, package);
-  if (state != nullptr || !partial()) return state;
+  if (state != nullptr || !partial()) {
+    if (grouping) brought.push_back({std::string{resource}, &package, 0});
+    return state;
+  }
   const auto same = [&](const brought_in& b) { return b.package == &package && b.resource == resource; };
   if (std::any_of(brought.begin(), brought.end(), same)) return nullptr;
   brought.push_back({std::string{resource}, &package, 0});
@@ -125,7 +128,9 @@ event_state* engine::impl::find_state(std::string_view resource, const event_pac
     }
     read({.event = package.name, .resource = name}, package, clock);
     state = table.find(name, package);
-    if (state != nullptr) reconsider_restored(*state, clock);
+    if (state == nullptr) return nullptr;
+    reconsider_restored(*state, clock);
+    owe_the_untold(*state);
     return state;
   } catch (...) {  // half a state is worse than none
     if (event_state* half = table.find(name, package)) drop(*half);
@@ -165,7 +170,7 @@ void engine::impl::find_states(std::string_view resource, std::string_view event
 }
 
 bool engine::impl::find_due(instant now, std::size_t budget) {
-  if (!partial() || packages.empty() || now < next_look) return true;
+  if (!looks_up() || packages.empty() || now < next_look) return true;
   std::vector<std::string> known;
   for (const auto& p : packages) known.push_back(p->package.name);
   std::vector<state_name> due;
@@ -218,7 +223,7 @@ void engine::impl::let_go(const effects& out) noexcept {
     unpaid.clear();
     missed.clear();
   }
-  brought.clear();
+  if (!grouping) brought.clear();
 }
 
 subscription* engine::impl::find_sent(const notify_id& id) {
@@ -236,7 +241,10 @@ subscription* engine::impl::find_sent(const notify_id& id) {
 }
 
 void engine::impl::drop(event_state& state) noexcept {
-  while (!state.watchers.empty()) table.erase(table.subscriptions()[state.watchers.back()]);  // the last is never a hole
+  while (!state.watchers.empty()) {  // the last is never a hole
+    if (!missed.empty()) missed.erase(state.watchers.back());
+    table.erase(table.subscriptions()[state.watchers.back()]);
+  }
   drop_contents(state);
   table.release_if_idle(state);
 }

@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -25,6 +26,8 @@
 #include <presence/uri.hpp>
 #include <presence/watcher_state.hpp>
 #include <presence/write_back_storage.hpp>
+
+#include "../net_change.hpp"
 
 namespace presence {
 
@@ -137,7 +140,8 @@ struct engine::impl {
 
   // --- what is not in memory (bring_in.cpp) ---
   /// Whether the database may have states that memory has not.
-  bool partial() const noexcept { return durable() && (settings.fallback2db || shared()); }
+  bool partial() const noexcept { return looks_up() || !lost.empty(); }
+  bool looks_up() const noexcept { return durable() && (settings.fallback2db || shared()); }  ///< by option
   /// Whether other engines may change the database (C01).
   bool shared() const noexcept { return durable() && settings.subs_db_mode == 3; }
   bool passive() const noexcept { return shared() && settings.passive; }
@@ -164,7 +168,7 @@ struct engine::impl {
     const event_package* package;
     std::uint64_t stamp;
   };
-  std::vector<brought_in> brought;  ///< by this call, also if nothing was there
+  std::vector<brought_in> brought;  ///< by this call, also if nothing was there; in a group every state that is looked at
   bool outrun = false;              ///< somebody else changed a state meanwhile
   static constexpr seconds look_period{1};  ///< between looks at what is due in the database
   instant next_look{};
@@ -177,6 +181,21 @@ struct engine::impl {
   };
   std::unordered_map<std::uint64_t, sent> on_the_way;
   std::deque<std::uint64_t> sent_order;
+
+  // --- group commit (group.cpp) ---
+  struct group;
+  bool grouping = false;
+  net_change together;             ///< row operations of the group so far
+  std::vector<brought_in> lost;    ///< states whose group was not written: only the database knows them
+  std::set<subscription_key, less_key> untold;  ///< whoever in them may have missed something, or ends in the group
+  /// A state other than find_state() has found is changed by a call of a group.
+  void looked_at(const event_state& state) {
+    if (grouping) brought.push_back({std::string{state.resource()}, state.package, 0});
+  }
+  /// Reads what was lost. Throws `unreadable`; what was read until then stays.
+  void read_again();
+  void remember_untold(const subscription& s) noexcept;
+  void owe_the_untold(event_state& state);
 
   // --- checks shared by the requests (requests.cpp) ---
   /// Each answers and returns false when it refuses.
@@ -550,6 +569,7 @@ struct engine::impl {
     } const unless_committed{*this};
     crowded_out = nullptr;
     try {
+      if (answers) read_again();
       call();
       counters.notifies += out.notifies.size();
       return;

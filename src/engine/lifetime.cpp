@@ -13,13 +13,15 @@ std::optional<instant> engine::impl::next_deadline() const noexcept {
     soonest = next_flush;
   if (!unpaid.empty() && (!soonest || clock < *soonest)) soonest = clock;
   if (!later.empty() && (!soonest || later.front().due < *soonest)) soonest = later.front().due;
-  if (partial() && !packages.empty() && (!soonest || next_look < *soonest)) soonest = next_look;
+  if (looks_up() && !packages.empty() && (!soonest || next_look < *soonest)) soonest = next_look;
+  if (!lost.empty() && (!soonest || clock < *soonest)) soonest = clock;
   if (soonest && *soonest < blocked_until) soonest = blocked_until;
   return soonest;
 }
 
 void engine::impl::advance(instant now, std::size_t budget, effects& out) {
   if (now < blocked_until) return;
+  read_again();
   if (durable() && settings.clean_period > seconds{0} && now >= next_sweep) {
     next_sweep = now + settings.clean_period;
     sweep(now);
@@ -289,7 +291,7 @@ void engine::impl::drop_contents(event_state& state) noexcept {
 }
 
 result<void, std::string> engine::impl::restore(const event_package& package, instant now) try {
-  if (partial()) return {};
+  if (looks_up()) return {};
   read({.event = package.name}, package, now);
   auto& states = table.states();
   for (slab<event_state>::index i = 0; i < states.end(); ++i)

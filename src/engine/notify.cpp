@@ -52,6 +52,7 @@ notify& engine::impl::plan_notify(const subscription& s, body content, instant n
 void engine::impl::plan_reservation(subscription& s, std::uint32_t cseq) {
   if (!durable()) return;
   const auto reserve = [&](subscription& u) {
+    if (&u != &s) looked_at(*u.state);
     if (cseq > u.cseq_ceiling)
       pending.reservations.push_back({key_of(u), reserved_to(cseq), u.version + settings.cseq_block});
     return true;
@@ -192,6 +193,10 @@ bool engine::impl::store(effects& out, instant now) {
       return std::find(ended.begin(), ended.end(), r.key) != ended.end();
     });
   }
+  if (grouping) {
+    together.add(std::move(pending));
+    return true;
+  }
   const auto apply = [&](const change& what) {
     ++counters.storage_calls;
     return rows->apply(what);
@@ -264,6 +269,7 @@ void engine::impl::report(const notify_report& outcome, instant now, effects& ou
   // only the answer to the newest NOTIFY tells how the dialog is now (K-NOT-58)
   if (s == nullptr || (held && outcome.id.cseq != s->local_cseq)) return;
   event_state& state = *s->state;
+  looked_at(state);
   s->in_flight = false;
   if (outcome.status < 200 || outcome.status > 299) s->unsure = true;
   if (meaning == notify_outcome::ended) {

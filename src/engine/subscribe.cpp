@@ -216,6 +216,7 @@ void engine::impl::subscribe_as(const subscribe_request& request, instant now, e
   std::size_t usages = 0;
   table.each_usage(sought, [&](subscription& u) {
     ++usages;
+    looked_at(*u.state);
     const bool same_dialog = in_dialog ? u.dialog.local_tag() == request.to_tag
                                        : u.remote_cseq == *request.cseq && u.state->resource() == resource_text &&
                                              is_same_watcher(request, u);
@@ -329,6 +330,7 @@ void engine::impl::begin(const subscribe_request& request, const event_package& 
     }
   };
   event_state& state = table.obtain(resource_text, package);
+  looked_at(state);
   watcher_account* account = nullptr;
   try {
     account = &table.obtain_watcher(watcher_text);

@@ -94,6 +94,7 @@ void engine::impl::settle(undecided& u) noexcept {
 
 void engine::impl::commit_end(subscription& s, instant now) noexcept {
   event_state& state = *s.state;
+  if (grouping) remember_untold(s);
   if (s.stands == standing::pending) {
     if (s.answered) {
       pending_decided(state, *s.watcher);
