@@ -15,7 +15,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
-#include <presence/storage.hpp>
+#include <presence/presence.hpp>
 #include <soci_storage.hpp>
 #include <string>
 #include <vector>
@@ -178,6 +178,58 @@ void publish(benchmark::State& state, place (*make)()) {
       [&] { p.raw->update(raw[++turn % 2]); });
 }
 
+// The same through a whole engine: `count` PUBLISH requests, handed over together. Nobody watches. The documents are
+// taken as they are, or read and checked, which costs as much as a row of SQLite's.
+template <bool checked>
+void group(benchmark::State& state, place (*make)()) {
+  const place p = make();
+  const auto count = static_cast<std::size_t>(state.range(0));
+  engine e{{.server_address = "sip:presence.example.com"}, {}, p.rows.get()};
+  must(e.add_event(checked ? presence_package() : opaque_package("presence"), start).has_value(), "no package");
+  std::vector<std::string> resources, tags(count);
+  std::array<std::vector<std::string>, 2> documents;
+  std::vector<publication_row> rows;
+  for (std::size_t i = 0; i < count; ++i) {
+    rows.push_back(publication(i, 0));
+    rows.back().resource = "sip:raw" + std::to_string(i) + "@example.com";  // in the same table
+    resources.push_back(presentity(i));
+    for (unsigned version = 0; version < 2; ++version) documents[version].push_back(pidf_of(resources[i], version));
+  }
+  change create;
+  create.new_publications = rows;
+  check(p.rows->apply(create));
+  std::array<raw_rows, 2> raw;
+  for (unsigned version = 0; version < 2; ++version) {
+    std::vector<publication_row> after = rows;
+    for (std::size_t i = 0; i < count; ++i) {
+      after[i].etag = publication(i, version).etag;
+      after[i].content = publication(i, version).content;
+    }
+    raw[version] = raw_rows_of<sql::publication_columns>("presentity", publication_list, after);
+    raw[version].columns.push_back({"k_etag", sql::column_type::string});
+    for (std::size_t i = 0; i < count; ++i) raw[version].values[i].push_back(publication(i, 1 - version).etag);
+  }
+  std::vector<received> requests;
+  std::vector<effects> out;
+  unsigned turn = 0, raw_turn = 0;
+  const auto ours = [&] {
+    ++turn;
+    requests.clear();
+    for (std::size_t i = 0; i < count; ++i)
+      requests.emplace_back(publish_request{.resource = resources[i], .event = "presence", .sip_if_match = tags[i],
+                                            .content = {.type = "application/pidf+xml", .bytes = documents[turn % 2][i]}});
+    for (std::size_t done = 0; done < count;) {
+      must(e.handle(std::span{requests}.subspan(done), start + seconds{turn}, out) != 0, "none taken");
+      for (const effects& one : out) {
+        must(one.answer.status == 200, "refused");
+        tags[done++] = one.answer.etag;
+      }
+    }
+  };
+  ours();
+  compare(state, count, ours, [&] { p.raw->update(raw[++raw_turn % 2]); });
+}
+
 // `count` new subscriptions in one change.
 void subscribe(benchmark::State& state, place (*make)()) {
   const place p = make();
@@ -260,6 +312,8 @@ void add(const std::string& name, place (*make)()) {
           ->Unit(benchmark::kMicrosecond);
   };
   one("publish", publish, {1, 16, 128, 500});
+  one("group", group<false>, {1, 16, 128, 500});
+  one("group_of_checked", group<true>, {1, 16, 128, 500});
   one("subscribe", subscribe, {1, 16, 128, 500});
   one("restore", restore, {100000});
 }
