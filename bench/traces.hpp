@@ -215,9 +215,8 @@ class trace_maker {
   std::uint32_t fresh_ = 0;  ///< the next key nobody had
 };
 
-inline result<trace, std::string> read_trace(const std::string& path) {
-  std::ifstream in{path};
-  if (!in) return unexpected{"cannot read " + path};
+/// `path` names it in errors.
+inline result<trace, std::string> read_trace(std::istream& in, const std::string& path) {
   trace made;
   made.name = path.substr(path.find_last_of('/') + 1);
   made.about = "replayed";
@@ -233,6 +232,12 @@ inline result<trace, std::string> read_trace(const std::string& path) {
   }
   if (made.steps.empty()) return unexpected{path + " holds no access"};
   return made;
+}
+
+inline result<trace, std::string> read_trace(const std::string& path) {
+  std::ifstream in{path};
+  if (!in) return unexpected{"cannot read " + path};
+  return read_trace(in, path);
 }
 
 inline result<void, std::string> write_trace(const trace& t, const std::string& path) {

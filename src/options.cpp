@@ -11,6 +11,7 @@
 #include <utility>
 #include <variant>
 
+#include <presence/cache/policies.hpp>
 #include <presence/grammar.hpp>
 #include <presence/uri.hpp>
 
@@ -21,7 +22,7 @@ using field = std::variant<std::string options::*, seconds options::*, bool opti
                            std::uint32_t options::*, std::size_t options::*, std::size_t limits::*>;
 
 /// What a text may be, beside free of control characters.
-enum class text_kind : std::uint8_t { any, table_name, token, uri };
+enum class text_kind : std::uint8_t { any, table_name, token, uri, policy };
 
 constexpr std::int64_t most_seconds = 4294967295;  // delta-seconds (GRM-6)
 constexpr std::int64_t most_text = 1048576;        // thirteen such parts still fit a dialog
@@ -68,6 +69,9 @@ constexpr std::array settings{
     setting{"refused_status", &options::refused_status, 403, 603},
     setting{"removal_retry_after", &options::removal_retry_after, 0, most_seconds},
     setting{"notify_interval", &options::notify_interval, 0, 86400},
+    setting{"cache_states", &options::cache_states, 0, most_records},
+    setting{"cache_bytes", &options::cache_bytes, 0, most_bytes},
+    setting{"cache_policy", &options::cache_policy, 0, 0, text_kind::policy},
     setting{"passive", &options::passive},
     setting{"waiting_limit", &options::waiting_limit, 1, most_seconds},
     setting{"cseq_block", &options::cseq_block, 1, 1000000},
@@ -139,6 +143,10 @@ std::string_view fault(const setting& s, std::string_view text) noexcept {
     case text_kind::uri:
       return text.empty() || parse_uri(text) ? std::string_view{}
                                              : "must be empty or a URI such as sip:192.0.2.1:5060";
+    case text_kind::policy:
+      for (const auto& known : cache::known_policies)
+        if (known.name == text) return {};
+      return "must be fifo, lru, slru, sieve, s3-fifo, w-tinylfu or unbounded";
   }
   return {};
 }
@@ -260,6 +268,8 @@ result<void, std::string> options::check() const {
       {fallback2db && subs_db_mode == 2, "fallback2db needs subs_db_mode 1 or 3: what is held back is not in the database"},
       {(fallback2db || subs_db_mode == 3) && new_usage_in_dialog,
        "fallback2db and subs_db_mode 3 need new_usage_in_dialog off: usages of one dialog share its numbers"},
+      {(cache_states != 0 || cache_bytes != 0) && (!fallback2db || subs_db_mode != 1),
+       "cache_states and cache_bytes need fallback2db and subs_db_mode 1: what leaves memory has to be in the database"},
       {passive && subs_db_mode != 3, "passive needs subs_db_mode 3: what is in memory would grow old"},
       {subs_db_mode == 3 && notify_interval > seconds{0},
        "notify_interval needs a memory, and subs_db_mode 3 has none"},

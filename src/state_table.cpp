@@ -55,11 +55,13 @@ event_state& state_table::obtain(std::string_view resource, const event_package&
     throw;
   }
   by_name_.set.insert(state);
+  if (listener_ != nullptr) listener_->made(state);
   return state;
 }
 
 void state_table::release_if_idle(event_state& state) noexcept {
   if (!state.idle()) return;
+  if (listener_ != nullptr) listener_->gone(state);
   by_name_.set.erase(by_name_.set.iterator_to(state));
   states_.destroy(state.self);
 }

@@ -38,14 +38,20 @@ scenario::scenario(setup s) : given{std::move(s)} {
   if (given.settings.server_address.empty()) given.settings.server_address = "sip:server.example.com";
   random = std::make_unique<seeded_random>(given.seed);
   // the whole suite in another mode (T09), where a test does not choose one
-  if (const char* mode = std::getenv("PRESENCE_TEST_MODE"); mode != nullptr && given.settings.subs_db_mode == 1) {
+  if (const char* mode = std::getenv("PRESENCE_TEST_MODE"); mode != nullptr && given.settings.subs_db_mode == 1 && !given.settings.fallback2db) {
     if (given.rows == nullptr) {
       own_rows = std::make_shared<memory_storage>();
       given.rows = own_rows.get();
     }
     given.settings.new_usage_in_dialog = false;
-    given.settings.fallback2db = std::string_view{mode} == "fallback2db";
+    const std::string_view wanted{mode};
+    given.settings.fallback2db = wanted != "shared";
     given.settings.subs_db_mode = given.settings.fallback2db ? 1 : 3;
+    if (wanted.starts_with("bounded:")) {  // memory for one state
+      given.settings.cache_states = 1;
+      given.settings.cache_policy = wanted.substr(8);
+      given.settings.cseq_block = 1;
+    }
   }
   make_engine();
 }

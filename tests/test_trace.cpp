@@ -1,11 +1,47 @@
-// Traces as text.
+// Traces as text, and of a live engine.
 #include <doctest/doctest.h>
 
 #include <random>
+#include <sstream>
 
+#include <presence/cache/policies.hpp>
 #include <presence/trace.hpp>
 
+#include "scenario.hpp"
+#include "simulation.hpp"
+
 using namespace presence;
+
+namespace {
+
+/// What an engine tells, as lines of a trace.
+struct recorded {
+  std::string lines = {};
+  host_hooks hooks() {
+    host_hooks made;
+    made.trace = [this](const traced_access& a) { append_line(lines, a); };
+    return made;
+  }
+  /// Since the last time: operations, and keys numbered as they appeared.
+  std::string news() {
+    std::istringstream in{lines.substr(told)};
+    told = lines.size();
+    std::string all;
+    for (std::string line; std::getline(in, line);) {
+      const auto a = parse_trace_line(line);
+      REQUIRE(a);
+      REQUIRE(a->key.size() == 16);
+      auto key = std::find(keys.begin(), keys.end(), a->key);
+      if (key == keys.end()) key = keys.insert(keys.end(), std::string{a->key});
+      all += (all.empty() ? "" : ", ") + std::string{to_string(a->operation)} + " k" + std::to_string(key - keys.begin() + 1);
+    }
+    return all;
+  }
+  std::size_t told = 0;
+  std::vector<std::string> keys = {};
+};
+
+}  // namespace
 
 TEST_CASE("what is written as a line of a trace is read back") {
   using op = traced_operation;
@@ -80,5 +116,66 @@ TEST_CASE("a line that is no access is refused with what is wrong") {
     const auto read = parse_trace_line(row.line);
     REQUIRE_FALSE(read);
     CHECK(read.error() == row.why);
+  }
+}
+
+TEST_CASE("an engine tells which state each call used and for what, by keys that tell nobody whose it is") {
+  recorded trace;
+  test::scenario s{{.winfo = true, .hooks = trace.hooks()}};
+  using namespace std::chrono_literals;
+  const auto did = [&](const std::string&) { return trace.news(); };
+  CHECK(did(s.publish("alice", {.body = "t1:open", .expires = 600s})) == "publish k1");
+  CHECK(did(s.subscribe("d1", {.expires = 300s})) == "subscribe k1");
+  CHECK(did(s.publish("alice", {.if_match = "e1", .expires = 900s})) == "refresh k1");
+  CHECK(did(s.subscribe("d1", {.expires = 300s})) == "refresh k1");
+  CHECK(did(s.subscribe("d2", {.by = "carol", .expires = 0s})) == "read k1");
+  CHECK(did(s.publish("dave", {.body = "t1:open", .expires = 600s})) == "publish k2");
+  CHECK(did(s.subscribe("d9", {.by = "alice", .expires = 800s, .event = "presence.winfo"})) == "subscribe k3, read k1");
+  CHECK(did(s.subscribe("d3", {.by = "carol", .expires = 300s})) == "subscribe k1, notify k3");
+  CHECK(s.engine->contains_presence(test::address("dave"), s.at));
+  CHECK(trace.news() == "read k2");
+  CHECK(did(s.publish("erin", {.body = "t1:open", .if_match = "e9"})) == "");
+  CHECK(did(s.wait(300s)) == "notify k3, notify k1");
+  CHECK(did(s.wait(300s)) == "expire k2");
+  CHECK(did(s.wait(300s)) == "expire k3, expire k1");
+  CHECK(trace.lines.find("alice") == std::string::npos);
+  CHECK(trace.lines.find("example") == std::string::npos);
+
+  recorded other;
+  test::scenario again{{.winfo = true, .hooks = other.hooks(), .seed = 2}};
+  again.publish("alice", {.body = "t1:open", .expires = 600s});
+  other.news();
+  CHECK(other.keys[0] != trace.keys[0]);
+}
+
+TEST_CASE("an engine with bounded memory hits and evicts as the simulator does on the trace it recorded (PF12, G10)") {
+  for (const char* policy : {"fifo", "lru", "slru", "sieve"}) {
+    CAPTURE(std::string{policy});
+    recorded trace;
+    memory_storage rows;
+    test::scenario s{{.settings = {.fallback2db = true, .new_usage_in_dialog = false, .cache_states = 20, .cache_policy = policy},
+                      .rows = &rows, .hooks = trace.hooks()}};
+    std::mt19937 dice{7};
+    const bench::zipf_numbers popular{100};
+    std::mt19937_64 more{7};
+    std::map<std::string, std::string> tags;
+    for (int n = 0; n < 2000; ++n) {
+      const std::string who = "r" + std::to_string(popular(more));
+      std::string& tag = tags[who];
+      const std::string got = dice() % 3 != 0 || tag.empty() ? s.publish(who, {.body = "t1:open", .if_match = tag}) : s.publish(who, {.if_match = tag});
+      REQUIRE(got.starts_with("200"));
+      tag = got.substr(4, got.find(' ', 4) - 4);
+    }
+    std::istringstream in{trace.lines};
+    const auto replayed = bench::read_trace(in, "recorded");
+    REQUIRE(replayed);
+    REQUIRE(replayed->steps.size() == 2000);
+    const auto made = cache::make_policy(policy, 20);
+    const bench::outcome simulated = bench::simulate(*replayed, **made, {.entries = 20});
+    const engine_stats real = s.engine->stats();
+    CHECK(real.cache_hits == simulated.hits);
+    CHECK(real.cache_misses == simulated.reads);
+    CHECK(real.cache_evictions == simulated.evictions);
+    CHECK(real.cache_hits > 1000);
   }
 }

@@ -16,6 +16,7 @@ struct command_line {
   std::string rules_dir = {};             ///< presence rules, one document per user; empty: everybody may watch
   std::string id_secret = {};             ///< presence_options::id_secret
   bool trust_from = false;
+  std::string trace = {};    ///< a file for what memory is asked for; empty: none
   unsigned timer_f = 32000;  ///< milliseconds until a NOTIFY counts as unanswered
   bool verbose = false;
 };
@@ -38,6 +39,8 @@ It prints "ready" when it listens; SIGTERM and SIGINT end it.
   --force-active           let every watcher in, whatever rules say (the option force_active)
   --trust-from             believe the From header: its URI counts as proven. There is no digest in
                            this example. For closed networks and tests only
+  --trace FILE             write which state each request used, as cache_sim --replay reads it; a state is
+                           named by a number that only this run of the server could tell
   --timer-f MS             give a NOTIFY up after this time without an answer (default 32000)
   -v, --verbose            log each message as one line on stderr
   --help                   this text
@@ -87,6 +90,8 @@ inline command_line parse_command_line(int argc, char** argv) {
       set("force_active", "1");
     } else if (option == "--trust-from") {
       line.trust_from = true;
+    } else if (option == "--trace") {
+      line.trace = argument();
     } else if (option == "--timer-f") {
       const std::string text = argument();
       char* end = nullptr;

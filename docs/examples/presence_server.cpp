@@ -152,6 +152,15 @@ presence::host_hooks presence_server::hooks(const command_line& line) {
       std::fprintf(stderr, "engine: %.*s\n", static_cast<int>(text.size()), text.data());
     }
   };
+  if (!line.trace.empty()) {
+    auto file = std::make_shared<std::ofstream>(line.trace);
+    if (!*file) throw std::runtime_error{"--trace: cannot write " + line.trace};
+    hooks.trace = [file, text = std::string{}](const presence::traced_access& access) mutable {
+      text.clear();
+      presence::append_line(text, access);
+      *file << text;
+    };
+  }
   return hooks;
 }
 

@@ -77,6 +77,9 @@ class dialog {
   bool secure() const noexcept { return block_ != nullptr && block_->secure; }
   bool proven() const noexcept { return block_ != nullptr && block_->proven; }
 
+  /// Bytes its block takes.
+  std::size_t size() const noexcept { return block_ == nullptr ? 0 : sizeof(block) + block_->end.back(); }
+
   /// All parts at once, as views of this dialog; to make a changed copy.
   dialog_fields fields() const noexcept;
 

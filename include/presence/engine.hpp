@@ -30,6 +30,7 @@
 #include <presence/result.hpp>
 #include <presence/storage.hpp>
 #include <presence/time.hpp>
+#include <presence/trace.hpp>
 
 namespace presence {
 
@@ -44,6 +45,10 @@ struct host_hooks {
   std::function<bool(const identity& who, std::string_view resource, std::string_view event)> may_publish = {};
   /// Told what an operator may want to know (G12). Lines never contain bodies or control characters.
   std::function<void(log_level, std::string_view line)> log = {};
+  /// Told at the end of each call which states it used and for what (docs/cache-policies.md); the key lives
+  /// as long as the call of the hook. Keys are numbers under the engine's secret: they name the same state while the engine
+  /// lives, and nobody can tell which. Throwing is ignored. Must not call the engine.
+  std::function<void(const traced_access&)> trace = {};
 };
 
 /// The status of a watcher (pres_auth_status of the Kamailio module; Z04).
@@ -87,6 +92,9 @@ struct engine_stats {
   std::uint64_t failed_notifies = 0;  ///< outcomes that ended a subscription
   std::uint64_t storage_calls = 0, storage_faults = 0;
   std::uint64_t storage_conflicts = 0;  ///< another engine was quicker; the call was made again
+  std::uint64_t cache_hits = 0, cache_misses = 0;  ///< of cache_states, cache_bytes: once for each call and state
+  std::uint64_t cache_evictions = 0;
+  std::size_t cache_bytes = 0;    ///< as cache_bytes counts them
   std::size_t held_back = 0;      ///< row operations that write-back has not written yet
 };
 

@@ -76,6 +76,14 @@ struct options {
   /// Changes are told to a watcher at most this often, the last one always; what a SUBSCRIBE asks for and the end
   /// are told at once (PRS-6.10-1, which recommends 5 s). A restart forgets what is owed. 0: every change at once.
   seconds notify_interval{0};
+  /// With fallback2db: at most so many states stay in memory after a call, a state being a resource's publications and
+  /// subscriptions in one package; the others are dropped, and read again when they are needed. More stay while
+  /// NOTIFYs are on the way to their watchers, or something is due within a second. 0: no such bound.
+  std::size_t cache_states = 0;
+  /// Likewise at most so many bytes: bodies, strings, and what each publication and subscription takes besides. What
+  /// packages make of documents and the host's allocator are not counted. 0: no such bound.
+  std::size_t cache_bytes = 0;
+  std::string cache_policy = "sieve";    ///< who goes: a name of docs/cache-policies.md
   bool passive = false;                  ///< only looks: see engine::set_passive() (C04)
   seconds waiting_limit{7 * 24 * 3600};  ///< undecided watchers are forgotten after this (M10)
   std::uint32_t cseq_block = 64;         ///< CSeq numbers reserved by one database write (>= 1)

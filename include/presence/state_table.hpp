@@ -161,6 +161,15 @@ struct event_state {
   }
 };
 
+/// Told of states that come into memory and leave it.
+struct state_listener {
+  virtual void made(event_state&) noexcept = 0;
+  virtual void gone(event_state&) noexcept = 0;  ///< it is idle, and dies next
+
+ protected:
+  ~state_listener() = default;
+};
+
 /// The Event `id` parameter of a subscription, from the Event value it repeats; empty: none.
 std::string_view event_id_of(const subscription& s) noexcept;
 
@@ -173,6 +182,7 @@ class state_table {
   state_table& operator=(const state_table&) = delete;
 
   // --- states ---
+  void listen(state_listener* who) noexcept { listener_ = who; }  ///< not told of what dies with the table
   event_state* find(std::string_view resource, const event_package& package) noexcept;
   event_state& obtain(std::string_view resource, const event_package& package);
   /// Drops the state if nothing is left in it; the reference is dead then.
@@ -359,6 +369,7 @@ class state_table {
       boost::intrusive::power_2_buckets<true>, boost::intrusive::compare_hash<true>>;
 
   keyed_hash hash_;
+  state_listener* listener_ = nullptr;
   slab<event_state> states_;
   slab<subscription> subscriptions_;
   slab<watcher_account> watchers_;

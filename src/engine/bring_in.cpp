@@ -49,7 +49,7 @@ void engine::impl::adopt(subscription_row row, const event_package& package, ins
   if (sibling != nullptr) table.share_numbers(*sibling, s);
   if (s.stands == standing::pending) pending_began(table.obtain_undecided(state, account, s.since));
   // nobody knows what he has got; where numbers are exact, he finds a gap himself (WIN-58-7)
-  s.unsure = !shared();
+  s.unsure = !exact_numbers();
 }
 
 void engine::impl::adopt(const watcher_row& row, const event_package& package) {
@@ -111,6 +111,7 @@ void engine::impl::reconsider_restored(event_state& state, instant now) {
 
 event_state* engine::impl::find_state(std::string_view resource, const event_package& package) {
   event_state* state = table.find(resource, package);
+  if (keeping && state != nullptr) counters.cache_hits += keeping->uses(*state, traced_operation::read);
   if (state != nullptr || !partial()) {
     if (grouping) brought.push_back({std::string{resource}, &package, 0});
     return state;
@@ -118,6 +119,7 @@ event_state* engine::impl::find_state(std::string_view resource, const event_pac
   const auto same = [&](const brought_in& b) { return b.package == &package && b.resource == resource; };
   if (std::any_of(brought.begin(), brought.end(), same)) return nullptr;
   brought.push_back({std::string{resource}, &package, 0});
+  ++counters.cache_misses;
   const std::string name = brought.back().resource;
   try {
     if (shared()) {  // before the rows: what changes between the two is found out
@@ -138,14 +140,21 @@ event_state* engine::impl::find_state(std::string_view resource, const event_pac
   }
 }
 
-void engine::impl::find_dialog(std::string_view call_id, std::string_view local_tag) {
-  if (!partial()) return;
+void engine::impl::find_dialog(const subscribe_request& request, const event_package& package, std::string_view event_id) {
+  if (keeping) {
+    table.each_usage(request.call_id, request.from_tag, [&](subscription& u) {
+      const bool held = u.state->package == &package && u.dialog.local_tag() == request.to_tag && event_id_of(u) == event_id;
+      if (held) counters.cache_hits += keeping->uses(*u.state, traced_operation::read);
+      return !held;
+    });
+  }
+  if (!partial()) return;  // else memory may have some of a dialog's usages and not the others
   std::vector<subscription_row> found;
   for (cursor at; !at.done; found.clear()) {
     ++counters.storage_calls;
-    if (auto read = rows->subscriptions({.call_id = call_id}, at, page_rows, found); !read) throw unreadable{read.error()};
+    if (auto read = rows->subscriptions({.call_id = request.call_id}, at, page_rows, found); !read) throw unreadable{read.error()};
     for (const subscription_row& row : found) {
-      const registered_package* registered = row.dialog.local_tag() == local_tag ? named(row.event) : nullptr;
+      const registered_package* registered = row.dialog.local_tag() == request.to_tag ? named(row.event) : nullptr;
       if (registered != nullptr) find_state(row.resource, registered->package);
     }
   }
@@ -174,13 +183,22 @@ bool engine::impl::find_due(instant now, std::size_t budget) {
   std::vector<std::string> known;
   for (const auto& p : packages) known.push_back(p->package.name);
   std::vector<state_name> due;
-  ++counters.storage_calls;
-  if (auto read = rows->due(now, now - settings.waiting_limit, known, budget, due); !read) throw unreadable{read.error()};
+  // where states stay, those whose time comes before the next look are read now, so that it comes at its moment
+  milliseconds ahead = shared() ? seconds{0} : look_period;
+  for (;; ahead /= 2) {
+    due.clear();
+    ++counters.storage_calls;
+    const instant until = now + ahead;
+    if (auto read = rows->due(until, until - settings.waiting_limit, known, budget, due); !read) throw unreadable{read.error()};
+    if (due.size() < budget || ahead == milliseconds{0}) break;
+  }
   for (const state_name& one : due)
     if (const registered_package* registered = named(one.event)) find_state(one.resource, registered->package);
+  const bool all = due.size() < budget;
   // engines that share a database look one after the other, so that what is due is mostly found by one (C02)
-  next_look = now + look_period - (shared() ? (now.time_since_epoch() - look_offset) % look_period : milliseconds{0});
-  return due.size() < budget;
+  if (shared()) next_look = now + look_period - (now.time_since_epoch() - look_offset) % look_period;
+  else next_look = now + (all ? std::max(ahead, milliseconds{1}) : look_period);
+  return all;
 }
 
 // --- several engines on one database ---------------------------------------------------------------------
@@ -207,6 +225,7 @@ void engine::impl::stamp_states() {
 }
 
 void engine::impl::let_go(const effects& out) noexcept {
+  if (keeping) keeping->settle(clock);
   if (shared()) {
     for (const notify& n : out.notifies) {
       const subscription* s = table.find(n.id);
@@ -223,7 +242,9 @@ void engine::impl::let_go(const effects& out) noexcept {
     unpaid.clear();
     missed.clear();
   }
-  if (!grouping) brought.clear();
+  if (grouping) return;
+  brought.clear();
+  if (keeping) keep_bounds();
 }
 
 subscription* engine::impl::find_sent(const notify_id& id) {
@@ -241,6 +262,7 @@ subscription* engine::impl::find_sent(const notify_id& id) {
 }
 
 void engine::impl::drop(event_state& state) noexcept {
+  if (keeping) keeping->forget(state);
   while (!state.watchers.empty()) {  // the last is never a hole
     if (!missed.empty()) missed.erase(state.watchers.back());
     table.erase(table.subscriptions()[state.watchers.back()]);

@@ -31,11 +31,14 @@ engine::impl::impl(options s, host_hooks h, presence::storage* storage, random_s
       table{random, settings.subs_htable_size, settings.pres_htable_size} {
   // in write-back mode more than can be used between two flushes: a dialog has one NOTIFY open at a time
   settings.cseq_block = std::max<std::uint32_t>(settings.cseq_block, held_back ? 1U << 20 : 1);
-  if (!shared()) return;
-  settings.cseq_block = 1;  // the next call reads what this one wrote
-  std::uint8_t bytes[2];
-  random.fill(bytes);
-  look_offset = milliseconds{bytes[0] << 8 | bytes[1]} % look_period;
+  if (shared()) {
+    settings.cseq_block = 1;  // the next call reads what this one wrote
+    std::uint8_t bytes[2];
+    random.fill(bytes);
+    look_offset = milliseconds{bytes[0] << 8 | bytes[1]} % look_period;
+  }
+  const bool bounded = partial() && !shared() && (settings.cache_states != 0 || settings.cache_bytes != 0);
+  if (bounded || hooks.trace) keeping = std::make_unique<caching>(settings, bounded, hooks.trace, table);
 }
 
 engine::engine(options settings, host_hooks hooks, storage* rows, random_source* random)

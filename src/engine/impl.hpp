@@ -28,6 +28,7 @@
 #include <presence/write_back_storage.hpp>
 
 #include "../net_change.hpp"
+#include "caching.hpp"
 
 namespace presence {
 
@@ -75,6 +76,7 @@ std::string id_text(std::uint64_t id);                   ///< the `id` attribute
 std::uint64_t read_id(std::string_view text) noexcept;  ///< 0: it is none
 
 inline constexpr std::size_t page_rows = 500;  ///< read or written at once
+inline constexpr seconds look_period{1};       ///< between looks at what is due in the database
 
 /// A NOTIFY's subscription, as one number.
 constexpr std::uint64_t number_of(const notify_id& id) noexcept { return std::uint64_t{id.slot} << 32 | id.generation; }
@@ -144,11 +146,14 @@ struct engine::impl {
   bool looks_up() const noexcept { return durable() && (settings.fallback2db || shared()); }  ///< by option
   /// Whether other engines may change the database (C01).
   bool shared() const noexcept { return durable() && settings.subs_db_mode == 3; }
+  /// Whether the storage knows which numbers were used, and not only which may have been.
+  bool exact_numbers() const noexcept { return shared() || (bounded() && settings.cseq_block == 1); }
+  bool bounded() const noexcept { return keeping && keeping->bounded(); }
   bool passive() const noexcept { return shared() && settings.passive; }
   /// The state, also if only the database has it. Throws storage_error when that cannot be read.
   event_state* find_state(std::string_view resource, const event_package& package);
-  /// Brings in the states of every subscription in this dialog.
-  void find_dialog(std::string_view call_id, std::string_view local_tag);
+  /// Brings in the state a request in a dialog is about.
+  void find_dialog(const subscribe_request& request, const event_package& package, std::string_view event_id);
   /// Brings in what a call about many states is about; empty members do not restrict.
   void find_states(std::string_view resource, std::string_view event);
   /// Brings in states whose time has come; at most `budget`. False: there may be more.
@@ -196,6 +201,14 @@ struct engine::impl {
   void read_again();
   void remember_untold(const subscription& s) noexcept;
   void owe_the_untold(event_state& state);
+  // --- what stays in memory (caching.cpp) ---
+  std::unique_ptr<caching> keeping;  ///< null: everything, and nobody is told
+  void uses(event_state& state, traced_operation as) noexcept {
+    if (keeping) keeping->uses(state, as);
+  }
+  /// Whether the storage has all that matters of a state, and it is looked for there before its time comes.
+  bool may_drop(const event_state& state) const noexcept;
+  void keep_bounds() noexcept;
 
   // --- checks shared by the requests (requests.cpp) ---
   /// Each answers and returns false when it refuses.

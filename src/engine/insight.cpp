@@ -216,6 +216,7 @@ engine_stats engine::stats() const {
   now.publications = e.table.publication_count();
   now.subscriptions = e.table.linked_subscriptions();
   now.undecided = e.table.undecided_count();
+  if (e.keeping) now.cache_bytes = e.keeping->bytes();
   if (e.held_back) now.held_back = e.held_back->held_back();
   return now;
 }
@@ -223,6 +224,8 @@ engine_stats engine::stats() const {
 std::optional<std::string> engine::check() const {
   const impl& e = *impl_;
   if (auto wrong = e.table.check()) return wrong;
+  if (e.keeping)
+    if (auto wrong = e.keeping->check()) return wrong;
   const auto& all = e.table.subscriptions();
   for (slab<subscription>::index i = 0; i < all.end(); ++i) {
     if (!all.live(i)) continue;

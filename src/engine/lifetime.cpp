@@ -166,7 +166,10 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
   for (undecided* u : decided) table.erase(*u);
   std::sort(touched.begin(), touched.end());
   touched.erase(std::unique(touched.begin(), touched.end()), touched.end());
-  for (event_state* state : touched) table.release_if_idle(*state);
+  for (event_state* state : touched) {
+    uses(*state, traced_operation::notify);
+    table.release_if_idle(*state);
+  }
   const auto next = table.next_deadline();
   out.more = out.more || (next && *next <= now);
   if (out.more && shared()) next_look = now;  // what is left has to be found again

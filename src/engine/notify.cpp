@@ -295,6 +295,7 @@ void engine::impl::report(const notify_report& outcome, instant now, effects& ou
   } owed{*this, table.id_of(*s, 0)};
   unpaid.reserve(unpaid.size() + 1);
   if (too_soon(*s, now)) return;
+  uses(state, traced_operation::notify);
   lapse due = plan_lapse(state, now);
   plan_lapse_told(state, due, nullptr, now, out);  // may be what he is told, or the end of it
   if (std::none_of(out.notifies.begin(), out.notifies.end(), [&](const notify& n) { return table.find(n.id) == s; })) {

@@ -272,6 +272,7 @@ void engine::impl::carry_out(const event_package& package, publication* target,
     event_state& state;
     ~drop_idle() { table.release_if_idle(state); }
   } const drop_idle_state{table, state};
+  uses(state, created || modified ? traced_operation::publish : traced_operation::refresh);
   incoming.state = &state;
   incoming.since = now;
   incoming.arrival = arrival_after(now);

@@ -208,7 +208,7 @@ void engine::impl::subscribe_as(const subscribe_request& request, instant now, e
   if (!canonical_aor(watcher, watcher_text)) return refuse(out, 400, "Bad Identity");
 
   // the dialog, and the subscription in it
-  if (in_dialog) find_dialog(request.call_id, request.to_tag);
+  if (in_dialog) find_dialog(request, package, event_id);
   else find_state(resource_text, package);
   subscription* sibling = nullptr;  // any usage of the same dialog
   subscription* s = nullptr;
@@ -407,6 +407,7 @@ void engine::impl::begin(const subscribe_request& request, const event_package& 
   if (lifetime != seconds{0}) {
     plan.made = nullptr;
     table.link(s, state, *account);
+    uses(state, traced_operation::subscribe);
     if (plan.waits != nullptr) pending_began(*plan.waits);
     if (lapsed != nullptr) commit_end(*lapsed, now);
   } else if (plan.waits != nullptr && plan.waits->pending == 0) {
@@ -428,6 +429,7 @@ void engine::impl::refresh(subscription& s, const subscribe_request& request, au
     out.answer.expires = 0;
     return end_decided(s, verdict.ends, request.cseq, now, out);
   }
+  uses(state, traced_operation::refresh);
   // what the request brings is in place while the NOTIFY is planned, and stays if that is stored
   const standing before = s.stands;
   note(state, answer);

@@ -217,6 +217,7 @@ void engine::impl::plan_watcher_information(instant now, effects& out) {
   for (auto first = watcher_changes.begin(); first != watcher_changes.end();) {
     const auto last = std::find_if(first, watcher_changes.end(), [&](const auto& c) { return c.to != first->to; });
     event_state& state = *first->to;
+    uses(state, traced_operation::notify);
     std::vector<watcher_record> changes;
     std::unordered_map<std::uint64_t, std::size_t> places;
     for (; first != last; ++first) {  // of several changes of one watcher the last is told
