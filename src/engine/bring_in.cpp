@@ -49,7 +49,7 @@ void engine::impl::adopt(subscription_row row, const event_package& package, ins
   if (sibling != nullptr) table.share_numbers(*sibling, s);
   if (s.stands == standing::pending) pending_began(table.obtain_undecided(state, account, s.since));
   // nobody knows what he has got; where numbers are exact, he finds a gap himself (WIN-58-7)
-  s.unsure = !exact_numbers();
+  s.unsure = !exact_numbers(row.since);
 }
 
 void engine::impl::adopt(const watcher_row& row, const event_package& package) {
@@ -192,8 +192,10 @@ bool engine::impl::find_due(instant now, std::size_t budget) {
     if (auto read = rows->due(until, until - settings.waiting_limit, known, budget, due); !read) throw unreadable{read.error()};
     if (due.size() < budget || ahead == milliseconds{0}) break;
   }
-  for (const state_name& one : due)
-    if (const registered_package* registered = named(one.event)) find_state(one.resource, registered->package);
+  for (const state_name& one : due) {
+    const registered_package* registered = named(one.event);
+    if (registered != nullptr && table.find(one.resource, registered->package) == nullptr) find_state(one.resource, registered->package);
+  }
   const bool all = due.size() < budget;
   // engines that share a database look one after the other, so that what is due is mostly found by one (C02)
   if (shared()) next_look = now + look_period - (now.time_since_epoch() - look_offset) % look_period;

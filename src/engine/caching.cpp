@@ -173,7 +173,7 @@ bool engine::impl::may_drop(const event_state& state) const noexcept {
   for (const auto index : state.watchers) {
     if (index == slab<subscription>::none) continue;
     const subscription& s = table.subscriptions()[index];
-    if (s.in_flight || s.owes || (s.unsure && exact_numbers()) || s.deadline <= soon || too_soon(s, clock) || (!missed.empty() && missed.contains(index))) return false;
+    if (s.in_flight || s.owes || (s.unsure && exact_numbers(s.since)) || s.deadline <= soon || too_soon(s, clock) || (!missed.empty() && missed.contains(index))) return false;
   }
   if (state.undecideds) {
     for (const auto& [watcher, u] : *state.undecideds)

@@ -52,6 +52,7 @@ engine& engine::operator=(engine&&) noexcept = default;
 result<void, std::string> engine::add_event(event_package package, instant now) {
   impl& e = *impl_;
   now = e.tick(now);
+  if (e.began == instant{}) e.began = now;
   const auto parsed = parse_event(package.name);
   if (!parsed || parsed->id || package.name.find_first_of(" \t\"") != std::string::npos || has_control(package.name))
     return unexpected{"'" + package.name + "' is no event package name: it takes a token such as presence"};

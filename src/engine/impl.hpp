@@ -96,6 +96,7 @@ struct engine::impl {
   std::string event_list;
   engine_stats counters;
   instant clock{};                 ///< the latest instant seen
+  instant began{};                 ///< when the first package came
   instant blocked_until{};         ///< after a storage fault: when advance() tries again
   instant next_sweep{};            ///< clean_period
   instant next_flush{};            ///< db_update_period
@@ -146,8 +147,10 @@ struct engine::impl {
   bool looks_up() const noexcept { return durable() && (settings.fallback2db || shared()); }  ///< by option
   /// Whether other engines may change the database (C01).
   bool shared() const noexcept { return durable() && settings.subs_db_mode == 3; }
-  /// Whether the storage knows which numbers were used, and not only which may have been.
-  bool exact_numbers() const noexcept { return shared() || (bounded() && settings.cseq_block == 1); }
+  /// Whether the storage knows all that was told in a subscription that began then, and not only what may have been.
+  bool exact_numbers(instant since) const noexcept {
+    return shared() || (bounded() && settings.cseq_block == 1 && began != instant{} && since >= began);
+  }
   bool bounded() const noexcept { return keeping && keeping->bounded(); }
   bool passive() const noexcept { return shared() && settings.passive; }
   /// The state, also if only the database has it. Throws storage_error when that cannot be read.

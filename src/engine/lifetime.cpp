@@ -145,10 +145,6 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
   taken.kept = true;
   if (at_a_rate) handled += count();
   const bool flushing = out.more;
-  if (!all_found && !(taken.publications.empty() && taken.subscriptions.empty() && taken.undecideds.empty())) {
-    next_look = now;
-    out.more = true;
-  }
   commit_notifies(out);
   for (auto& [state, due] : taken.states) {
     commit_lapse(*state, due, now);
@@ -171,7 +167,12 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
     table.release_if_idle(*state);
   }
   const auto next = table.next_deadline();
-  out.more = out.more || (next && *next <= now);
+  const bool left = next && *next <= now;
+  out.more = out.more || left;
+  if (!all_found && (left || !(taken.publications.empty() && taken.subscriptions.empty() && taken.undecideds.empty()))) {
+    next_look = now;
+    out.more = true;
+  }
   if (out.more && shared()) next_look = now;  // what is left has to be found again
   if (!at_a_rate || !sated()) return;
   out.more = flushing;
