@@ -22,8 +22,9 @@ using namespace presence::test::walking;
 int usage(int code) {
   std::puts(
       "random_walk [--seed N] [--seeds COUNT] [--steps N] [--mode memory|memory_storage|sqlite|postgres|mariadb]\n"
-      "            [--without NAME]... [--trace]\n"
+      "            [--cache POLICY] [--without NAME]... [--trace]\n"
       "Random operations on an engine, compared with a naive model. COUNT seeds from N on, one walk each.\n"
+      "--cache: with a storage, memory for one to three states; the policy says which.\n"
       "--without leaves something out: milliseconds backwards late_advance report_before_advance repeats\n"
       "fetch_in_dialog exact_versions stale_after_end usages rules sender discard slices faults");
   return code;
@@ -47,11 +48,14 @@ int main(int argc, char** argv) {
     else if (name == "--seeds") seeds = std::strtoull(value.c_str(), nullptr, 10);
     else if (name == "--steps") wanted.steps = std::strtoull(value.c_str(), nullptr, 10);
     else if (name == "--mode") wanted.mode = value;
+    else if (name == "--cache") wanted.cache = value;
     else if (name == "--without") wanted.without.insert(value);
     else return usage(2);
   }
   const std::set<std::string> modes{"memory", "memory_storage", "sqlite", "postgres", "mariadb"};
-  if (modes.count(wanted.mode) == 0) return usage(2);
+  if (modes.count(wanted.mode) == 0 || (!wanted.cache.empty() && wanted.mode == "memory")) return usage(2);
+  // what only memory knows, and what rows tell otherwise than memory does
+  if (!wanted.cache.empty()) wanted.without.insert({"usages", "faults", "restart"});
 #if PRESENCE_TEST_SOCI
   if ((wanted.mode == "postgres" || wanted.mode == "mariadb") && !presence::test::has_server(wanted.mode))
     return std::getenv("PRESENCE_TEST_NEEDS_DATABASES") == nullptr ? 77 : 1;

@@ -133,6 +133,7 @@ event_state* engine::impl::find_state(std::string_view resource, const event_pac
     if (state == nullptr) return nullptr;
     reconsider_restored(*state, clock);
     owe_the_untold(*state);
+    if (bounded()) keeping->has_read(*state);
     return state;
   } catch (...) {  // half a state is worse than none
     if (event_state* half = table.find(name, package)) drop(*half);

@@ -131,7 +131,7 @@ void caching::release(entry& e) noexcept {
   e.at = place::nowhere;
   bytes_ -= e.cost;
   e.cost = 0;
-  e.known = e.used = false;
+  e.known = e.used = e.read = false;
 }
 
 void caching::forget(event_state& state) noexcept {

@@ -40,6 +40,11 @@ class caching final : public state_listener {
   /// The state is about to be dropped from memory; the storage has it.
   void forget(event_state& state) noexcept;
 
+  /// The state was read from the storage, and nobody knows what its watchers saw of it; until all are told.
+  void has_read(const event_state& state) noexcept { set_read(state, true); }
+  void told_all(const event_state& state) noexcept { set_read(state, false); }
+  bool was_read(const event_state& state) const noexcept { return state.self < entries_.size() && entries_[state.self].read; }
+
   void made(event_state& state) noexcept override { uses(state, traced_operation::read); }
   void gone(event_state& state) noexcept override;
 
@@ -54,8 +59,12 @@ class caching final : public state_listener {
     place at = place::nowhere;
     bool known = false;  ///< of a call before
     bool used = false;   ///< by this one
+    bool read = false;
     traced_operation as = traced_operation::read;
   };
+  void set_read(const event_state& state, bool read) noexcept {
+    if (state.self < entries_.size()) entries_[state.self].read = read;
+  }
   void release(entry& e) noexcept;
   void tell(instant now, traced_operation what, std::uint64_t key, std::uint32_t bytes) noexcept;
 

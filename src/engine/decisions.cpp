@@ -60,7 +60,7 @@ void engine::impl::refresh_watchers(event_state& state, refresh_type type, std::
   std::vector<undecided*> decided;
   if (type == refresh_type::authorization || looks_at_sphere(state) || decisions_due(state, now)) {
     question asked = about(*state.package, state.resource(), now);
-    asked.tells_all = shared() && type == refresh_type::authorization;
+    asked.tells_all = (shared() || (keeping && keeping->was_read(state))) && type == refresh_type::authorization;
     if (!due.any) asked.only = only;  // what lapsed is told to everybody
     const edit leaving;
     due.after = plan_decisions(state, due.any ? due.before : due.after, due.any ? &leaving : nullptr, asked, {}, nullptr, out);
@@ -85,6 +85,7 @@ void engine::impl::refresh_watchers(event_state& state, refresh_type type, std::
   commit_notifies(out);
   for (undecided* u : decided) table.erase(*u);
   commit_lapse(state, due, now);
+  if (keeping && type == refresh_type::authorization && only.empty()) keeping->told_all(state);
   if (type == refresh_type::state) recheck_by_sphere(state, now);
   table.release_if_idle(state);
 }

@@ -193,6 +193,14 @@ void model::decide_again(expectation& out, const std::string& resource, int kind
       if (!sender.empty() && dialogs[s.dialog].contact == sender) s.unsure = true;
       else if (s.in_flight) s.owes = owing::yes;
       else expect_notify(out, s);
+    } else if (evicts && s.stands != stand::pending) {
+      // perhaps his state was read again, and nobody knows what he saw
+      if (s.in_flight && s.owes == owing::no) s.owes = owing::perhaps;
+      if (s.in_flight) continue;
+      expectation perhaps;
+      m_subscription as_is = s;
+      expect_notify(perhaps, as_is).optional = true;
+      out.notifies.push_back(perhaps.notifies.front());
     }
   }
   for (const auto& [name, why] : over) end(out, name, why);

@@ -137,6 +137,7 @@ class model {
   options bounds;
   variant how;
   instant clock;  ///< the latest instant seen
+  bool evicts = false;  ///< states may be read again between any two calls
   std::vector<m_publication> publications;
   std::vector<m_subscription> subscriptions;
   std::vector<m_dialog> dialogs;

@@ -14,7 +14,7 @@ void walk::one_step() {
   else if (what < 94) change_rules();
   else if (what < 96) refresh_watchers();
   else if (what < 97) terminate();
-  else if (what < 98 && own_rows) restart();
+  else if (what < 98 && own_rows && may("restart")) restart();
   else answer_some();
 }
 

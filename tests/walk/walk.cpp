@@ -24,6 +24,15 @@ walk::walk(const settings& wanted) : maker{wanted.seed}, given{wanted}, bytes{wa
     bounds.limits.subscriptions_per_resource = 7;
     bounds.limits.usages_per_dialog = 4;
   }
+  if (!given.cache.empty()) {
+    evicts = true;
+    bounds.fallback2db = true;
+    bounds.new_usage_in_dialog = false;
+    bounds.cache_states = 1 + pick(3);
+    bounds.cseq_block = 1;  // rows tell exactly what was told
+    if (!bounds.set("cache_policy", given.cache)) throw std::runtime_error{"there is no policy " + given.cache};
+    bounds.limits.subscriptions_per_watcher = limits{}.subscriptions_per_watcher;  // counted in memory
+  }
   resources = 1 + pick(4);
   focus[0] = focus[1] = static_cast<int>(pick(published_kinds));
   if (watchers_of(focus[0]) >= 0) focus[1] = watchers_of(focus[0]);

@@ -20,6 +20,7 @@ struct settings {
   std::uint64_t seed = 1;
   std::uint64_t steps = 100'000;
   std::string mode = "memory";
+  std::string cache = {};  ///< a policy: few states stay in memory; empty: all do
   std::set<std::string> without = {};
   bool trace = false;  ///< print every operation and what came of it
 };
