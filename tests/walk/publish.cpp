@@ -19,7 +19,7 @@ bool has_live(const content& c) {
 void walk::publish() {
   if (evicts) now = std::max(now, clock) + milliseconds{1};  // rows order documents by the millisecond they came in
   tick();
-  const int kind = chance(75) ? focus[0] : static_cast<int>(pick(published_kinds));
+  const int kind = chance(75) ? focus[0] : a_published_kind();
   const std::string resource = a_resource();
   std::string event = package_names[kind];
   m_publication* target = nullptr;

@@ -34,7 +34,7 @@ walk::walk(const settings& wanted) : maker{wanted.seed}, given{wanted}, bytes{wa
     bounds.limits.subscriptions_per_watcher = limits{}.subscriptions_per_watcher;  // counted in memory
   }
   resources = 1 + pick(4);
-  focus[0] = focus[1] = static_cast<int>(pick(published_kinds));
+  focus[0] = focus[1] = a_published_kind();
   if (watchers_of(focus[0]) >= 0) focus[1] = watchers_of(focus[0]);
   how.presence.several = static_cast<presence_options::composing>(pick(3));
   how.presence.closes_leaving = chance(30);
