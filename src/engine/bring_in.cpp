@@ -142,14 +142,14 @@ event_state* engine::impl::find_state(std::string_view resource, const event_pac
 }
 
 void engine::impl::find_dialog(const subscribe_request& request, const event_package& package, std::string_view event_id) {
-  if (keeping) {
-    table.each_usage(request.call_id, request.from_tag, [&](subscription& u) {
-      const bool held = u.state->package == &package && u.dialog.local_tag() == request.to_tag && event_id_of(u) == event_id;
-      if (held) counters.cache_hits += keeping->uses(*u.state, traced_operation::read);
-      return !held;
-    });
-  }
-  if (!partial()) return;  // else memory may have some of a dialog's usages and not the others
+  if (!partial() && !keeping) return;
+  subscription* held = nullptr;
+  table.each_usage(request.call_id, request.from_tag, [&](subscription& u) {
+    if (u.state->package == &package && u.dialog.local_tag() == request.to_tag && event_id_of(u) == event_id) held = &u;
+    return held == nullptr;
+  });
+  if (held != nullptr && keeping) counters.cache_hits += keeping->uses(*held->state, traced_operation::read);
+  if (held != nullptr || !partial()) return;
   std::vector<subscription_row> found;
   for (cursor at; !at.done; found.clear()) {
     ++counters.storage_calls;

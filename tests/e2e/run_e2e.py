@@ -828,6 +828,21 @@ def nothing_proven(run):
     server.stop()
 
 
+@test
+def trace(run):
+    """What memory was asked for, without a name."""
+    path = os.path.join(run.scratch, 'trace')
+    server = run.server('--trace', path)
+    run.publish()
+    run.phone().subscribe()
+    server.stop()
+    with open(path) as file:
+        lines = [line.split() for line in file]
+    need([line[1] for line in lines] == ['publish', 'subscribe'], f'got {lines}')
+    need(re.fullmatch('[0-9a-f]{16}', lines[0][2]) and lines[0][2] == lines[1][2], f'got {lines}')
+    need(int(lines[1][3]) > int(lines[0][3]) > 0, f'got {lines}')
+
+
 # --- the end, and after it --------------------------------------------------------------------------
 
 @test
