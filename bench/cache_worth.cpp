@@ -26,8 +26,8 @@ constexpr const char* usage =
     R"(usage: cache_worth [--on sqlite|postgres|mariadb] [--trace NAME] [--replay FILE] [--keys N] [--accesses N]
                    [--policy NAME] [--percent N]...
 
-Makes a request of each access of a trace and counts what an engine with fallback2db does for it, with memory for N
-percent of the keys. The database is a new one; servers are those of tests/databases.py:
+Makes a request of each access of a trace, after everybody has published once, and counts what an engine with
+fallback2db does for it, with memory for N percent of the keys. The database is a new one; servers are those of tests/databases.py:
 
   python3 tests/databases.py build/bench/cache_worth --on postgres
 )";
@@ -37,6 +37,14 @@ class run {
  public:
   run(soci_storage& rows, options settings) : rows_{rows}, host_{std::move(settings), {}, &rows, &random_} {
     if (!host_.add_event(presence_package(), start)) std::abort();
+  }
+  /// Everybody publishes once, which is not measured.
+  void prepare(const trace& t) {
+    for (std::uint32_t n = 0; n < t.key_count(); ++n)
+      request(t, {start.time_since_epoch().count(), n, 0, traced_operation::publish});
+    requests_ = statements_ = 0;
+    seconds_ = 0;
+    before_ = host_.stats();
   }
   void request(const trace& t, const access_step& s) {
     now_ = instant{milliseconds{s.when}};
@@ -73,8 +81,9 @@ class run {
   void print(const char* policy, const std::string& capacity) const {
     const engine_stats s = host_.stats();
     const double n = static_cast<double>(requests_);
-    const double looked = static_cast<double>(s.cache_hits + s.cache_misses);
-    std::printf("| %s | %s | %.1f | %.2f | %.0f |\n", policy, capacity.c_str(), 100 * static_cast<double>(s.cache_hits) / looked,
+    const double hits = static_cast<double>(s.cache_hits - before_.cache_hits);
+    const double looked = hits + static_cast<double>(s.cache_misses - before_.cache_misses);
+    std::printf("| %s | %s | %.1f | %.2f | %.0f |\n", policy, capacity.c_str(), 100 * hits / std::max(looked, 1.0),
                 static_cast<double>(statements_) / n, seconds_ * 1e6 / n);
     std::fflush(stdout);
   }
@@ -96,6 +105,7 @@ class run {
   instant now_ = start;
   effects out_, reported_;
   std::unordered_map<std::uint32_t, key> keys_;
+  engine_stats before_ = {};
   std::uint64_t requests_ = 0, statements_ = 0;
   double seconds_ = 0;
 };
@@ -113,6 +123,7 @@ void measure(const trace& t, const std::string& policy, const std::vector<double
     const Database place;
     const auto rows = place.open();
     run r{*rows, settings};
+    r.prepare(t);
     for (const access_step& s : t.steps) r.request(t, s);
     r.print(name, capacity);
   };

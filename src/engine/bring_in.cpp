@@ -111,7 +111,7 @@ void engine::impl::reconsider_restored(event_state& state, instant now) {
 
 event_state* engine::impl::find_state(std::string_view resource, const event_package& package) {
   event_state* state = table.find(resource, package);
-  if (keeping && state != nullptr) counters.cache_hits += keeping->uses(*state, traced_operation::read);
+  if (state != nullptr) found(*state);
   if (state != nullptr || !partial()) {
     if (grouping) brought.push_back({std::string{resource}, &package, 0});
     return state;
@@ -119,7 +119,7 @@ event_state* engine::impl::find_state(std::string_view resource, const event_pac
   const auto same = [&](const brought_in& b) { return b.package == &package && b.resource == resource; };
   if (std::any_of(brought.begin(), brought.end(), same)) return nullptr;
   brought.push_back({std::string{resource}, &package, 0});
-  ++counters.cache_misses;
+  if (bounded()) ++counters.cache_misses;
   const std::string name = brought.back().resource;
   try {
     if (shared()) {  // before the rows: what changes between the two is found out
@@ -148,7 +148,7 @@ void engine::impl::find_dialog(const subscribe_request& request, const event_pac
     if (u.state->package == &package && u.dialog.local_tag() == request.to_tag && event_id_of(u) == event_id) held = &u;
     return held == nullptr;
   });
-  if (held != nullptr && keeping) counters.cache_hits += keeping->uses(*held->state, traced_operation::read);
+  if (held != nullptr) found(*held->state);
   if (held != nullptr || !partial()) return;
   std::vector<subscription_row> found;
   for (cursor at; !at.done; found.clear()) {

@@ -209,6 +209,10 @@ struct engine::impl {
   void uses(event_state& state, traced_operation as) noexcept {
     if (keeping) keeping->uses(state, as);
   }
+  /// What a call looked for was in memory.
+  void found(event_state& state) noexcept {
+    if (keeping && keeping->uses(state, traced_operation::read) && keeping->bounded()) ++counters.cache_hits;
+  }
   /// Whether the storage has all that matters of a state, and it is looked for there before its time comes.
   bool may_drop(const event_state& state) const noexcept;
   void keep_bounds() noexcept;
