@@ -2,7 +2,8 @@
 /// a storage is given, on disk. It owns no socket, thread, clock or global and writes no log; every
 /// call takes `now` and returns everything that has to happen (L01).
 ///
-/// One engine has one caller at a time (L12); several engines in one process are independent (L03).
+/// One engine has one caller at a time; several engines in one process are independent (L03), and
+/// sharded_engine.hpp puts several behind one thread-safe front (L12).
 ///
 ///   storage  <-borrows-  engine  -owns->  packages, tables        host_hooks: owned copies
 ///
@@ -96,6 +97,8 @@ struct engine_stats {
   std::uint64_t cache_evictions = 0;
   std::size_t cache_bytes = 0;    ///< as cache_bytes counts them
   std::size_t held_back = 0;      ///< row operations that write-back has not written yet
+
+  engine_stats& operator+=(const engine_stats& other) noexcept;  ///< the numbers of both
 };
 
 /// What handle() takes several of. The texts live until it returns.

@@ -9,6 +9,7 @@
 ///   time.hpp, body.hpp, dialog.hpp, result.hpp, random.hpp   the values they are made of
 ///   publication.hpp, subscription.hpp, watcher_state.hpp, notify_outcome.hpp, grammar.hpp, uri.hpp
 ///                       the rules, as pure functions
+///   sharded_engine.hpp  several engines behind one thread-safe front; to be included by itself
 ///   state_table.hpp, subscription_table.hpp, timer_wheel.hpp   the memory, usable on its own
 #pragma once
 

@@ -72,6 +72,9 @@ struct unreadable : std::runtime_error {
   explicit unreadable(const storage_error& e) : std::runtime_error{e.text} {}
 };
 
+/// The resource as bridged lines name it: the Contact's user in the From's domain (S26). Empty: there is none.
+std::string bridged_line(const subscribe_request& request);
+
 std::string id_text(std::uint64_t id);                   ///< the `id` attribute
 std::uint64_t read_id(std::string_view text) noexcept;  ///< 0: it is none
 
@@ -389,7 +392,6 @@ struct engine::impl {
   /// The same once it is settled as who the sender is treated.
   void subscribe_as(const subscribe_request& request, instant now, effects& out);
   bool admit_dialog(const subscribe_request& request, effects& out) const;
-  /// The resource as bridged lines name it: the Contact's user in the From's domain (S26).
   bool take_resource_from_contact(const subscribe_request& request, effects& out);
   bool admit_accept(const subscribe_request& request, const event_package& package, effects& out) const;
   /// `sibling`: a usage of the same dialog, whose tag, route set and addresses it shares.

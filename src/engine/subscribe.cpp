@@ -298,14 +298,16 @@ void engine::impl::subscribe_as(const subscribe_request& request, instant now, e
   begin(request, package, event_id, sibling, lifetime != seconds{0} ? lapsed : nullptr, std::move(answer), lifetime, now, out);
 }
 
-bool engine::impl::take_resource_from_contact(const subscribe_request& request, effects& out) {
+std::string bridged_line(const subscribe_request& request) {
   const auto contact = parse_uri(request.contact);
   const auto from = parse_uri(request.from_uri);
-  if (contact && from && !contact->user.empty() && !from->host.empty()) {
-    std::string line{"sip:"};
-    ((line += contact->user) += '@') += from->host;
-    return admit_resource(line, out);
-  }
+  if (!contact || !from || contact->user.empty() || from->host.empty()) return {};
+  return ("sip:" + std::string{contact->user} += '@') += from->host;
+}
+
+bool engine::impl::take_resource_from_contact(const subscribe_request& request, effects& out) {
+  const std::string line = bridged_line(request);
+  if (!line.empty()) return admit_resource(line, out);
   refuse(out, 400, "Bad Contact");
   return false;
 }

@@ -1,0 +1,404 @@
+#include <presence/sharded_engine.hpp>
+
+#include <cassert>
+#include <charconv>
+#include <mutex>
+
+#include <presence/keyed_hash.hpp>
+
+#include "impl.hpp"
+
+namespace presence {
+
+namespace {
+
+/// Which shard has what.
+class shard_map {
+ public:
+  shard_map(std::size_t shards, random_source& random, std::string tag_prefix)
+      : hash_{random}, shards_{shards}, tag_prefix_{std::move(tag_prefix)} {}
+
+  std::size_t size() const noexcept { return shards_; }
+  std::size_t of_canonical(std::string_view text) const noexcept { return hash_(text) % shards_; }
+  /// What is no address is refused by whichever shard it comes to.
+  std::size_t of(std::string_view resource) const {
+    std::string canonical;
+    return canonical_aor(resource, canonical) ? of_canonical(canonical) : 0;
+  }
+  std::string tag_prefix_of(std::size_t shard) const { return tag_prefix_ + std::to_string(shard) + '.'; }
+  /// A tag that is none of ours has some shard, too: the peer may have it from another process.
+  std::size_t of_tag(std::string_view tag) const noexcept {
+    std::size_t shard = 0;
+    if (!tag.starts_with(tag_prefix_)) return of_canonical(tag);
+    const char* const end = tag.data() + tag.size();
+    const auto [behind, wrong] = std::from_chars(tag.data() + tag_prefix_.size(), end, shard);
+    return wrong == std::errc{} && behind != end && *behind == '.' && shard < shards_ ? shard : of_canonical(tag);
+  }
+
+  /// Numbers of all shards, as one sequence: what a shard calls n is n * size() + shard. The limits keep ids small.
+  notify_id outside(notify_id id, std::size_t shard) const noexcept {
+    if (id.generation != 0) id.slot = static_cast<std::uint32_t>(id.slot * shards_ + shard);  // 0: nothing to report on
+    return id;
+  }
+  notify_id inside(notify_id id) const noexcept {
+    id.slot = static_cast<std::uint32_t>(id.slot / shards_);
+    return id;
+  }
+
+ private:
+  keyed_hash hash_;
+  std::size_t shards_;
+  std::string tag_prefix_;
+};
+
+/// A shard's rows of a database.
+class shard_storage final : public storage {
+ public:
+  shard_storage(storage& rows, const shard_map& map, std::size_t shard) : rows_{rows}, map_{map}, shard_{shard} {}
+
+  result<void, storage_error> publications(const row_filter& wanted, cursor& at, std::size_t limit,
+                                           std::vector<publication_row>& out) override {
+    return own(out, [&] { return rows_.publications(wanted, at, limit, out); });
+  }
+  result<void, storage_error> subscriptions(const row_filter& wanted, cursor& at, std::size_t limit,
+                                            std::vector<subscription_row>& out) override {
+    return own(out, [&] { return rows_.subscriptions(wanted, at, limit, out); });
+  }
+  result<void, storage_error> watchers(const row_filter& wanted, cursor& at, std::size_t limit,
+                                       std::vector<watcher_row>& out) override {
+    return own(out, [&] { return rows_.watchers(wanted, at, limit, out); });
+  }
+  result<void, storage_error> due(instant now, instant waiting_since, const std::vector<std::string>& known, std::size_t limit,
+                                  std::vector<state_name>& out) override {
+    const std::size_t before = out.size();
+    for (std::size_t most = limit;; most *= 2) {  // those of others may come first
+      std::vector<state_name> found;
+      if (auto read = rows_.due(now, waiting_since, known, most, found); !read) return read;
+      const bool all = found.size() < most || most > static_cast<std::size_t>(-1) / 2;
+      for (state_name& one : found)
+        if (out.size() - before < limit && map_.of_canonical(one.resource) == shard_) out.push_back(std::move(one));
+      if (all || out.size() - before == limit) return {};
+      out.resize(before);
+    }
+  }
+  result<void, storage_error> apply(const change& what) override { return rows_.apply(what); }
+  result<std::size_t, storage_error> sweep(instant before, const std::vector<std::string>& known) override {
+    return shard_ == 0 ? rows_.sweep(before, known) : std::size_t{0};  // once for all
+  }
+  result<std::uint64_t, storage_error> stamp(std::string_view resource, std::string_view event) override {
+    return rows_.stamp(resource, event);
+  }
+  std::size_t held_back() const noexcept override { return rows_.held_back(); }
+  result<void, storage_error> flush(std::size_t most) override { return rows_.flush(most); }
+
+ private:
+  template <class Row, class Read>
+  result<void, storage_error> own(std::vector<Row>& out, Read&& read) {
+    const auto before = static_cast<std::ptrdiff_t>(out.size());
+    auto done = read();
+    out.erase(std::remove_if(out.begin() + before, out.end(),
+                             [&](const Row& row) { return map_.of_canonical(row.resource) != shard_; }),
+              out.end());
+    return done;
+  }
+  storage& rows_;
+  const shard_map& map_;
+  std::size_t shard_;
+};
+
+std::size_t share(std::size_t whole, std::size_t shards) { return (whole + shards - 1) / shards; }
+
+}  // namespace
+
+engine_stats& engine_stats::operator+=(const engine_stats& other) noexcept {
+  for (const auto number : {&engine_stats::resources, &engine_stats::publications, &engine_stats::subscriptions,
+                            &engine_stats::undecided, &engine_stats::held_back})
+    this->*number += other.*number;
+  for (const auto number :
+       {&engine_stats::publishes, &engine_stats::subscribes, &engine_stats::notifies, &engine_stats::coalesced,
+        &engine_stats::suppressed, &engine_stats::expired_publications, &engine_stats::expired_subscriptions,
+        &engine_stats::failed_notifies, &engine_stats::storage_calls, &engine_stats::storage_faults, &engine_stats::storage_conflicts})
+    this->*number += other.*number;
+  static_assert(sizeof(engine_stats) == 5 * sizeof(std::size_t) + 11 * sizeof(std::uint64_t), "a new number is added up here, too");
+  return *this;
+}
+
+struct sharded_engine::impl {
+  struct alignas(128) shard {  // locks of two shards share no cache line, nor a pair of them
+    shard(std::size_t number, const shard_map& map, const shard_parts& parts, const options& settings, const host_hooks& hooks)
+        : rows{parts.rows != nullptr ? std::make_unique<shard_storage>(*parts.rows, map, number) : nullptr},
+          one{settings_of(number, map, settings), hooks, rows.get(), parts.random} {}
+    static options settings_of(std::size_t number, const shard_map& map, options settings) {
+      for (std::size_t* most : {&settings.limits.subscriptions, &settings.limits.publications, &settings.limits.undecided,
+                                &settings.advance_budget})
+        *most = share(*most, map.size());
+      settings.to_tag_pref = map.tag_prefix_of(number);
+      return settings;
+    }
+    std::mutex lock;
+    std::unique_ptr<shard_storage> rows;
+    engine one;
+  };
+
+  impl(const std::vector<shard_parts>& parts, const options& s, const host_hooks& hooks, random_source& random)
+      : settings{s}, map{parts.size(), random, s.to_tag_pref}, durable{parts.front().rows != nullptr} {
+    for (std::size_t i = 0; i < parts.size(); ++i) shards.push_back(std::make_unique<shard>(i, map, parts[i], s, hooks));
+  }
+
+  template <class F>
+  auto at(std::size_t number, F&& call) const {
+    shard& s = *shards[number];
+    const std::lock_guard alone{s.lock};
+    return call(s.one);
+  }
+  template <class F>
+  auto at_resource(std::string_view resource, F&& call) const {
+    return at(map.of(resource), call);
+  }
+  /// One shard does it all.
+  template <class F>
+  void act(std::size_t number, effects& out, F&& call) {
+    at(number, call);
+    for (notify& n : out.notifies) n.id = map.outside(n.id, number);
+  }
+  template <class F>
+  effects act_at(std::string_view resource, F&& call) {
+    effects out;
+    act(map.of(resource), out, [&](engine& e) { out = call(e); });
+    return out;
+  }
+  /// Each shard does its part. The answer is that of the last one: they are the same.
+  template <class F>
+  void act_all(effects& out, F&& call) {
+    out.clear();
+    effects part;
+    for (std::size_t i = 0; i < shards.size(); ++i) {
+      act(i, part, [&](engine& e) { call(e, part); });
+      std::move(part.notifies.begin(), part.notifies.end(), std::back_inserter(out.notifies));
+      out.answer = part.answer;
+      out.state_changed |= part.state_changed;
+      out.storage_failed |= part.storage_failed;
+      out.more |= part.more;
+    }
+  }
+  template <class Value, class F>
+  Value total(F&& of) const {
+    Value sum{};
+    for (std::size_t i = 0; i < shards.size(); ++i) sum += at(i, of);
+    return sum;
+  }
+  template <class Row, class List>
+  page<Row> listed(std::uint64_t from, std::size_t limit, List&& list) const {
+    page<Row> out;
+    limit = std::max<std::size_t>(limit, 1);
+    std::size_t number = from % shards.size();
+    std::uint64_t position = from / shards.size();
+    while (number < shards.size() && out.records.size() < limit) {
+      auto part = at(number, [&](const engine& e) { return list(e, position, limit - out.records.size()); });
+      std::move(part.records.begin(), part.records.end(), std::back_inserter(out.records));
+      position = part.next;
+      if (position == 0) ++number;
+    }
+    if (number < shards.size()) out.next = position * shards.size() + number;
+    return out;
+  }
+  std::size_t shard_of(const subscribe_request& request) const {
+    if (!request.to_tag.empty()) return map.of_tag(request.to_tag);
+    const event_package* package = shards.front()->one.contains_event(request.event);  // nobody registers any more
+    return map.of(package != nullptr && package->resource_from_contact ? bridged_line(request) : std::string{request.resource});
+  }
+
+  options settings;
+  shard_map map;
+  bool durable;
+  std::vector<std::unique_ptr<shard>> shards;
+};
+
+sharded_engine::sharded_engine(const std::vector<shard_parts>& parts, const options& settings, const host_hooks& hooks) {
+  assert(!parts.empty());
+  system_random own;
+  random_source* const given = parts.front().random;
+  impl_ = std::make_unique<impl>(parts, settings, hooks, given != nullptr ? *given : own);
+}
+sharded_engine::~sharded_engine() = default;
+
+// --- event packages -------------------------------------------------------------------------------
+
+result<void, std::string> sharded_engine::add_event(const event_package& package, instant now) {
+  const bool resumed = impl_->shards.back()->one.search_event(package.name) == nullptr;
+  for (const auto& s : impl_->shards) {
+    const std::lock_guard alone{s->lock};
+    if (resumed && s->one.search_event(package.name) != nullptr) continue;
+    if (auto added = s->one.add_event(package, now); !added) return added;
+  }
+  return {};
+}
+
+// no lock: packages are registered before other threads call
+const event_package* sharded_engine::contains_event(std::string_view event_value) const {
+  return impl_->shards.front()->one.contains_event(event_value);
+}
+const event_package* sharded_engine::search_event(std::string_view package_name) const {
+  return impl_->shards.front()->one.search_event(package_name);
+}
+std::string sharded_engine::get_event_list() const { return impl_->shards.front()->one.get_event_list(); }
+
+// --- requests ---------------------------------------------------------------------------------------
+
+void sharded_engine::publish(const publish_request& request, instant now, effects& out) {
+  impl_->act(impl_->map.of(request.resource), out, [&](engine& e) { e.publish(request, now, out); });
+}
+effects sharded_engine::publish(const publish_request& request, instant now) {
+  effects out;
+  publish(request, now, out);
+  return out;
+}
+
+effects sharded_engine::update_presentity(const publish_request& request, instant now) {
+  return impl_->act_at(request.resource, [&](engine& e) { return e.update_presentity(request, now); });
+}
+
+effects sharded_engine::set_hard_state(std::string_view resource, std::string_view event, std::string_view name,
+                                       const content_view& content, instant now) {
+  return impl_->act_at(resource, [&](engine& e) { return e.set_hard_state(resource, event, name, content, now); });
+}
+
+void sharded_engine::subscribe(const subscribe_request& request, instant now, effects& out) {
+  const std::size_t first = impl_->shard_of(request), shards = impl_->shards.size();
+  const std::size_t most = impl_->durable && !request.to_tag.empty() ? shards : 1;
+  for (std::size_t i = 0; i == 0 || (i < most && out.answer.status == 481); ++i)
+    impl_->act((first + i) % shards, out, [&](engine& e) { e.subscribe(request, now, out); });
+}
+effects sharded_engine::subscribe(const subscribe_request& request, instant now) {
+  effects out;
+  subscribe(request, now, out);
+  return out;
+}
+
+effects sharded_engine::answer_options(const options_request& request, instant now) {
+  return impl_->act_at(request.resource, [&](engine& e) { return e.answer_options(request, now); });
+}
+
+// --- outcomes and time ------------------------------------------------------------------------------
+
+void sharded_engine::report(const notify_report& outcome, instant now, effects& out) {
+  notify_report own = outcome;
+  own.id = impl_->map.inside(outcome.id);
+  impl_->act(outcome.id.slot % impl_->shards.size(), out, [&](engine& e) { e.report(own, now, out); });
+}
+effects sharded_engine::report(const notify_report& outcome, instant now) {
+  effects out;
+  report(outcome, now, out);
+  return out;
+}
+
+void sharded_engine::advance(instant now, effects& out) {
+  impl_->act_all(out, [&](engine& e, effects& part) { e.advance(now, part); });
+}
+effects sharded_engine::advance(instant now) {
+  effects out;
+  advance(now, out);
+  return out;
+}
+
+std::optional<instant> sharded_engine::next_deadline() const {
+  std::optional<instant> soonest;
+  for (std::size_t i = 0; i < impl_->shards.size(); ++i) {
+    const auto next = impl_->at(i, [](const engine& e) { return e.next_deadline(); });
+    if (next && (!soonest || *next < *soonest)) soonest = next;
+  }
+  return soonest;
+}
+
+result<void, std::string> sharded_engine::flush(instant now) {
+  result<void, std::string> all;
+  for (std::size_t i = 0; i < impl_->shards.size(); ++i)
+    if (auto one = impl_->at(i, [&](engine& e) { return e.flush(now); }); !one) all = one;
+  return all;
+}
+
+effects sharded_engine::cleanup(instant now) {
+  effects out;
+  impl_->act_all(out, [&](engine& e, effects& part) { part = e.cleanup(now); });
+  return out;
+}
+
+// --- privileged calls -------------------------------------------------------------------------------
+
+effects sharded_engine::refresh_watchers(std::string_view resource, std::string_view event, refresh_type type, instant now) {
+  return impl_->act_at(resource, [&](engine& e) { return e.refresh_watchers(resource, event, type, now); });
+}
+
+effects sharded_engine::update_watchers(std::string_view resource, std::string_view event, instant now, std::string_view watcher) {
+  return impl_->act_at(resource, [&](engine& e) { return e.update_watchers(resource, event, now, watcher); });
+}
+
+effects sharded_engine::terminate_watchers(std::string_view resource, std::string_view event, end_reason reason, instant now,
+                                           seconds retry_after) {
+  const auto end = [&](engine& e) { return e.terminate_watchers(resource, event, reason, now, retry_after); };
+  if (!resource.empty()) return impl_->act_at(resource, end);
+  effects out;
+  impl_->act_all(out, [&](engine& e, effects& part) { part = end(e); });
+  return out;
+}
+
+effects sharded_engine::remove_resource(std::string_view resource, instant now) {
+  return impl_->act_at(resource, [&](engine& e) { return e.remove_resource(resource, now); });
+}
+
+auth_code sharded_engine::auth_status(std::string_view watcher, std::string_view resource, instant now,
+                                      std::string_view event) const {
+  return impl_->at_resource(resource, [&](const engine& e) { return e.auth_status(watcher, resource, now, event); });
+}
+
+void sharded_engine::set_passive(bool on) {
+  for (std::size_t i = 0; i < impl_->shards.size(); ++i) impl_->at(i, [&](engine& e) { e.set_passive(on); });
+}
+
+// --- insight ------------------------------------------------------------------------------------------
+
+page<publication_row> sharded_engine::publications(const record_filter& filter, std::uint64_t from, std::size_t limit) const {
+  return impl_->listed<publication_row>(from, limit, [&](const engine& e, auto... place) { return e.publications(filter, place...); });
+}
+page<subscription_row> sharded_engine::subscriptions(const record_filter& filter, std::uint64_t from, std::size_t limit) const {
+  return impl_->listed<subscription_row>(from, limit, [&](const engine& e, auto... place) { return e.subscriptions(filter, place...); });
+}
+std::size_t sharded_engine::count_publications(const record_filter& filter) const {
+  return impl_->total<std::size_t>([&](const engine& e) { return e.count_publications(filter); });
+}
+std::size_t sharded_engine::count_subscriptions(const record_filter& filter) const {
+  return impl_->total<std::size_t>([&](const engine& e) { return e.count_subscriptions(filter); });
+}
+bool sharded_engine::has_subscribers(std::string_view resource, std::string_view event) const {
+  return impl_->at_resource(resource, [&](const engine& e) { return e.has_subscribers(resource, event); });
+}
+body sharded_engine::current_state(std::string_view resource, std::string_view event, instant now) const {
+  return impl_->at_resource(resource, [&](const engine& e) { return e.current_state(resource, event, now); });
+}
+bool sharded_engine::contains_presence(std::string_view resource, instant now) const {
+  return impl_->at_resource(resource, [&](const engine& e) { return e.contains_presence(resource, now); });
+}
+std::optional<std::string> sharded_engine::get_sphere(std::string_view resource, instant now) const {
+  return impl_->at_resource(resource, [&](const engine& e) { return e.get_sphere(resource, now); });
+}
+
+const options& sharded_engine::settings() const { return impl_->settings; }
+
+engine_stats sharded_engine::stats() const {
+  return impl_->total<engine_stats>([](const engine& e) { return e.stats(); });
+}
+
+std::optional<std::string> sharded_engine::check() const {
+  for (std::size_t i = 0; i < impl_->shards.size(); ++i) {
+    auto wrong = impl_->at(i, [&](const engine& e) -> std::optional<std::string> {
+      if (auto within = e.check()) return within;
+      for (const auto& row : e.subscriptions({}, 0, static_cast<std::size_t>(-1)).records)
+        if (impl_->map.of_canonical(row.resource) != i) return "a subscription is in another shard than its resource: " + row.resource;
+      return std::nullopt;
+    });
+    if (wrong) return wrong;
+  }
+  return std::nullopt;
+}
+
+}  // namespace presence
