@@ -19,6 +19,7 @@
 /// its TLS layer or its proxy (P-Asserted-Identity) has proven.
 #include <sofia-sip/su_log.h>
 #include <sofia-sip/su_wait.h>
+#include <sofia-sip/tport_tag.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -226,8 +227,11 @@ void presence_server::listen() {
                             NTATAG_BAD_REQ_MASK(must_be_sound),  // answered 400 by the stack
                             NTATAG_SIP_T1X64(line_.timer_f), TAG_END());
   if (!agent_) throw std::runtime_error{"the SIP stack does not start"};
+  // A change of one presentity brings the answers of all his watchers at once; what the socket cannot hold is
+  // lost and has to be sent again. The system may allow less (net.core.rmem_max).
+  constexpr unsigned burst = 4 << 20;
   for (const std::string& where : line_.listen) {
-    if (nta_agent_add_tport(agent_, URL_STRING_MAKE(where.c_str()), TAG_END()) < 0) {
+    if (nta_agent_add_tport(agent_, URL_STRING_MAKE(where.c_str()), TPTAG_UDP_RMEM(burst), TAG_END()) < 0) {
       throw std::runtime_error{"cannot listen on " + where + ": " + su_strerror(su_errno())};
     }
   }
