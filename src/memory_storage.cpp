@@ -24,6 +24,12 @@
 
 namespace presence {
 
+bool change::empty() const noexcept {
+  return states.empty() && ended_publications.empty() && new_publications.empty() && changed_publications.empty() &&
+         ended_subscriptions.empty() && new_subscriptions.empty() && changed_subscriptions.empty() && reservations.empty() &&
+         ended_watchers.empty() && watchers.empty();
+}
+
 subscription_key key_of(const subscription_row& row) {
   return {.call_id = std::string{row.dialog.call_id()},
           .local_tag = std::string{row.dialog.local_tag()},

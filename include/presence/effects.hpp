@@ -23,6 +23,10 @@ enum class end_reason : std::uint8_t {
   none, deactivated, probation, rejected, timeout, giveup, noresource, invariant
 };
 
+/// What a watcher may have (RFC 5025 section 3.2.1), lowest first: matching rules combine by maximum.
+enum class sub_handling : std::uint8_t { block, confirm, polite_block, allow };
+
+std::string_view to_string(sub_handling) noexcept;
 std::string_view to_string(subscription_state) noexcept;
 std::string_view to_string(end_reason) noexcept;  ///< empty for none
 

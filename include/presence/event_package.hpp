@@ -20,10 +20,10 @@
 
 #include <presence/body.hpp>
 #include <presence/dialog.hpp>
+#include <presence/effects.hpp>
 #include <presence/options.hpp>
 #include <presence/requests.hpp>
 #include <presence/result.hpp>
-#include <presence/subscription.hpp>
 #include <presence/time.hpp>
 
 namespace presence {

@@ -144,11 +144,7 @@ struct change {
   std::vector<watcher_key> ended_watchers = {};
   std::vector<watcher_row> watchers = {};                    ///< inserted, or replaced whole
 
-  bool empty() const noexcept {
-    return states.empty() && ended_publications.empty() && new_publications.empty() && changed_publications.empty() &&
-           ended_subscriptions.empty() && new_subscriptions.empty() && changed_subscriptions.empty() &&
-           reservations.empty() && ended_watchers.empty() && watchers.empty();
-  }
+  bool empty() const noexcept;
 };
 
 /// Which rows a read wants. Empty members do not restrict.

@@ -13,11 +13,6 @@
 
 namespace presence {
 
-/// What a watcher may have (RFC 5025 section 3.2.1), lowest first: matching rules combine by maximum.
-enum class sub_handling : std::uint8_t { block, confirm, polite_block, allow };
-
-std::string_view to_string(sub_handling) noexcept;
-
 struct subscribe_facts {
   bool in_dialog = false;   ///< the request has a To tag
   bool known = false;       ///< and names a live subscription
