@@ -12,11 +12,11 @@
 #include <utility>
 #include <vector>
 
+#include <presence/effects.hpp>
 #include <presence/event_package.hpp>
 #include <presence/options.hpp>
 #include <presence/requests.hpp>
 #include <presence/result.hpp>
-#include <presence/subscription.hpp>
 #include <presence/time.hpp>
 
 namespace presence {
