@@ -52,7 +52,8 @@ double seconds_of(F&& work) {
 
 class crowd {
  public:
-  explicit crowd(std::size_t held) : resources{std::max<std::size_t>(held / watchers, 1)}, host{settings(held), {}, nullptr, &random} {
+  explicit crowd(std::size_t held)
+      : resources{std::max<std::size_t>(held / watchers, 1)}, host{settings(held), {}, nullptr, &random} {
     if (!host.add_event(presence_package(), start)) std::abort();
     to_tags.assign(count() * tag_bytes, '.');  // the memory of a host, touched before anything is measured
     etags.assign(resources, std::string(15, '.'));
@@ -70,14 +71,16 @@ class crowd {
   /// Watchers of one resource come in any order, not one after the other.
   void subscribe(std::size_t i, std::string_view to_tag) {
     const std::string n = std::to_string(i / watchers), to = presentity(i % resources);
-    const std::string call_id = "a84b4c76e66710-" + std::to_string(i) + "@pc33.example.com", from = "sip:watcher" + n + "@example.com";
+    const std::string call_id = "a84b4c76e66710-" + std::to_string(i) + "@pc33.example.com";
+    const std::string from = "sip:watcher" + n + "@example.com";
     const std::string contact = "sip:watcher" + n + "@192.0.2.17:5062;transport=udp";
     host.subscribe({.resource = to, .event = "presence", .expires = 3600s, .call_id = call_id, .from_tag = "1928301774",
                     .to_tag = to_tag, .from_uri = from, .contact = contact, .cseq = to_tag.empty() ? 1u : ++cseqs[i]}, now, out);
     if (out.answer.status != 200) std::abort();
     if (to_tag.empty()) std::memcpy(&to_tags[i * tag_bytes], out.answer.dialog.local_tag().data(), tag_bytes);
     const dialog_fields d = out.answer.dialog.fields();
-    for (const auto text : {d.call_id, d.local_tag, d.remote_tag, d.local_uri, d.remote_uri, d.remote_target, d.local_contact, d.event, d.watcher})
+    for (const auto text : {d.call_id, d.local_tag, d.remote_tag, d.local_uri, d.remote_uri, d.remote_target,
+                            d.local_contact, d.event, d.watcher})
       strings += text.size();
     answer_all();
   }
@@ -112,7 +115,9 @@ void PF6_growth(benchmark::State& state) {
   for (auto _ : state) {
     crowd c{held};
     std::mt19937_64 dice{5};
-    const auto each = [&](const char* name, double seconds, std::size_t n) { state.counters[name] = seconds * 1e9 / static_cast<double>(n); };
+    const auto each = [&](const char* name, double seconds, std::size_t n) {
+      state.counters[name] = seconds * 1e9 / static_cast<double>(n);
+    };
     double before = resident();
     each("ns_initial", seconds_of([&] { for (std::size_t i = 0; i < c.count(); ++i) c.subscribe(i, {}); }), c.count());
     const auto n = static_cast<double>(c.count());

@@ -125,7 +125,8 @@ void PF9_sharded(benchmark::State& state) {
   sharded_engine host{std::vector<sharded_engine::shard_parts>(static_cast<std::size_t>(state.range(0))), settings()};
   if (!host.add_event(presence_package(), start)) std::abort();
   std::vector<std::unique_ptr<publishers<sharded_engine>>> all;
-  for (std::size_t t = 0; t < 2; ++t) all.push_back(std::make_unique<publishers<sharded_engine>>(host, t * scaled(10'000), scaled(10'000)));
+  for (std::size_t t = 0; t < 2; ++t)
+    all.push_back(std::make_unique<publishers<sharded_engine>>(host, t * scaled(10'000), scaled(10'000)));
   compare(state, std::move(all));
 }
 BENCHMARK(PF9_sharded)->Arg(16)->Arg(64)->Iterations(5)->Unit(benchmark::kMillisecond);

@@ -41,9 +41,17 @@ class worker {
         case 5: case 6: case 7: case 8: case 9: subscribe(); break;
         case 10: took(host_.advance(now())); break;
         case 11: took(host_.update_watchers(a_resource(), "presence", now())); break;
-        case 12: took(host_.set_hard_state(a_resource(), "presence", name_, {.type = "application/pidf+xml", .bytes = document()}, now())); break;
+        case 12: {
+          const std::string bytes = document();
+          took(host_.set_hard_state(a_resource(), "presence", name_, {.type = "application/pidf+xml", .bytes = bytes}, now()));
+          break;
+        }
         case 13: look(); break;
-        case 14: took(host_.terminate_watchers(dice_() % 8 == 0 ? std::string{} : a_resource(), "presence", end_reason::deactivated, now())); break;
+        case 14: {
+          const std::string whose = dice_() % 8 == 0 ? std::string{} : a_resource();
+          took(host_.terminate_watchers(whose, "presence", end_reason::deactivated, now()));
+          break;
+        }
         default: took(host_.publish({.resource = "no address", .event = "presence"}, now()));
       }
     }
@@ -55,8 +63,8 @@ class worker {
  private:
   std::string a_resource() { return "sip:r" + std::to_string(dice_() % resources) + "@example.com"; }
   std::string document() {
-    return "<presence xmlns=\"urn:ietf:params:xml:ns:pidf\" entity=\"sip:r@example.com\"><tuple id=\"t" + std::to_string(dice_() % 1000) +
-           "\"><status><basic>open</basic></status></tuple></presence>";
+    return "<presence xmlns=\"urn:ietf:params:xml:ns:pidf\" entity=\"sip:r@example.com\"><tuple id=\"t" +
+           std::to_string(dice_() % 1000) + "\"><status><basic>open</basic></status></tuple></presence>";
   }
   void publish() {
     const std::string who = a_resource(), bytes = document();
@@ -68,7 +76,8 @@ class worker {
   }
   void subscribe() {
     dialog& d = dialogs_[dice_() % 6];
-    const std::string who = a_resource(), by = "sip:w" + name_ + "@example.com", call_id = name_ + "-" + std::to_string(&d - dialogs_) + "-" + std::to_string(d.life);
+    const std::string who = a_resource(), by = "sip:w" + name_ + "@example.com";
+    const std::string call_id = name_ + "-" + std::to_string(&d - dialogs_) + "-" + std::to_string(d.life);
     const std::string tag{d.local_tag};
     const effects out = host_.subscribe({.resource = who, .event = dice_() % 8 == 0 ? "presence.winfo" : "presence",
                                          .expires = std::chrono::seconds{dice_() % 5 == 0 ? 0 : dice_() % 20}, .call_id = call_id,
@@ -148,5 +157,6 @@ int main(int argc, char** argv) {
   for (std::size_t i = 0; i < resources; ++i) host.remove_resource("sip:r" + std::to_string(i) + "@example.com", now());
   const engine_stats left = host.stats();
   require(left.subscriptions == 0 && left.publications == 0 && left.undecided == 0, "nothing is left");
-  std::printf("%zu threads, %zu NOTIFYs, %llu requests accepted\n", threads, all.size(), static_cast<unsigned long long>(accepted));
+  std::printf("%zu threads, %zu NOTIFYs, %llu requests accepted\n", threads, all.size(),
+              static_cast<unsigned long long>(accepted));
 }

@@ -69,7 +69,8 @@ class twins {
     const bool again = !known.empty() && way > 1;
     std::pair<std::string, std::string> tag;
     if (again) tag = way > 2 ? known.back() : known[number(static_cast<std::uint32_t>(known.size()))];
-    const std::string bytes = way == 2 ? "" : way == 3 ? "<bad" : pidf("t" + std::to_string(++documents_) + (number(2) == 0 ? ":open" : ":closed"), who);
+    const std::string tuple = "t" + std::to_string(++documents_) + (number(2) == 0 ? ":open" : ":closed");
+    const std::string bytes = way == 2 ? "" : way == 3 ? "<bad" : pidf(tuple, who);
     publish_request request{.resource = who, .event = "presence", .expires = seconds{number(9) == 0 ? 0 : number(90)},
                             .sip_if_match = tag.first,
                             .content = {.type = bytes.empty() ? "" : "application/pidf+xml", .bytes = bytes}};
@@ -127,9 +128,10 @@ class twins {
                           many_->terminate_watchers({}, "presence", end_reason::deactivated, now_));
       case 2: return same(one_->terminate_watchers(resource, {}, end_reason::probation, now_, 9s),
                           many_->terminate_watchers(resource, {}, end_reason::probation, now_, 9s));
-      case 3: return same(one_->set_hard_state(resource, "presence", "h", {.type = "application/pidf+xml", .bytes = hard_}, now_),
-                          many_->set_hard_state(resource, "presence", "h", {.type = "application/pidf+xml", .bytes = hard_}, now_));
-      case 4: return same(one_->answer_options({.resource = resource}, now_), many_->answer_options({.resource = resource}, now_));
+      case 3: return same(one_->set_hard_state(resource, "presence", "h", hard_, now_),
+                          many_->set_hard_state(resource, "presence", "h", hard_, now_));
+      case 4: return same(one_->answer_options({.resource = resource}, now_),
+                          many_->answer_options({.resource = resource}, now_));
       default:
         return same(one_->update_watchers(resource, "presence", now_), many_->update_watchers(resource, "presence", now_));
     }
@@ -146,7 +148,8 @@ class twins {
         std::uint64_t from = 0;
         do {
           const auto some = host.subscriptions(filter, from, limit);
-          for (const auto& row : some.records) lines.push_back(row.resource + " " + std::string{row.dialog.call_id()} + " " + row.event);
+          for (const auto& row : some.records)
+            lines.push_back(row.resource + " " + std::string{row.dialog.call_id()} + " " + row.event);
           from = some.next;
         } while (from != 0);
         do {
@@ -229,7 +232,8 @@ class twins {
   std::unique_ptr<sharded_engine> many_;
   instant now_ = start;
   int documents_ = 0;
-  const std::string hard_ = pidf("h:closed");
+  const std::string document_ = pidf("h:closed");
+  const content_view hard_{.type = "application/pidf+xml", .bytes = document_};
   std::map<std::string, sub_handling> policy_;
   std::map<std::string, std::vector<std::pair<std::string, std::string>>> tags_;
   struct dialog_names {

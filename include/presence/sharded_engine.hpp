@@ -38,15 +38,15 @@ class sharded_engine {
     random_source* random = nullptr;  ///< null: the operating system's generator
   };
 
-  /// One shard for each of `parts`. A few for each thread will do: two threads wait for each other when they
-  /// need the same one. Precondition: there is a part, and `settings.check()` succeeds.
+  /// One shard for each of `parts`. Several for each thread are best: two threads wait for each other
+  /// when they need the same one. Precondition: there is a part, and `settings.check()` succeeds.
   explicit sharded_engine(const std::vector<shard_parts>& parts, const options& settings = {}, const host_hooks& hooks = {});
   ~sharded_engine();
   sharded_engine(const sharded_engine&) = delete;
   sharded_engine& operator=(const sharded_engine&) = delete;
 
-  /// As for one engine; each shard has a copy of the package. Register packages before other threads call anything. After a storage
-  /// could not be read, call again: shards that have the package keep it.
+  /// As for one engine; each shard has a copy of the package. Register packages before other threads call anything.
+  /// After a storage could not be read, call again: shards that have the package keep it.
   result<void, std::string> add_event(const event_package& package, instant now);
   const event_package* contains_event(std::string_view event_value) const;
   const event_package* search_event(std::string_view package_name) const;

@@ -117,9 +117,10 @@ engine_stats& engine_stats::operator+=(const engine_stats& other) noexcept {
   for (const auto number :
        {&engine_stats::publishes, &engine_stats::subscribes, &engine_stats::notifies, &engine_stats::coalesced,
         &engine_stats::suppressed, &engine_stats::expired_publications, &engine_stats::expired_subscriptions,
-        &engine_stats::failed_notifies, &engine_stats::storage_calls, &engine_stats::storage_faults, &engine_stats::storage_conflicts})
+        &engine_stats::failed_notifies, &engine_stats::storage_calls, &engine_stats::storage_faults,
+        &engine_stats::storage_conflicts})
     this->*number += other.*number;
-  static_assert(sizeof(engine_stats) == 5 * sizeof(std::size_t) + 11 * sizeof(std::uint64_t), "a new number is added up here, too");
+  static_assert(sizeof(engine_stats) == 5 * sizeof(std::size_t) + 11 * sizeof(std::uint64_t), "a new number joins here");
   return *this;
 }
 
@@ -329,7 +330,8 @@ effects sharded_engine::refresh_watchers(std::string_view resource, std::string_
   return impl_->act_at(resource, [&](engine& e) { return e.refresh_watchers(resource, event, type, now); });
 }
 
-effects sharded_engine::update_watchers(std::string_view resource, std::string_view event, instant now, std::string_view watcher) {
+effects sharded_engine::update_watchers(std::string_view resource, std::string_view event, instant now,
+                                        std::string_view watcher) {
   return impl_->act_at(resource, [&](engine& e) { return e.update_watchers(resource, event, now, watcher); });
 }
 
@@ -358,10 +360,12 @@ void sharded_engine::set_passive(bool on) {
 // --- insight ------------------------------------------------------------------------------------------
 
 page<publication_row> sharded_engine::publications(const record_filter& filter, std::uint64_t from, std::size_t limit) const {
-  return impl_->listed<publication_row>(from, limit, [&](const engine& e, auto... place) { return e.publications(filter, place...); });
+  return impl_->listed<publication_row>(from, limit,
+                                        [&](const engine& e, auto... page) { return e.publications(filter, page...); });
 }
 page<subscription_row> sharded_engine::subscriptions(const record_filter& filter, std::uint64_t from, std::size_t limit) const {
-  return impl_->listed<subscription_row>(from, limit, [&](const engine& e, auto... place) { return e.subscriptions(filter, place...); });
+  return impl_->listed<subscription_row>(from, limit,
+                                         [&](const engine& e, auto... page) { return e.subscriptions(filter, page...); });
 }
 std::size_t sharded_engine::count_publications(const record_filter& filter) const {
   return impl_->total<std::size_t>([&](const engine& e) { return e.count_publications(filter); });
@@ -393,7 +397,7 @@ std::optional<std::string> sharded_engine::check() const {
     auto wrong = impl_->at(i, [&](const engine& e) -> std::optional<std::string> {
       if (auto within = e.check()) return within;
       for (const auto& row : e.subscriptions({}, 0, static_cast<std::size_t>(-1)).records)
-        if (impl_->map.of_canonical(row.resource) != i) return "a subscription is in another shard than its resource: " + row.resource;
+        if (impl_->map.of_canonical(row.resource) != i) return "a subscription is in the wrong shard: " + row.resource;
       return std::nullopt;
     });
     if (wrong) return wrong;
