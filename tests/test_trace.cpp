@@ -148,6 +148,18 @@ TEST_CASE("an engine tells which state each call used and for what, by keys that
   CHECK(other.keys[0] != trace.keys[0]);
 }
 
+TEST_CASE("what a start reads from the storage is told as read (T12)") {
+  recorded trace;
+  memory_storage rows;
+  test::scenario s{{.rows = &rows, .hooks = trace.hooks()}};
+  s.publish("alice", {.body = "t1:open"});
+  s.publish("bob", {.body = "t1:open"});
+  CHECK(trace.news() == "publish k1, publish k2");
+  s.restart();
+  s.audit();
+  CHECK(trace.news() == "read k3, read k4");  // another engine has other keys
+}
+
 TEST_CASE("an engine with bounded memory hits and evicts as the simulator does on the trace it recorded (PF12, G10)") {
   for (const char* policy : {"fifo", "lru", "slru", "sieve"}) {
     CAPTURE(std::string{policy});

@@ -195,7 +195,8 @@ bool engine::impl::find_due(instant now, std::size_t budget) {
   }
   for (const state_name& one : due) {
     const registered_package* registered = named(one.event);
-    if (registered != nullptr && table.find(one.resource, registered->package) == nullptr) find_state(one.resource, registered->package);
+    if (registered != nullptr && table.find(one.resource, registered->package) == nullptr)
+      find_state(one.resource, registered->package);
   }
   const bool all = due.size() < budget;
   // engines that share a database look one after the other, so that what is due is mostly found by one (C02)

@@ -173,7 +173,9 @@ bool engine::impl::may_drop(const event_state& state) const noexcept {
   for (const auto index : state.watchers) {
     if (index == slab<subscription>::none) continue;
     const subscription& s = table.subscriptions()[index];
-    if (s.in_flight || s.owes || (s.unsure && exact_numbers(s.since)) || s.deadline <= soon || too_soon(s, clock) || (!missed.empty() && missed.contains(index))) return false;
+    if (s.in_flight || s.owes || s.deadline <= soon || too_soon(s, clock)) return false;
+    if (s.unsure && exact_numbers(s.since)) return false;  // read again, he would not be
+    if (!missed.empty() && missed.contains(index)) return false;
   }
   if (state.undecideds) {
     for (const auto& [watcher, u] : *state.undecideds)

@@ -300,6 +300,7 @@ result<void, std::string> engine::impl::restore(const event_package& package, in
   auto& states = table.states();
   for (slab<event_state>::index i = 0; i < states.end(); ++i)
     if (states.live(i) && states[i].package == &package) reconsider_restored(states[i], now);
+  if (keeping) keeping->settle(now);
   return {};
 } catch (const unreadable& e) {
   ++counters.storage_faults;

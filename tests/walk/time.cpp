@@ -147,7 +147,9 @@ void walk::report(std::size_t at) {
   const auto dice = pick(100);
   const int status = dice < 4 ? one_of(ends) : dice < 12 ? one_of(keeps) : dice < 15 ? one_of(undecided_codes) : 200;
   const bool provisional = dice >= 12 && dice < 15, ended = dice < 4;
-  if (!provisional && (evicts || !chance(3))) outstanding.erase(outstanding.begin() + static_cast<std::ptrdiff_t>(at));  // some answers come twice; an evicted state knows no dialog of the second
+  // some answers come twice; an evicted state knows no dialog of the second
+  if (!provisional && (evicts || !chance(3)))
+    outstanding.erase(outstanding.begin() + static_cast<std::ptrdiff_t>(at));
   note_down("outcome of CSeq ", std::to_string(one.id.cseq), " to subscription ", std::to_string(one.name), ": ", std::to_string(status));
 
   maybe_fault();
