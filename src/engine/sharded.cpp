@@ -112,15 +112,15 @@ std::size_t share(std::size_t whole, std::size_t shards) { return (whole + shard
 
 engine_stats& engine_stats::operator+=(const engine_stats& other) noexcept {
   for (const auto number : {&engine_stats::resources, &engine_stats::publications, &engine_stats::subscriptions,
-                            &engine_stats::undecided, &engine_stats::held_back})
+                            &engine_stats::undecided, &engine_stats::cache_bytes, &engine_stats::held_back})
     this->*number += other.*number;
   for (const auto number :
        {&engine_stats::publishes, &engine_stats::subscribes, &engine_stats::notifies, &engine_stats::coalesced,
         &engine_stats::suppressed, &engine_stats::expired_publications, &engine_stats::expired_subscriptions,
         &engine_stats::failed_notifies, &engine_stats::storage_calls, &engine_stats::storage_faults,
-        &engine_stats::storage_conflicts})
+        &engine_stats::storage_conflicts, &engine_stats::cache_hits, &engine_stats::cache_misses, &engine_stats::cache_evictions})
     this->*number += other.*number;
-  static_assert(sizeof(engine_stats) == 5 * sizeof(std::size_t) + 11 * sizeof(std::uint64_t), "a new number joins here");
+  static_assert(sizeof(engine_stats) == 6 * sizeof(std::size_t) + 14 * sizeof(std::uint64_t), "a new number joins here");
   return *this;
 }
 
@@ -131,7 +131,7 @@ struct sharded_engine::impl {
           one{settings_of(number, map, settings), hooks, rows.get(), parts.random} {}
     static options settings_of(std::size_t number, const shard_map& map, options settings) {
       for (std::size_t* most : {&settings.limits.subscriptions, &settings.limits.publications, &settings.limits.undecided,
-                                &settings.advance_budget})
+                                &settings.advance_budget, &settings.advance_rate, &settings.cache_states, &settings.cache_bytes})
         *most = share(*most, map.size());
       settings.to_tag_pref = map.tag_prefix_of(number);
       return settings;
