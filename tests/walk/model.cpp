@@ -82,7 +82,10 @@ m_answer model::ask_package(int kind, const std::string& resource, const std::st
 
 m_answer model::ask_rules(int kind, const std::string& resource, const std::string& watcher, bool proven) {
   const auto written = rules.find(resource);
-  if (written == rules.end()) return {how.without_document};
+  if (written == rules.end()) {
+    last_good.erase({kind, resource});
+    return {how.without_document};
+  }
   auto good = last_good.find({kind, resource});
   if (!written->second.broken) {
     good = last_good.insert_or_assign({kind, resource}, written->second.rules).first;
