@@ -183,7 +183,7 @@ class storage {
                                                    const std::vector<std::string>& known) = 0;
 
   /// Appends at most `limit` states of the packages in `known`, each once, of which a publication or subscription (not a
-  /// terminated one) is over at `now`, or somebody waits since before `waiting_since`. For engines that do not hold everything in memory.
+  /// terminated one) is over at `now`, or somebody waits since before `waiting_since`. For engines that do not hold all.
   virtual result<void, storage_error> due(instant now, instant waiting_since, const std::vector<std::string>& known,
                                           std::size_t limit, std::vector<state_name>& out);
   /// The stamp of a state; 0: there is none. Only where several engines share a database.
