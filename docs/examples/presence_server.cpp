@@ -56,6 +56,8 @@ struct sent_notify {
   presence_server* server = nullptr;
   presence::notify_id id = {};
   std::string target = {};
+  presence::instant since = {};
+  bool fresh = true;  ///< it is not known yet whether this watcher is slow
   nta_outgoing_t* transaction = nullptr;
   std::list<sent_notify>::iterator self = {};
 };
@@ -78,7 +80,9 @@ class presence_server {
   void reload_rules();
 
   void send(const presence::effects& effects);
+  void drain();
   bool transmit(const presence::notify& n);
+  void forget(const sent_notify& sent);
   void keep_time();
   std::string contact_for(const sip_t* sip) const;
   void log(std::string_view arrow, std::string_view peer, std::string_view what) const;
@@ -94,7 +98,10 @@ class presence_server {
   int signal_index_ = -1;
   nta_agent_t* agent_ = nullptr;
   nta_leg_t* leg_ = nullptr;
-  std::list<sent_notify> sent_;
+  std::deque<presence::notify> waiting_;  // NOTIFYs, until there is room for them
+  std::list<sent_notify> sent_;           // in the order of sending
+  std::list<sent_notify>::iterator oldest_fresh_ = sent_.end();
+  std::size_t fresh_ = 0;
 };
 
 namespace {
@@ -362,21 +369,37 @@ std::string presence_server::contact_for(const sip_t* sip) const {
 
 // --- 3: NOTIFYs and their outcomes -----------------------------------------------------------------
 
+// A change that a hundred thousand watchers are told must not fill every queue between them and us: what is lost is sent
+// again by the stack, whose timers are a list it searches. So the first so many are sent, and others as answers come. Who
+// does not answer soon keeps nobody else waiting.
+constexpr std::size_t most_at_once = 1000;
+constexpr std::chrono::milliseconds soon{300};  // less than T1, after which the stack sends it again
+
 void presence_server::send(const presence::effects& effects) {
-  // What cannot even be sent is reported at once, and the report may bring further NOTIFYs.
-  std::deque<presence::notify> waiting{effects.notifies.begin(), effects.notifies.end()};
-  for (; !waiting.empty(); waiting.pop_front()) {
-    if (transmit(waiting.front())) continue;
-    const auto more = engine_.report({.id = waiting.front().id}, clock_.now());
-    waiting.insert(waiting.end(), more.notifies.begin(), more.notifies.end());
-  }
+  waiting_.insert(waiting_.end(), effects.notifies.begin(), effects.notifies.end());
+  drain();
   keep_time();
+}
+
+void presence_server::drain() {
+  const presence::instant now = clock_.now();
+  for (; oldest_fresh_ != sent_.end() && oldest_fresh_->since + soon <= now; ++oldest_fresh_, --fresh_)
+    oldest_fresh_->fresh = false;
+  while (!waiting_.empty() && fresh_ < most_at_once) {
+    const presence::notify next = std::move(waiting_.front());
+    waiting_.pop_front();
+    if (transmit(next)) continue;
+    // What cannot even be sent is reported at once, and the report may bring further NOTIFYs.
+    const auto more = engine_.report({.id = next.id}, now);
+    waiting_.insert(waiting_.end(), more.notifies.begin(), more.notifies.end());
+  }
 }
 
 bool presence_server::transmit(const presence::notify& n) {
   sent_notify& sent = sent_.emplace_back(
-      sent_notify{.server = this, .id = n.id, .target = std::string{n.dialog.remote_target()}});
+      sent_notify{.server = this, .id = n.id, .target = std::string{n.dialog.remote_target()}, .since = clock_.now()});
   sent.self = std::prev(sent_.end());
+  if (fresh_++ == 0) oldest_fresh_ = sent.self;
   if (line_.verbose) {
     log("->", sent.target,
         "NOTIFY CSeq=" + std::to_string(n.cseq) + ' ' + n.subscription_state_value() +
@@ -393,8 +416,14 @@ bool presence_server::transmit(const presence::notify& n) {
   if (sent.transaction) return true;
   log("--", sent.target, "NOTIFY cannot be sent");
   msg_destroy(message);
-  sent_.erase(sent.self);
+  forget(sent);
   return false;
+}
+
+void presence_server::forget(const sent_notify& sent) {
+  if (sent.fresh) --fresh_;
+  if (sent.self == oldest_fresh_) ++oldest_fresh_;
+  sent_.erase(sent.self);  // `sent` is gone now
 }
 
 int presence_server::on_outcome(sent_notify& sent, const sip_t* sip) {
@@ -413,7 +442,7 @@ int presence_server::on_outcome(sent_notify& sent, const sip_t* sip) {
             " to NOTIFY CSeq=" + std::to_string(sent.id.cseq));
   }
   nta_outgoing_destroy(sent.transaction);
-  sent_.erase(sent.self);  // `sent` is gone now
+  forget(sent);
   send(engine_.report(outcome, clock_.now()));
   return 0;
 }
@@ -422,7 +451,9 @@ int presence_server::on_outcome(sent_notify& sent, const sip_t* sip) {
 
 /// Sets the timer to the engine's next deadline. Called after every call that may have moved it.
 void presence_server::keep_time() {
-  const auto deadline = engine_.next_deadline();
+  auto deadline = engine_.next_deadline();
+  if (!waiting_.empty() && (!deadline || oldest_fresh_->since + soon < *deadline))
+    deadline = oldest_fresh_->since + soon;
   if (!deadline) return void(su_timer_reset(deadline_));
   const auto wait = std::clamp<std::int64_t>((*deadline - clock_.now()).count(), 0, 3600 * 1000);
   su_timer_set_interval(
