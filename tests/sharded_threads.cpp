@@ -12,6 +12,7 @@
 #include <vector>
 
 #include <presence/packages.hpp>
+#include <presence/rules.hpp>
 #include <presence/sharded_engine.hpp>
 
 namespace {
@@ -134,6 +135,11 @@ int main(int argc, char** argv) {
            : query.watcher.uri.size() % 2 == 0                    ? sub_handling::polite_block
                                                                   : sub_handling::allow;
   };
+  authorize_by_rules(package, [](std::string_view) -> std::optional<std::string> {
+    return "<cp:ruleset xmlns:cp='urn:ietf:params:xml:ns:common-policy' xmlns='urn:ietf:params:xml:ns:pres-rules'><cp:rule id='r'><cp:actions>"
+           "<sub-handling>allow</sub-handling></cp:actions><cp:transformations><provide-services><all-services/></provide-services>"
+           "</cp:transformations></cp:rule></cp:ruleset>";
+  });
   require(host.add_event(package, now()).has_value(), "a package is registered");
 
   std::vector<worker> workers;

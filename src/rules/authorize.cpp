@@ -48,12 +48,13 @@ void authorize_by_rules(event_package& package, rules_source source, rules_optio
   const bool has_views = package.name == "presence";
   package.req_auth = true;
   package.rules_document = std::move(source);
-  const auto by_rules = [how, has_views, known = std::make_shared<known_rules>(how)](const authorization_query& q) {
+  // each copy of the hook has documents of its own: engines of several threads share none
+  auto by_rules = [how, has_views, known = known_rules{how}](const authorization_query& q) mutable {
     if (q.rules == nullptr) {
-      known->forget(q.resource);
+      known.forget(q.resource);
       return authorization{how.without_document};
     }
-    const auto rules = known->of(q.resource, *q.rules);
+    const auto rules = known.of(q.resource, *q.rules);
     if (!rules) return authorization{std::min(how.without_document, sub_handling::confirm)};
     granted_permissions granted = rules->evaluate({q.watcher, q.sphere, q.now});
     authorization answer{granted.allowed.handling};
@@ -67,7 +68,7 @@ void authorize_by_rules(event_package& package, rules_source source, rules_optio
     return answer;
   };
   // what the package says itself about strangers is not opened by rules that cannot see it (SEC-PKG-1, SEC-PKG-4)
-  package.authorize = [by_rules, own = std::move(package.authorize)](const authorization_query& q) {
+  package.authorize = [by_rules = std::move(by_rules), own = std::move(package.authorize)](const authorization_query& q) mutable {
     authorization answer = by_rules(q);
     if (!own) return answer;
     authorization also = own(q);
