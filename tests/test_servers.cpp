@@ -69,7 +69,7 @@ std::string sessions_of(const Database& database) {
     return "SELECT pid FROM pg_stat_activity WHERE application_name = 'presence' AND datname = '" +
            database.name() + "'";
   return "SELECT id FROM information_schema.processlist WHERE db = '" + database.name() +
-         "' AND id <> connection_id()";
+         "' AND id <> connection_id() ORDER BY id";  // who holds a row came last, and lets go last
 }
 
 // Runs `interfere` once apply() waits for a row that another connection holds, in mid-transaction.
