@@ -137,3 +137,19 @@ TEST_CASE("what leaves does not take an equal note of another with it (CMP-8, CM
   CHECK(told.find("<basic>closed</basic>") != std::string::npos);
   CHECK(told.find("<note>gone fishing</note>") != std::string::npos);
 }
+
+TEST_CASE("a document that repeats its declarations too often is refused, so that the composed one is bounded (SEC-DOS-4)") {
+  const auto tuples = [](std::size_t declared, int count) {
+    std::string document = "<presence xmlns='urn:ietf:params:xml:ns:pidf' xmlns:a='urn:" + std::string(declared, 'a') + "' entity='sip:alice@example.com'>";
+    for (int i = 0; i < count; ++i) document += "<tuple id='t" + std::to_string(i) + "'><status/><a:x/></tuple>";
+    return document + "</presence>";
+  };
+  scenario s;
+  CHECK(s.publish("alice", {.raw = tuples(30'000, 600)}) == "400");
+  const std::string document = tuples(300, 200);
+  CHECK(s.publish("alice", {.raw = document}) == "200 e1 Expires=3600");
+  s.subscribe("d1", {.expires = 600s});
+  const std::size_t composed = s.dialogs["d1"].notifies.back().content.bytes().size();
+  CHECK(composed > document.size() + 200 * 300);
+  CHECK(composed <= document.size() + limits{}.body_bytes);
+}
