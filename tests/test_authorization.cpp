@@ -52,7 +52,7 @@ TEST_CASE("each change of a decision about a live watcher is told as the table s
       {confirm, polite_block, "N d1#2 active;expires=590 P()"},
       {confirm, allow, "N d1#2 active;expires=590 P(t1:open)"},
       {polite_block, block, "N d1#2 terminated;reason=rejected"},
-      {polite_block, confirm, ""},
+      {polite_block, confirm, "N d1#2 terminated;reason=probation"},
       {polite_block, polite_block, ""},
       {polite_block, allow, "N d1#2 active;expires=590 P(t1:open)"},
       {allow, block, "N d1#2 terminated;reason=rejected"},

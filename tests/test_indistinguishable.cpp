@@ -189,8 +189,8 @@ TEST_CASE("TV-39: a politely blocked watcher cannot tell that he is one, nor a p
         } else if (dice < 90) {
           both([&](host& h) { h.refresh(event, refresh_type::authorization); });
         } else if (dice < 94) {
-          // refused, or not decided about, in both; confirm alone would tell who was let in from who was not
-          in_calm.blocked = in_busy.blocked = !in_calm.blocked;
+          bool verdict::*what = script.chance(50) ? &verdict::blocked : &verdict::undecided;
+          in_calm.*what = in_busy.*what = !(in_calm.*what);
           both([&](host& h) { h.refresh(event, refresh_type::authorization); });
         } else if (dice < 96) {
           both([&](host& h) { h.end(event, step % 2 == 0 ? end_reason::deactivated : end_reason::probation); });

@@ -82,7 +82,7 @@ TEST_CASE("each decision about each standing leads where the table says (EVT-FSM
       {standing::active, confirm, standing::active, true, end_reason::probation},
       {standing::active, polite_block, polite, true, end_reason::none},
       {standing::active, allow, standing::active, false, end_reason::none},
-      {polite, block, polite, true, end_reason::rejected},    {polite, confirm, polite, false, end_reason::none},
+      {polite, block, polite, true, end_reason::rejected},    {polite, confirm, polite, true, end_reason::probation},
       {polite, polite_block, polite, false, end_reason::none}, {polite, allow, standing::active, true, end_reason::none},
   };
   for (const row& row : rows) {

@@ -215,7 +215,8 @@ class engine {
   /// every package) with a last NOTIFY each: `deactivated` to have watchers subscribe again at once (this
   /// node goes away), `probation` or `giveup` later, `noresource`, `rejected`, `invariant` for good.
   /// `retry_after` is told with probation and giveup only; giveup ends pending subscriptions only;
-  /// invariant carries the final state (RFC 6665 section 4.1.3). All at once, without a budget.
+  /// invariant carries the final state (RFC 6665 section 4.1.3), unless decisions about who may see it are due. All at
+  /// once, without a budget.
   effects terminate_watchers(std::string_view resource, std::string_view event, end_reason reason, instant now,
                              seconds retry_after = seconds{0});
   /// The resource does not exist any more: its publications go, its watchers get `noresource`.

@@ -75,8 +75,9 @@ constexpr reconsidered reconsider(standing before, sub_handling handling) noexce
     case sub_handling::block:
       return {before, true, end_reason::rejected};
     case sub_handling::confirm:
-      if (before == standing::active) return {before, true, end_reason::probation};
-      return {before, false, end_reason::none};  // pending and polite are left as they are
+      // who is politely blocked must not tell by this that he was (SEC-LEAK-2)
+      if (before != standing::pending) return {before, true, end_reason::probation};
+      return {before, false, end_reason::none};
     case sub_handling::polite_block:
       return {standing::polite, before != standing::polite, end_reason::none};
     case sub_handling::allow:
@@ -85,7 +86,7 @@ constexpr reconsidered reconsider(standing before, sub_handling handling) noexce
   return {before, false, end_reason::none};
 }
 
-static_assert(reconsider(standing::polite, sub_handling::confirm).now == standing::polite);
+static_assert(reconsider(standing::polite, sub_handling::confirm).ends == end_reason::probation);
 static_assert(reconsider(standing::pending, sub_handling::block).ends == end_reason::rejected);
 
 }  // namespace presence

@@ -306,6 +306,7 @@ void engine::impl::report(const notify_report& outcome, instant now, effects& ou
     commit_notifies(out);
     commit_lapse(state, due, now);
     owed.paid = true;
+    table.release_if_idle(state);  // everybody may have been ended by a decision
   }
 }
 

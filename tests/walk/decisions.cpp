@@ -9,6 +9,8 @@ void walk::change_rules() {
   tick();
   if (!may("rules")) return;
   const std::string resource = a_resource();
+  const bool meets_them_early = chance(30);
+  if (meets_them_early) advance();  // or the next call would make decisions that are due by the new rules
   written_rules& written = rules[resource];
   const auto dice = pick(10);
   if (dice < 1) {
@@ -27,7 +29,7 @@ void walk::change_rules() {
     note_down("rules of ", resource, ": ", written.text);
   }
   std::erase_if(edges, [&](const auto& known) { return known.first.second == resource; });  // noted again when announced
-  if (chance(30) && nothing_is_due()) {  // who subscribes before the engine is told meets the new rules
+  if (meets_them_early && nothing_is_due()) {  // who subscribes before the engine is told meets the new rules
     for (auto more = 1 + pick(2); more > 0; --more) {
       subscribe();
       audit();
@@ -95,6 +97,7 @@ void walk::terminate() {
                                            end_reason::noresource,  end_reason::rejected,  end_reason::invariant};
   const end_reason reason = everything ? end_reason::noresource : one_of(reasons);
   const std::string why{to_string(reason)};
+  if (reason == end_reason::invariant) advance();  // while decisions are due nobody is shown anything
   note_down(everything ? "remove_resource " : "terminate_watchers ", resource, " ", kind < 0 ? "" : package_names[kind], " ", why);
   maybe_fault();
   const effects out = everything ? engine->remove_resource(resource, now)

@@ -246,7 +246,7 @@ shown compose_messages(const variant& how, const std::vector<held>& all, const s
   if (!total.account.empty()) out.gist += "Message-Account: " + total.account + "\r\n";
   for (const auto& l : total.lines) out.gist += line_of(l);
   out.text = out.gist;
-  if (how.messages.message_headers && seen.is != sight::of::stranger && newest != nullptr && newest->arriving && !total.headers.empty()) out.text += "\r\n" + total.headers;
+  if (how.messages.message_headers && seen.is != sight::of::stranger && newest != nullptr && newest->arriving && newest->has_news && !total.headers.empty()) out.text += "\r\n" + total.headers;
   out.gist = out.text;
   return out;
 }

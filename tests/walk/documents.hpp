@@ -94,6 +94,7 @@ struct held {
   std::string sender = {};
   bool leaving = false, arriving = false;
   std::uint64_t number = 0;  ///< of its publication
+  bool has_news = true;
 };
 
 /// What somebody may see.

@@ -9,7 +9,7 @@ namespace presence::test::walking {
 std::vector<held> model::held_by(const std::string& resource, int kind) const {
   std::vector<held> all;
   for (const m_publication& p : publications)
-    if (p.resource == resource && p.kind == kind && p.has_body) all.push_back({p.what.get(), p.order, p.sender, p.leaving, p.arriving, p.number});
+    if (p.resource == resource && p.kind == kind && p.has_body) all.push_back({p.what.get(), p.order, p.sender, p.leaving, p.arriving, p.number, p.has_news});
   return all;
 }
 
@@ -178,7 +178,7 @@ void model::decide_again(expectation& out, const std::string& resource, int kind
     const m_answer answer = ask(kind, resource, s.watcher, s.proven);
     note(kind, resource, answer);
     if (!hears(s)) continue;
-    if (answer.handling == sub_handling::block || (answer.handling == sub_handling::confirm && s.stands == stand::active)) {
+    if (answer.handling == sub_handling::block || (answer.handling == sub_handling::confirm && s.stands != stand::pending)) {
       const char* why = answer.handling == sub_handling::block ? "rejected" : "probation";
       expect_end(out, s, why);
       over.emplace_back(s.name, why);

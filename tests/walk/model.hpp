@@ -32,6 +32,7 @@ struct m_publication {
   instant since, deadline;
   std::uint64_t order;  ///< by arrival; rows know milliseconds
   bool leaving = false, arriving = false;
+  bool has_news = true;          ///< message headers that the document before did not have
   std::uint64_t number = order;  ///< stays
 };
 

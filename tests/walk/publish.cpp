@@ -120,6 +120,7 @@ void walk::publish() {
       target->etag = out.answer.etag;
       target->deadline = clock + lifetime;
       if (op == does::modify) {
+        target->has_news = what->messages.headers != target->what->messages.headers;
         target->what = what;
         target->has_body = target->arriving = true;
         target->sender = sender;

@@ -152,7 +152,7 @@ void walk::subscribe() {
                                          .accept = accept == nullptr ? std::nullopt : std::optional<std::string_view>{accept},
                                          .who = {.uri = dialog.proven ? std::string_view{watcher} : std::string_view{}, .method = "digest"}},
                                         now);
-  const bool on_probation = op == does::refresh && known->stands == stand::active && answer.handling == sub_handling::confirm;
+  const bool on_probation = op == does::refresh && known->stands != stand::pending && answer.handling == sub_handling::confirm;
   if (op == does::create || op == does::fetch || (op == does::refresh && !on_probation)) note(kind, dialog.resource, answer);
   if (failed(out, true, "subscribe")) return;
   if (rejected) tell(expected, dialog.resource, kind, {"r" + std::to_string(++last_name), watcher, "", "", {}, clock}, "terminated", "rejected");
@@ -233,17 +233,17 @@ void walk::subscribe() {
         const int name = known->name;
         // who may see the state sees it once more; who is decided about does not begin to wait
         const bool refused = known->stands == stand::pending && answer.handling == sub_handling::block;
-        const bool sees = answer.handling != sub_handling::block && !(answer.handling == sub_handling::confirm && known->stands != stand::polite);
+        const bool sees = answer.handling != sub_handling::block && answer.handling != sub_handling::confirm;
         std::optional<shown> last;
         if (sees) {
           m_subscription as_now = *known;
-          if (answer.handling != sub_handling::confirm) as_now.stands = stand_of(answer.handling);
+          as_now.stands = stand_of(answer.handling);
           as_now.sees = answer.sees;
           last = about_watchers(kind) ? shown{} : kind == k_sla && own_word(as_now, contact) ? neutral(kind, as_now.resource) : seen_by(as_now);
         }
         expect_end(expected, *known, "timeout", last);
         tell_change(expected, dialog.resource, kind, was, {}, name);
-        if (sees && answer.handling != sub_handling::confirm) {
+        if (sees) {
           expectation silent;  // of what happens to him in one call the last is told
           leave_pending(silent, *find(name), stand_of(answer.handling));
         }
