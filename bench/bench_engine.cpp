@@ -32,6 +32,7 @@ struct world {
   static options settings(std::size_t hint) {
     options o;
     o.server_address = "sip:10.0.0.1:5060";
+    o.advance_rate = 0;
     o.limits.subscriptions_per_watcher = 1u << 30;
     o.subs_htable_size = o.pres_htable_size = std::max(9, static_cast<int>(std::bit_width(hint)));
     return o;

@@ -62,6 +62,7 @@ class crowd {
   static options settings(std::size_t held) {
     options o;
     o.server_address = "sip:10.0.0.1:5060";
+    o.advance_rate = 0;
     o.subs_htable_size = std::max(9, static_cast<int>(std::bit_width(held)));
     o.pres_htable_size = std::max(9, static_cast<int>(std::bit_width(held / watchers)));
     return o;
