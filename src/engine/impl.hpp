@@ -134,6 +134,10 @@ struct engine::impl {
   struct {
     std::unordered_map<const undecided*, std::size_t> of;
     std::size_t answered = 0, changes = 0;
+    void reset() noexcept {
+      if (!of.empty()) of.clear();
+      answered = changes = 0;
+    }
   } departing;
   std::size_t departing_of(const undecided& u);
   std::vector<std::pair<subscription*, watcher_record>> missed_now;
@@ -581,7 +585,7 @@ struct engine::impl {
     if (durable()) pending = {};
     owing.clear();
     watcher_changes.clear();
-    departing = {};
+    departing.reset();
     missed_now.clear();
     answered.clear();
     usage_ends = false;

@@ -227,7 +227,7 @@ engine::impl::plan_mark engine::impl::mark(const effects& out) const noexcept {
 void engine::impl::drop_since(const plan_mark& m, effects& out) noexcept {
   const auto shorten = [](auto& list, std::size_t size) { list.erase(list.begin() + static_cast<std::ptrdiff_t>(size), list.end()); };
   roll_back_turns(m.turned);
-  departing = {};
+  departing.reset();
   shorten(out.notifies, m.notifies);
   shorten(owing, m.owing);
   shorten(watcher_changes, m.told);
