@@ -38,6 +38,7 @@ class timer_wheel {
     }
     wheel_[level].slots[slot].push_back(element);
     wheel_[level].mark(slot);
+    used_ |= 1u << level;
   }
 
   /// Moves the deadline of an element that may be in the wheel.
@@ -134,8 +135,11 @@ class timer_wheel {
     return count < 0 ? 0 : static_cast<std::uint64_t>(count);
   }
   bool first(unsigned& level, std::size_t& slot) const noexcept {
-    for (level = 0; level < levels; ++level)
+    while (used_ != 0) {
+      level = static_cast<unsigned>(std::countr_zero(used_));
       if (wheel_[level].first(slot)) return true;
+      used_ &= used_ - 1;
+    }
     return false;
   }
   /// When the slot begins; slots behind the wheel's time begin now.
@@ -146,6 +150,7 @@ class timer_wheel {
   }
 
   std::array<ring, levels> wheel_{};
+  mutable unsigned used_ = 0;  // levels with something in them, or that had; a clear bit never lies
   list spread_;  // of a coarse slot that came due, not yet put into finer ones
   std::uint64_t at_ = 0;
 };
