@@ -143,9 +143,7 @@ void engine::publish(const publish_request& request, instant now, effects& out) 
 }
 
 effects engine::publish(const publish_request& request, instant now) {
-  effects out;
-  publish(request, now, out);
-  return out;
+  return effects_of([&](effects& out) { publish(request, now, out); });
 }
 
 effects engine::update_presentity(const publish_request& request, instant now) {
@@ -167,9 +165,7 @@ void engine::subscribe(const subscribe_request& request, instant now, effects& o
 }
 
 effects engine::subscribe(const subscribe_request& request, instant now) {
-  effects out;
-  subscribe(request, now, out);
-  return out;
+  return effects_of([&](effects& out) { subscribe(request, now, out); });
 }
 
 effects engine::answer_options(const options_request& request, instant now) {
@@ -201,9 +197,7 @@ void engine::report(const notify_report& outcome, instant now, effects& out) {
 }
 
 effects engine::report(const notify_report& outcome, instant now) {
-  effects out;
-  report(outcome, now, out);
-  return out;
+  return effects_of([&](effects& out) { report(outcome, now, out); });
 }
 
 void engine::advance(instant now, effects& out) {
@@ -213,9 +207,7 @@ void engine::advance(instant now, effects& out) {
 }
 
 effects engine::advance(instant now) {
-  effects out;
-  advance(now, out);
-  return out;
+  return effects_of([&](effects& out) { advance(now, out); });
 }
 
 std::optional<instant> engine::next_deadline() const { return impl_->next_deadline(); }

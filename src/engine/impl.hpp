@@ -81,6 +81,14 @@ std::uint64_t read_id(std::string_view text) noexcept;  ///< 0: it is none
 inline constexpr std::size_t page_rows = 500;  ///< read or written at once
 inline constexpr seconds look_period{1};       ///< between looks at what is due in the database
 
+/// What a call that fills in its effects comes to, as a value.
+template <class F>
+effects effects_of(F&& call) {
+  effects out;
+  call(out);
+  return out;
+}
+
 /// A NOTIFY's subscription, as one number.
 constexpr std::uint64_t number_of(const notify_id& id) noexcept { return std::uint64_t{id.slot} << 32 | id.generation; }
 
@@ -185,8 +193,7 @@ struct engine::impl {
   };
   std::vector<brought_in> brought;  ///< by this call, also if nothing was there; in a group every state that is looked at
   bool outrun = false;              ///< somebody else changed a state meanwhile
-  static constexpr seconds look_period{1};  ///< between looks at what is due in the database
-  instant next_look{};
+  instant next_look{};              ///< at what is due in the database
   milliseconds look_offset{};       ///< each engine of a shared database looks at a moment of its own
   /// NOTIFYs on the way whose subscriptions are not in memory.
   struct sent {

@@ -164,9 +164,7 @@ struct sharded_engine::impl {
   }
   template <class F>
   effects act_at(std::string_view resource, F&& call) {
-    effects out;
-    act(map.of(resource), out, [&](engine& e) { out = call(e); });
-    return out;
+    return effects_of([&](effects& out) { act(map.of(resource), out, [&](engine& e) { out = call(e); }); });
   }
   /// Each shard does its part. The answer is that of the last one: they are the same.
   template <class F>
@@ -181,6 +179,10 @@ struct sharded_engine::impl {
       out.storage_failed |= part.storage_failed;
       out.more |= part.more;
     }
+  }
+  template <class F>
+  effects act_at_all(F&& call) {
+    return effects_of([&](effects& out) { act_all(out, [&](engine& e, effects& part) { part = call(e); }); });
   }
   template <class Value, class F>
   Value total(F&& of) const {
@@ -250,9 +252,7 @@ void sharded_engine::publish(const publish_request& request, instant now, effect
   impl_->act(impl_->map.of(request.resource), out, [&](engine& e) { e.publish(request, now, out); });
 }
 effects sharded_engine::publish(const publish_request& request, instant now) {
-  effects out;
-  publish(request, now, out);
-  return out;
+  return effects_of([&](effects& out) { publish(request, now, out); });
 }
 
 effects sharded_engine::update_presentity(const publish_request& request, instant now) {
@@ -271,9 +271,7 @@ void sharded_engine::subscribe(const subscribe_request& request, instant now, ef
     impl_->act((first + i) % shards, out, [&](engine& e) { e.subscribe(request, now, out); });
 }
 effects sharded_engine::subscribe(const subscribe_request& request, instant now) {
-  effects out;
-  subscribe(request, now, out);
-  return out;
+  return effects_of([&](effects& out) { subscribe(request, now, out); });
 }
 
 effects sharded_engine::answer_options(const options_request& request, instant now) {
@@ -288,18 +286,14 @@ void sharded_engine::report(const notify_report& outcome, instant now, effects& 
   impl_->act(outcome.id.slot % impl_->shards.size(), out, [&](engine& e) { e.report(own, now, out); });
 }
 effects sharded_engine::report(const notify_report& outcome, instant now) {
-  effects out;
-  report(outcome, now, out);
-  return out;
+  return effects_of([&](effects& out) { report(outcome, now, out); });
 }
 
 void sharded_engine::advance(instant now, effects& out) {
   impl_->act_all(out, [&](engine& e, effects& part) { e.advance(now, part); });
 }
 effects sharded_engine::advance(instant now) {
-  effects out;
-  advance(now, out);
-  return out;
+  return effects_of([&](effects& out) { advance(now, out); });
 }
 
 std::optional<instant> sharded_engine::next_deadline() const {
@@ -319,9 +313,7 @@ result<void, std::string> sharded_engine::flush(instant now) {
 }
 
 effects sharded_engine::cleanup(instant now) {
-  effects out;
-  impl_->act_all(out, [&](engine& e, effects& part) { part = e.cleanup(now); });
-  return out;
+  return impl_->act_at_all([&](engine& e) { return e.cleanup(now); });
 }
 
 // --- privileged calls -------------------------------------------------------------------------------
@@ -339,9 +331,7 @@ effects sharded_engine::terminate_watchers(std::string_view resource, std::strin
                                            seconds retry_after) {
   const auto end = [&](engine& e) { return e.terminate_watchers(resource, event, reason, now, retry_after); };
   if (!resource.empty()) return impl_->act_at(resource, end);
-  effects out;
-  impl_->act_all(out, [&](engine& e, effects& part) { part = end(e); });
-  return out;
+  return impl_->act_at_all(end);
 }
 
 effects sharded_engine::remove_resource(std::string_view resource, instant now) {

@@ -245,21 +245,18 @@ void engine::impl::drop_since(const plan_mark& m, effects& out) noexcept {
 
 void engine::impl::plan_told(event_state& state, const picture& before, picture& after, const edit* what,
                              std::string_view sender, const subscription* except, instant now, effects& out) {
+  const auto decide = [&](const question& asked) {  // nobody is told what he may not see any more
+    after = plan_decisions(state, before, what, asked, sender, except, out);
+  };
   if (state.package->sphere && looks_at_sphere(state)) {
     gather(state, nullptr, now);
     const auto was = state.package->sphere(offered, now);
     gather(state, what, now);
     told_sphere is = state.package->sphere(staying(), now);
     if (is.until) table.recheck(state, *is.until);
-    if (was.value != is.value) {
-      after = plan_decisions(state, before, what, about(*state.package, state.resource(), now, std::move(is)), sender, except, out);
-      return;
-    }
+    if (was.value != is.value) return decide(about(*state.package, state.resource(), now, std::move(is)));
   }
-  if (decisions_due(state, now)) {  // nobody is told what he may not see any more
-    after = plan_decisions(state, before, what, about(*state.package, state.resource(), now), sender, except, out);
-    return;
-  }
+  if (decisions_due(state, now)) return decide(about(*state.package, state.resource(), now));
   if (differ(before, after)) plan_fan_out(state, before, after, sender, except, now, out);
 }
 
