@@ -45,11 +45,9 @@ body watcherinfo(std::string_view resource, std::string_view package, std::span<
 
 }  // namespace
 
-constexpr std::string_view id_characters = "abcdefghijklmnopqrstuvwxyz234567";
-
 std::string id_text(std::uint64_t id) {
   std::string text(13, ' ');
-  for (char& c : text) c = id_characters[id & 31], id >>= 5;
+  write_id(text, id);
   return text;
 }
 

@@ -123,9 +123,8 @@ void settle_ids(std::span<const published> publications, const std::vector<shown
       fresh.add(d.from->id);
       fresh.add(n);
       fresh.add(d.what->id);
-      std::uint64_t bits = fresh.value();
-      id = "d";
-      for (int i = 0; i < 12; ++i, bits >>= 5) id += "abcdefghijklmnopqrstuvwxyz234567"[bits & 31];
+      id.assign(13, 'd');
+      write_id(std::span{id}.subspan(1), fresh.value());
     }
     d.what->shown_as = std::move(id);
   }

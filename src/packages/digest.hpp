@@ -5,6 +5,7 @@
 #include <bit>
 #include <cstdint>
 #include <cstring>
+#include <span>
 #include <string_view>
 
 namespace presence {
@@ -53,5 +54,11 @@ class digest {
   static constexpr std::uint64_t odd = 0xC6A4A7935BD1E995u;
   std::uint64_t held_ = 0x8445D61A4E774912u;
 };
+
+/// The characters of ids made of a digest, five bits each, the lowest first.
+inline constexpr std::string_view id_characters = "abcdefghijklmnopqrstuvwxyz234567";
+constexpr void write_id(std::span<char> to, std::uint64_t bits) noexcept {
+  for (char& c : to) c = id_characters[bits & 31], bits >>= 5;
+}
 
 }  // namespace presence

@@ -46,7 +46,7 @@ const outline::entry* outline_of(const checked_document& in, const fragment& f) 
 made_up_id made_up(std::uint64_t bits) noexcept {
   made_up_id id;
   id[0] = 'p';
-  for (std::size_t i = 1; i < id.size(); ++i, bits >>= 5) id[i] = "abcdefghijklmnopqrstuvwxyz234567"[bits & 31];
+  write_id(std::span{id}.subspan(1), bits);
   return id;
 }
 
@@ -102,7 +102,7 @@ bool lens::shows(const checked_document& in, const fragment& f) const {
       case outline::fact::of::contact: {
         const std::string_view contact = fact.value, scheme = contact.substr(0, contact.find(':'));
         const auto has_scheme = [&](const auto& s) { return iequals(s, scheme); };
-        if (std::any_of(filter.schemes.begin(), filter.schemes.end(), has_scheme) || (&filter == &shown_.services && names_service(contact)))
+        if (std::any_of(filter.schemes.begin(), filter.schemes.end(), has_scheme) || names_service(contact))
           return true;
         break;
       }
