@@ -47,16 +47,10 @@ struct publishers {
     answer_all();
   }
   void modify(std::size_t i) {
-    const std::string to = presentity(begin + i), text = pidf_of(to, ++version), tag = tags[i];
-    host.publish({.resource = to, .event = "presence", .expires = 3600s, .sip_if_match = tag,
-                  .content = {.type = "application/pidf+xml", .bytes = text}}, start, out);
-    if (out.answer.status != 200) std::abort();
-    tags[i] = out.answer.etag;
+    publish(host, begin + i, ++version, tags[i], start, out);
     answer_all();
   }
-  void answer_all() {
-    for (const notify& n : out.notifies) host.report({.id = n.id, .status = 200}, start, reported);
-  }
+  void answer_all() { bench::answer_all(host, start, out, reported); }
   void any() { modify(dice() % tags.size()); }
 
   Host& host;

@@ -5,6 +5,8 @@
 #include <cstdlib>
 #include <string>
 
+#include <presence/effects.hpp>
+#include <presence/requests.hpp>
 #include <presence/time.hpp>
 
 namespace presence::bench {
@@ -32,6 +34,21 @@ inline std::string pidf_of(const std::string& entity, unsigned version) {
          "    <timestamp>2026-11-23T10:00:00Z</timestamp>\n  </tuple>\n"
          "  <dm:person id=\"p1\"><rpid:activities><rpid:on-the-phone/></rpid:activities>"
          "<dm:note>call " + std::to_string(version) + "</dm:note></dm:person>\n</presence>\n";
+}
+
+/// A PUBLISH of a presentity under `etag`, which becomes the new tag; empty: the first one. `Host`: an engine, or several.
+template <class Host>
+void publish(Host& host, std::size_t i, unsigned version, std::string& etag, instant now, effects& out) {
+  const std::string to = presentity(i), text = pidf_of(to, version), tag = etag;
+  host.publish({.resource = to, .event = "presence", .expires = seconds{3600}, .sip_if_match = tag,
+                .content = {.type = "application/pidf+xml", .bytes = text}}, now, out);
+  if (out.answer.status != 200) std::abort();
+  etag = out.answer.etag;
+}
+/// Every NOTIFY is answered 200.
+template <class Host>
+void answer_all(Host& host, instant now, const effects& out, effects& reported) {
+  for (const notify& n : out.notifies) host.report({.id = n.id, .status = 200}, now, reported);
 }
 
 }  // namespace presence::bench

@@ -482,10 +482,8 @@ int main_of_walk(int argc, char** argv) {
     else
       return usage(2);
   }
-  if (wanted.mode == "sqlite") return walk<sqlite_file>(wanted);
-  if (wanted.mode != "postgres" && wanted.mode != "mariadb") return usage(2);
-  if (!has_server(wanted.mode)) return std::getenv("PRESENCE_TEST_NEEDS_DATABASES") == nullptr ? 77 : 1;
-  return wanted.mode == "postgres" ? walk<postgres_database>(wanted) : walk<mariadb_database>(wanted);
+  const auto done = on_database(wanted.mode, [&]<class Database>() { return walk<Database>(wanted); });
+  return done ? *done : usage(2);
 }
 
 }  // namespace

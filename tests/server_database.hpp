@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <optional>
 #include <soci_storage.hpp>
 #include <stdexcept>
 #include <string>
@@ -238,5 +239,15 @@ class server_database {
 
 using postgres_database = server_database<postgres>;
 using mariadb_database = server_database<mariadb>;
+
+/// Calls `run<Database>()` with the database that `mode` names; nothing: it names none. Without its server: 77, which
+/// Meson calls skipped, or 1 where databases are needed.
+template <class Run>
+std::optional<int> on_database(const std::string& mode, Run&& run) {
+  if (mode == "sqlite") return run.template operator()<sqlite_file>();
+  if (mode != "postgres" && mode != "mariadb") return std::nullopt;
+  if (!has_server(mode)) return std::getenv("PRESENCE_TEST_NEEDS_DATABASES") == nullptr ? 77 : 1;
+  return mode == "postgres" ? run.template operator()<postgres_database>() : run.template operator()<mariadb_database>();
+}
 
 }  // namespace presence::test

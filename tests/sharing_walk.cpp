@@ -464,10 +464,8 @@ int main_of_walk(int argc, char** argv) {
     else
       return usage(2);
   }
-  if (given.mode == "sqlite") return walk<sqlite_file>(given);
-  if (given.mode != "postgres" && given.mode != "mariadb") return usage(2);
-  if (!has_server(given.mode)) return std::getenv("PRESENCE_TEST_NEEDS_DATABASES") == nullptr ? 77 : 1;
-  return given.mode == "postgres" ? walk<postgres_database>(given) : walk<mariadb_database>(given);
+  const auto done = on_database(given.mode, [&]<class Database>() { return walk<Database>(given); });
+  return done ? *done : usage(2);
 }
 
 }  // namespace
