@@ -7,7 +7,8 @@
 /// What a host does is little, and all of it is here:
 ///
 ///   1  make a storage (or none), an engine, and register event packages        constructor
-///   2  turn each request into a value, call the engine, send what comes back   on_request
+///   2  turn each request into a value; hand what has come to the engine, send
+///      what comes back                                                         on_request, make_calls
 ///   3  send NOTIFYs and tell the engine what became of each                    send, on_outcome
 ///   4  call advance() when next_deadline() has come                            keep_time
 ///
@@ -35,8 +36,11 @@
 #include <optional>
 #include <presence/presence.hpp>
 #include <set>
+#include <span>
 #include <stdexcept>
 #include <string>
+#include <utility>
+#include <vector>
 
 // The types that the stack hands to callbacks.
 class presence_server;
@@ -62,6 +66,13 @@ struct sent_notify {
   std::list<sent_notify>::iterator self = {};
 };
 
+/// A request that waits for its turn, and the place of the texts made of it.
+struct open_request {
+  nta_incoming_t* transaction = nullptr;  ///< null: what became of a NOTIFY, which nobody is answered
+  std::unique_ptr<sip::arena> home = {};
+  std::string peer = {};
+};
+
 class presence_server {
  public:
   explicit presence_server(const command_line& line);
@@ -75,6 +86,8 @@ class presence_server {
 
   int on_request(nta_incoming_t* request, const sip_t* sip);
   int on_outcome(sent_notify& sent, const sip_t* sip);
+  void make_calls();
+  void answer(const open_request& request, presence::effects& effects);
   void on_deadline();
   static int on_signal(su_root_magic_t*, su_wait_t*, su_wakeup_arg_t* self);
   void reload_rules();
@@ -85,6 +98,7 @@ class presence_server {
   void forget(const sent_notify& sent);
   void keep_time();
   std::string contact_for(const sip_t* sip) const;
+  static std::string peer_of(const sip_t* sip);
   void log(std::string_view arrow, std::string_view peer, std::string_view what) const;
 
   const command_line line_;
@@ -98,6 +112,10 @@ class presence_server {
   int signal_index_ = -1;
   nta_agent_t* agent_ = nullptr;
   nta_leg_t* leg_ = nullptr;
+  bool ending_ = false;
+  std::vector<presence::received> calls_;  // that have come and are not made yet
+  std::vector<open_request> open_;         // of each of them
+  std::vector<presence::effects> results_;
   std::deque<presence::notify> waiting_;  // NOTIFYs, until there is room for them
   std::list<sent_notify> sent_;           // in the order of sending
   std::list<sent_notify>::iterator oldest_fresh_ = sent_.end();
@@ -253,8 +271,17 @@ void presence_server::listen() {
   on_deadline();  // what came due while we were away goes out now, and the clockwork starts
 }
 
+// Calls are made when nothing more has come, or so many have. What is changed by them is written in one transaction,
+// and nobody is answered before that (group commit).
+constexpr std::size_t most_together = 256;
+
 void presence_server::run() {
-  su_root_run(root_);
+  while (!ending_) {
+    const std::size_t before = calls_.size();
+    su_root_step(root_, before == 0 ? 3600 * 1000 : 0);  // takes one message from each socket that has some
+    if (calls_.size() == before || calls_.size() >= most_together) make_calls();
+  }
+  make_calls();
   if (auto flushed = engine_.flush(clock_.now()); !flushed) throw std::runtime_error{flushed.error()};
 }
 
@@ -278,7 +305,7 @@ int presence_server::on_signal(su_root_magic_t*, su_wait_t*, su_wakeup_arg_t* ma
   if (what.ssi_signo == SIGHUP) {
     self->reload_rules();
   } else {
-    su_root_break(self->root_);
+    self->ending_ = true;
   }
   return 0;
 }
@@ -303,53 +330,80 @@ int presence_server::on_request(nta_incoming_t* request, const sip_t* sip) {
   const sip_method_t method = sip->sip_request->rq_method;
   if (method == sip_method_ack) return nta_incoming_destroy(request), 0;  // never answered
 
-  sip::arena home;
-  const sip_via_t* via = sip->sip_via;
-  const std::string peer = std::string{sip::view(via->v_received ? via->v_received : via->v_host)} + ':' +
-                           std::string{sip::view(via->v_rport && *via->v_rport ? via->v_rport : via->v_port)};
+  auto home = std::make_unique<sip::arena>();
+  const std::string peer = line_.verbose ? peer_of(sip) : "";
   if (line_.verbose) {
     std::string what{sip->sip_request->rq_method_name};
-    what.append(" ").append(sip::uri(home, sip->sip_request->rq_url));
+    what.append(" ").append(sip::uri(*home, sip->sip_request->rq_url));
     const auto also = [&](std::string_view name, std::string_view value) {
       if (!value.empty()) what.append(" ").append(name).append("=").append(value);
     };
-    also("Event", sip::value(home, sip->sip_event));
-    also("Expires", sip::value(home, sip->sip_expires));
-    also("SIP-If-Match", sip::value(home, sip->sip_if_match));
+    also("Event", sip::value(*home, sip->sip_event));
+    also("Expires", sip::value(*home, sip->sip_expires));
+    also("SIP-If-Match", sip::value(*home, sip->sip_if_match));
     also("To-tag", sip::view(sip->sip_to->a_tag));
-    log("<-", peer, what + gist(sip::content(home, sip).bytes));
+    log("<-", peer, what + gist(sip::content(*home, sip).bytes));
   }
 
-  const std::string contact = contact_for(sip);
-  sip::surroundings s{.local_contact = contact};
-  if (line_.trust_from) s.who = sip::trusted_sender(home, *sip);
+  sip::surroundings s{.local_contact = sip::kept(*home, contact_for(sip))};
+  if (line_.trust_from) s.who = sip::trusted_sender(*home, *sip);
 
-  const presence::instant now = clock_.now();
-  presence::effects effects;
+  presence::effects refused;
   if (const char* broken = sip::broken_header(sip)) {
-    effects.answer = {.status = 400, .reason = broken};
+    refused.answer = {.status = 400, .reason = broken};
   } else if (method == sip_method_publish) {
-    engine_.publish(sip::publish(home, sip, s), now, effects);
+    calls_.emplace_back(sip::publish(*home, sip, s));
   } else if (method == sip_method_subscribe) {
-    engine_.subscribe(sip::subscribe(home, sip, s), now, effects);
+    calls_.emplace_back(sip::subscribe(*home, sip, s));
   } else if (method == sip_method_options) {
-    effects = engine_.answer_options(sip::options(home, sip, s), now);
+    calls_.emplace_back(sip::options(*home, sip, s));
   } else if (method == sip_method_notify) {  // RFC 6665 section 4.1.3: we subscribed to nothing
-    effects.answer = {.status = 481, .reason = "Subscription Does Not Exist"};
+    refused.answer = {.status = 481, .reason = "Subscription Does Not Exist"};
   } else if (method == sip_method_cancel) {
-    effects.answer = {.status = 481, .reason = "Call/Transaction Does Not Exist"};
+    refused.answer = {.status = 481, .reason = "Call/Transaction Does Not Exist"};
   } else {
-    effects.answer = {.status = 405, .reason = "Method Not Allowed", .allow = "PUBLISH, SUBSCRIBE, OPTIONS"};
+    refused.answer = {.status = 405, .reason = "Method Not Allowed", .allow = "PUBLISH, SUBSCRIBE, OPTIONS"};
   }
+  open_request received{request, std::move(home), peer};
+  if (refused.answer.status != 0) {
+    answer(received, refused);
+  } else {
+    open_.push_back(std::move(received));
+  }
+  return 0;
+}
 
+/// Makes the calls that have come; what they change is durable when they are answered.
+void presence_server::make_calls() {
+  if (calls_.empty()) return;
+  const auto calls = std::exchange(calls_, {});  // what is sent may bring further ones
+  const auto open = std::exchange(open_, {});
+  std::size_t made = 0;
+  for (std::span<const presence::received> rest{calls}; !rest.empty();) {
+    const std::size_t taken = engine_.handle(rest, clock_.now(), results_);
+    for (std::size_t i = 0; i < taken; ++i) {  // the replies first, then the NOTIFYs, in their order
+      const open_request& request = open[made++];
+      if (request.transaction) answer(request, results_[i]);
+      waiting_.insert(waiting_.end(), results_[i].notifies.begin(), results_[i].notifies.end());
+    }
+    rest = rest.subspan(taken);
+  }
+  drain();
+  keep_time();
+}
+
+void presence_server::answer(const open_request& request, presence::effects& effects) {
   // 401 asks for a challenge (WWW-Authenticate) and for somebody who can check the answer to it.
   if (effects.answer.challenge) effects.answer = {.status = 403, .reason = "Credentials Cannot Be Checked"};
+  if (line_.verbose) log("->", request.peer, to_string(effects.answer));
+  sip::send_reply(request.transaction, effects.answer);
+  nta_incoming_destroy(request.transaction);  // ours no more; the stack still answers retransmissions
+}
 
-  if (line_.verbose) log("->", peer, to_string(effects.answer));
-  sip::send_reply(request, effects.answer);  // the reply first, then the NOTIFYs, in their order
-  nta_incoming_destroy(request);             // ours no more; the stack still answers retransmissions
-  send(effects);
-  return 0;
+std::string presence_server::peer_of(const sip_t* sip) {
+  const sip_via_t* via = sip->sip_via;
+  return std::string{sip::view(via->v_received ? via->v_received : via->v_host)} + ':' +
+         std::string{sip::view(via->v_rport && *via->v_rport ? via->v_rport : via->v_port)};
 }
 
 /// Our Contact on the transport a request came by, for when `server_address` is not set.
@@ -443,7 +497,8 @@ int presence_server::on_outcome(sent_notify& sent, const sip_t* sip) {
   }
   nta_outgoing_destroy(sent.transaction);
   forget(sent);
-  send(engine_.report(outcome, clock_.now()));
+  calls_.emplace_back(outcome);
+  open_.emplace_back();
   return 0;
 }
 

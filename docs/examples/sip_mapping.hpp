@@ -37,6 +37,9 @@ class arena {
 
 inline std::string_view view(const char* text) { return text ? std::string_view{text} : std::string_view{}; }
 
+/// A copy of `text` that lives as long as `home`.
+inline std::string_view kept(su_home_t* home, const std::string& text) { return view(su_strdup(home, text.c_str())); }
+
 /// The value of a header as text; several header fields of one name are joined with a comma, as
 /// RFC 3261 section 7.3.1 allows. Empty when the header is absent.
 template <class Header>
