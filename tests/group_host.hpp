@@ -91,13 +91,15 @@ class pile {
   std::deque<std::vector<std::string>> texts_;
 };
 
-inline effects make(engine& e, const received& one, instant now) {
+template <class Engine>
+effects make(Engine& e, const received& one, instant now) {
   if (const auto* p = std::get_if<publish_request>(&one)) return e.publish(*p, now);
   if (const auto* s = std::get_if<subscribe_request>(&one)) return e.subscribe(*s, now);
   if (const auto* o = std::get_if<options_request>(&one)) return e.answer_options(*o, now);
   return e.report(std::get<notify_report>(one), now);
 }
-inline std::vector<effects> make_all(engine& e, std::span<const received> all, instant now) {
+template <class Engine>
+std::vector<effects> make_all(Engine& e, std::span<const received> all, instant now) {
   std::vector<effects> made, out;
   for (; !all.empty(); all = all.subspan(out.size())) {
     const std::size_t taken = e.handle(all, now, out);

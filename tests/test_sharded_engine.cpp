@@ -1,6 +1,6 @@
 // The sharded engine does what one engine does: random scripts on both at once. That threads do not disturb each
 // other is shown by sharded_threads.cpp.
-#include "scenario.hpp"
+#include "group_host.hpp"
 
 #include <algorithm>
 
@@ -281,4 +281,110 @@ TEST_CASE("shards share one database, also when their number changes (L12)") {
       CHECK(t.answers[481] > 0);
     }
   }
+}
+
+TEST_CASE("calls handed to shards together come to what they come to one by one (L12, T17)") {
+  for (std::uint64_t seed = 1; seed <= 6; ++seed) {
+    CAPTURE(seed);
+    memory_storage rows[2];
+    std::deque<seeded_random> randoms;
+    std::deque<faulty_storage> counted;
+    std::unique_ptr<sharded_engine> hosts[2];
+    options settings;
+    settings.server_address = "sip:server.example.com";
+    for (std::size_t h = 0; h < 2; ++h) {
+      std::vector<sharded_engine::shard_parts> parts;
+      for (std::uint64_t shard = 0; shard < 3; ++shard)
+        parts.push_back({&counted.emplace_back(rows[h]), &randoms.emplace_back(seed * 10 + shard)});
+      hosts[h] = std::make_unique<sharded_engine>(parts, settings);
+      event_package package = presence_package();
+      package.winfo = true;
+      REQUIRE(hosts[h]->add_event(package, start));
+      REQUIRE(hosts[h]->add_event(message_summary_package(), start));
+    }
+    random_host host{seed, true};
+    pile calls;
+    instant now = start;
+    for (int round = 0; round < 60; ++round) {
+      CAPTURE(round);
+      calls.clear();
+      host.fill(calls, 1 + host.below(25));
+      std::vector<effects> one_by_one;
+      for (const received& one : calls.all) one_by_one.push_back(make(*hosts[0], one, now));
+      std::size_t before[3];
+      for (std::size_t i = 0; i < 3; ++i) before[i] = counted[3 + i].writes();
+      const auto together = make_all(*hosts[1], calls.all, now);
+      for (std::size_t i = 0; i < 3; ++i) CHECK(counted[3 + i].writes() - before[i] <= 1);  // one transaction for each shard
+      REQUIRE(one_by_one.size() == together.size());
+      for (std::size_t i = 0; i < together.size(); ++i) {
+        CAPTURE(to_string(one_by_one[i]));
+        CAPTURE(to_string(together[i]));
+        REQUIRE(same(one_by_one[i], together[i]));
+      }
+      host.learn(calls.all, together);
+      for (const effects& one : together) host.sent(one);
+      now += milliseconds{host.below(30'000)};
+      for (bool more = true; more;) {
+        const effects a = hosts[0]->advance(now), b = hosts[1]->advance(now);
+        REQUIRE(same(a, b));
+        host.sent(a);
+        more = a.more;
+      }
+      REQUIRE(hosts[1]->check() == std::nullopt);
+      REQUIRE(stored(rows[0]) == stored(rows[1]));
+    }
+    CHECK(hosts[0]->stats().notifies > 50);
+  }
+}
+
+TEST_CASE("together or not, a dialog is found when the number of shards has changed, and a fault is a shard's own (L12, RL2)") {
+  memory_storage rows;
+  std::deque<faulty_storage> links;
+  std::deque<seeded_random> randoms;
+  options settings;
+  settings.server_address = "sip:server.example.com";
+  const auto made = [&](std::size_t shards) {
+    links.clear();
+    std::vector<sharded_engine::shard_parts> parts;
+    for (std::size_t i = 0; i < shards; ++i)
+      parts.push_back({&links.emplace_back(rows), &randoms.emplace_back(randoms.size() + 1)});
+    auto host = std::make_unique<sharded_engine>(parts, settings);
+    REQUIRE(host->add_event(message_summary_package(), start));
+    return host;
+  };
+  std::vector<pile::dialog_names> dialogs;
+  pile calls;
+  {
+    const auto host = made(2);
+    for (int i = 0; i < 12; ++i) {
+      const std::string n = std::to_string(i);
+      dialogs.push_back({"sip:w" + n + "@example.com", "sip:r" + n + "@example.com", "message-summary", "c" + n, "f" + n, {}});
+      calls.subscribe(dialogs.back(), 1, seconds{600});
+    }
+    const auto came = make_all(*host, calls.all, start);
+    for (std::size_t i = 0; i < came.size(); ++i) {
+      REQUIRE(came[i].answer.status == 200);
+      dialogs[i].to_tag = came[i].answer.dialog.local_tag();
+    }
+    REQUIRE(host->flush(start));
+  }
+  const auto host = made(5);
+  calls.clear();
+  for (const auto& names : dialogs) calls.subscribe(names, 2, seconds{600});
+  for (const effects& e : make_all(*host, calls.all, start + 1s)) CHECK(e.answer.status == 200);
+
+  calls.clear();
+  for (const auto& names : dialogs) calls.publish(names.resource, "message-summary", "", "Messages-Waiting: yes\r\n",
+                                                  "application/simple-message-summary", {});
+  links[1].fail_all(true);
+  std::size_t failed = 0;
+  for (const effects& e : make_all(*host, calls.all, start + 2s)) {
+    CHECK((e.answer.status == 200 || e.answer.status == 503));
+    CHECK(e.storage_failed == (e.answer.status == 503));
+    failed += e.answer.status == 503;
+  }
+  CHECK(failed > 0);
+  CHECK(failed < 12);
+  links[1].fail_all(false);
+  for (const effects& e : make_all(*host, calls.all, start + 9s)) CHECK(e.answer.status == 200);
 }

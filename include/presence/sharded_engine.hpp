@@ -20,6 +20,7 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -67,6 +68,10 @@ class sharded_engine {
   effects answer_options(const options_request& request, instant now);
   effects report(const notify_report& outcome, instant now);
   void report(const notify_report& outcome, instant now, effects& out);
+
+  /// Group commit. Takes all of `all`; calls for one resource are made in their order, and each shard writes what its calls
+  /// change in transactions of its own.
+  std::size_t handle(std::span<const received> all, instant now, std::vector<effects>& out);
 
   effects advance(instant now);
   void advance(instant now, effects& out);

@@ -160,6 +160,9 @@ struct sharded_engine::impl {
   template <class F>
   void act(std::size_t number, effects& out, F&& call) {
     at(number, call);
+    name_outside(out, number);
+  }
+  void name_outside(effects& out, std::size_t number) const noexcept {
     for (notify& n : out.notifies) n.id = map.outside(n.id, number);
   }
   template <class F>
@@ -209,6 +212,19 @@ struct sharded_engine::impl {
     if (!request.to_tag.empty()) return map.of_tag(request.to_tag);
     const event_package* package = shards.front()->one.contains_event(request.event);  // nobody registers any more
     return map.of(package != nullptr && package->resource_from_contact ? bridged_line(request) : std::string{request.resource});
+  }
+
+  std::size_t shard_of(const received& one) const {
+    return std::visit(overloaded{[&](const subscribe_request& r) { return shard_of(r); },
+                                 [&](const notify_report& r) { return r.id.slot % shards.size(); },
+                                 [&](const auto& r) { return map.of(r.resource); }},
+                      one);
+  }
+  /// A dialog from before a restart that `first` does not know may be in any shard.
+  void look_elsewhere(const subscribe_request& request, std::size_t first, instant now, effects& out) {
+    if (!durable || request.to_tag.empty()) return;
+    for (std::size_t i = 1; i < shards.size() && out.answer.status == 481; ++i)
+      act((first + i) % shards.size(), out, [&](engine& e) { e.subscribe(request, now, out); });
   }
 
   options settings;
@@ -265,10 +281,9 @@ effects sharded_engine::set_hard_state(std::string_view resource, std::string_vi
 }
 
 void sharded_engine::subscribe(const subscribe_request& request, instant now, effects& out) {
-  const std::size_t first = impl_->shard_of(request), shards = impl_->shards.size();
-  const std::size_t most = impl_->durable && !request.to_tag.empty() ? shards : 1;
-  for (std::size_t i = 0; i == 0 || (i < most && out.answer.status == 481); ++i)
-    impl_->act((first + i) % shards, out, [&](engine& e) { e.subscribe(request, now, out); });
+  const std::size_t first = impl_->shard_of(request);
+  impl_->act(first, out, [&](engine& e) { e.subscribe(request, now, out); });
+  impl_->look_elsewhere(request, first, now, out);
 }
 effects sharded_engine::subscribe(const subscribe_request& request, instant now) {
   return effects_of([&](effects& out) { subscribe(request, now, out); });
@@ -276,6 +291,37 @@ effects sharded_engine::subscribe(const subscribe_request& request, instant now)
 
 effects sharded_engine::answer_options(const options_request& request, instant now) {
   return impl_->act_at(request.resource, [&](engine& e) { return e.answer_options(request, now); });
+}
+
+std::size_t sharded_engine::handle(std::span<const received> all, instant now, std::vector<effects>& out) {
+  struct part {
+    std::vector<received> calls;
+    std::vector<std::size_t> places;  // in `all`
+  };
+  std::vector<part> parts{impl_->shards.size()};
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    part& p = parts[impl_->shard_of(all[i])];
+    p.calls.push_back(all[i]);
+    if (auto* outcome = std::get_if<notify_report>(&p.calls.back())) outcome->id = impl_->map.inside(outcome->id);
+    p.places.push_back(i);
+  }
+  out.resize(all.size());
+  std::vector<effects> made;
+  for (std::size_t number = 0; number < parts.size(); ++number) {
+    const part& p = parts[number];
+    for (std::size_t done = 0; done < p.calls.size(); done += made.size()) {
+      const auto rest = std::span{p.calls}.subspan(done);
+      impl_->at(number, [&](engine& e) { return e.handle(rest, now, made); });
+      for (std::size_t i = 0; i < made.size(); ++i) {
+        impl_->name_outside(made[i], number);
+        out[p.places[done + i]] = std::move(made[i]);
+      }
+    }
+  }
+  for (std::size_t i = 0; i < all.size(); ++i)
+    if (const auto* request = std::get_if<subscribe_request>(&all[i]))
+      impl_->look_elsewhere(*request, impl_->shard_of(*request), now, out[i]);
+  return all.size();
 }
 
 // --- outcomes and time ------------------------------------------------------------------------------
