@@ -59,6 +59,7 @@ constexpr std::array settings{
     // 2, "raise it", is not offered: no grant may be longer than the request (RFC 6665 section 4.2.1.1)
     setting{"min_expires_action", &options::min_expires_action, 0, 1},
     setting{"force_active", &options::force_active},
+    setting{"force_delete", &options::force_delete},
     setting{"subs_respond_200", &options::subs_respond_200},
     setting{"subs_db_mode", &options::subs_db_mode, 1, 3},  // 0 is an empty db_url
     setting{"timeout_rm_subs", &options::timeout_rm_subs},

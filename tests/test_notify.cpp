@@ -326,7 +326,7 @@ TEST_CASE("deadlines are exact to the millisecond (M05)") {
   }
 }
 
-TEST_CASE("what lapsed while no engine ran ends at a measured rate, and requests see at once that it has (M07, T19)") {
+TEST_CASE("what lapsed while no engine ran ends at a measured rate, and requests see at once that it has (M07, M11, T19)") {
   for (const int mode : {1, 3}) {
     CAPTURE(mode);
     memory_storage rows;

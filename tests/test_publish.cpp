@@ -427,6 +427,53 @@ TEST_CASE("a document is never seen after its time, even before the engine was t
   CHECK(s.wait(0s) == "");  // told once
 }
 
+TEST_CASE("with force_delete a document lapses in silence, and whoever asks does not see it (M06)") {
+  memory_storage rows;
+  scenario s{{.settings = {.force_delete = true}, .rows = &rows}};
+  s.publish("alice", {.body = "t1:open", .expires = 60s});
+  s.publish("alice", {.body = "t2:open", .expires = 600s});
+  s.subscribe("d1", {.expires = 3600s});
+  SUBCASE("the clock") {
+    CHECK(s.wait(60s) == "");
+    std::vector<publication_row> left;
+    cursor at;
+    REQUIRE(rows.publications({}, at, 10, left));
+    CHECK(left.size() == 1);
+    CHECK(s.publish("alice", {.if_match = "e1"}) == "412");
+    CHECK(s.subscribe("d2", {.by = "carol", .expires = 600s}) == "200 Expires=600 | N d2#1 active;expires=600 P(t2:open)");
+    CHECK(s.publish("alice", {.body = "t3:open"}) == "200 e3 Expires=3600 | N d1#2 active;expires=3540 P(t2:open,t3:open) | "
+                                                     "N d2#2 active;expires=600 P(t2:open,t3:open)");
+    CHECK(s.publish("alice", {.if_match = "e2", .expires = 0s}) ==
+          "200 e4 Expires=0 | N d1#3 active;expires=3540 P(t3:open) | N d2#3 active;expires=600 P(t3:open)");
+  }
+  SUBCASE("a refresh of another publication, and an answer") {
+    s.at = start + 60s;
+    CHECK(s.publish("alice", {.if_match = "e2"}) == "200 e3 Expires=3600");
+    CHECK(s.subscribe("d1", {.expires = 600s}) == "200 Expires=600 | N d1#2 active;expires=600 P(t2:open)");
+  }
+  CHECK(s.wait(0s) == "");
+  s.audit();
+}
+
+TEST_CASE("after a silent lapse partial documents begin anew with a full one (M06, N27)") {
+  scenario s{{.settings = {.force_delete = true},
+              .packages = {dialog_package({.strangers = dialog_options::shown::everything, .partial = true})}}};
+  const auto publish = [&](const std::string& id, seconds lifetime) {
+    s.publish("alice", {.raw = R"(<dialog-info xmlns="urn:ietf:params:xml:ns:dialog-info" version="0" state="full" )"
+                               R"(entity="sip:alice@example.com"><dialog id=")" + id + R"("><state>confirmed</state></dialog></dialog-info>)",
+                        .type = "application/dialog-info+xml", .expires = lifetime, .event = "dialog"});
+  };
+  publish("a", 60s);
+  s.subscribe("d1", {.expires = 3600s, .event = "dialog"});
+  publish("b", 600s);
+  CHECK(s.dialogs["d1"].notifies.back().body_bytes().find("partial") != std::string::npos);
+  CHECK(s.wait(60s) == "");
+  publish("c", 600s);
+  const std::string next = s.dialogs["d1"].notifies.back().body_bytes();
+  CHECK(next.find("full") != std::string::npos);
+  CHECK(next.find("id=\"a\"") == std::string::npos);
+}
+
 TEST_CASE("a refresh and the end of a lifetime have one winner (M08)") {
   scenario s;
   s.publish("alice", {.body = "t1:open", .expires = 60s});

@@ -57,6 +57,8 @@ struct options {
   seconds min_expires{60};               ///< shorter requests are refused with 423; 0: none is
   int min_expires_action = 1;            ///< 1: answer 423; 0: grant the short time as asked
   bool force_active = false;             ///< where rules documents decide, every watcher is allowed instead (Z08)
+  /// A document that lapses goes in silence: watchers are told with the next change, or when they ask (M06).
+  bool force_delete = false;
   bool subs_respond_200 = true;          ///< 2xx to SUBSCRIBE is 200; false: 202 (S04)
   /// 1: a change is in the database before it is answered (write-through); 2: it is written every
   /// db_update_period, many at once, and by flush() (write-back); 3: database only: nothing stays in memory from

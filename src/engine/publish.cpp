@@ -39,6 +39,7 @@ engine::impl::lapse engine::impl::plan_lapse(event_state& state, instant now) {
   const edit leaving;
   due.before = present(state);
   due.after = compose(state, &leaving, now);
+  if (settings.force_delete) due.before = due.after;
   return due;
 }
 
@@ -78,6 +79,10 @@ void engine::impl::erase_lapsed(event_state& state, instant now) noexcept {
 void engine::impl::commit_lapse(event_state& state, lapse& due, instant now) noexcept {
   if (due.any) {
     erase_lapsed(state, now);
+    if (settings.force_delete) {  // who was not told needs a full document next
+      for (const auto index : state.watchers)
+        if (index != slab<subscription>::none) table.subscriptions()[index].unsure = true;
+    }
     remember(state, state.package->tells_leaving ? picture{} : std::move(due.after));
     recheck_by_sphere(state, now);
   }
@@ -288,7 +293,8 @@ void engine::impl::carry_out(const event_package& package, publication* target,
   picture after;
   if (watched) {
     const edit what{.target = modified || removed ? target : nullptr, .incoming = created || modified ? &incoming : nullptr};
-    const picture before = present(state);
+    const edit without_lapsed;
+    const picture before = lapsed && settings.force_delete ? compose(state, &without_lapsed, now) : present(state);
     after = compose(state, &what, now);
     out.state_changed = differ(before, after);
     if (!out.state_changed) ++counters.suppressed;
