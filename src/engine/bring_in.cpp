@@ -10,6 +10,7 @@ namespace presence {
 namespace {
 
 constexpr std::size_t most_on_the_way = 1'000'000;
+constexpr seconds longest_on_the_way{600};  // far beyond timer F: its host has forgotten it
 
 }  // namespace
 
@@ -236,11 +237,19 @@ void engine::impl::let_go(const effects& out) noexcept {
       if (s == nullptr) continue;
       try {
         on_the_way.insert_or_assign(number_of(n.id), sent{std::string{s->state->resource()}, s->state->package, s->dialog});
-        sent_order.push_back(number_of(n.id));
+        sent_order.emplace_back(clock, number_of(n.id));
       } catch (...) {  // its answer will mean nothing: the next one tells the same
       }
     }
-    for (; sent_order.size() > most_on_the_way; sent_order.pop_front()) on_the_way.erase(sent_order.front());
+    while (!sent_order.empty()) {
+      const auto& [since, number] = sent_order.front();
+      const auto at = on_the_way.find(number);
+      if (at != on_the_way.end()) {
+        if (sent_order.size() <= most_on_the_way && clock - since < longest_on_the_way) break;
+        on_the_way.erase(at);
+      }
+      sent_order.pop_front();
+    }
     for (const brought_in& b : brought)
       if (event_state* state = table.find(b.resource, *b.package)) drop(*state);
     unpaid.clear();

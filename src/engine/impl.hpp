@@ -202,7 +202,7 @@ struct engine::impl {
     presence::dialog dialog;
   };
   std::unordered_map<std::uint64_t, sent> on_the_way;
-  std::deque<std::uint64_t> sent_order;
+  std::deque<std::pair<instant, std::uint64_t>> sent_order;
 
   // --- group commit (group.cpp) ---
   struct group;
