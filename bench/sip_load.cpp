@@ -1,5 +1,6 @@
 // A load for presence servers of any make (PF10, Q12): publishers and watchers in one process, over UDP, each NOTIFY
-// answered and checked. beside_kamailio.py runs it. rows: PF10, Q12
+// answered and checked. beside_kamailio.py runs it.
+// rows: PF10, Q12
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
