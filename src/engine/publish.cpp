@@ -124,6 +124,11 @@ void engine::impl::publish(const publish_request& request, instant now, bool tru
     const std::size_t few = std::min<std::size_t>(state->watchers.size(), 4);
     for (std::size_t i = 0; i < few; ++i)
       if (state->watchers[i] != slab<subscription>::none) table.subscriptions().prefetch(state->watchers[i]);
+    state->current.prefetch();
+    if (what.target != nullptr) {
+      what.target->content.prefetch();
+      __builtin_prefetch(what.target->parsed.get(), 1);
+    }
   }
   // steps 4 and 5: lifetime and body
   const publish_facts facts{.names_tag = !tag.empty(),
@@ -289,6 +294,8 @@ void engine::impl::carry_out(const event_package& package, publication* target,
     plan_ended(*p);
   }
   const bool touched = created || modified || removed || lapsed;
+  if (!state.watchers.empty() && state.watchers[0] != slab<subscription>::none)
+    table.subscriptions()[state.watchers[0]].dialog.prefetch();
   const bool watched = touched && state.watcher_count() != 0;
   picture after;
   if (watched) {
