@@ -444,5 +444,6 @@ TEST_CASE("of the dialogs that ended in one publication the last 64 do not begin
   CHECK_FALSE(begins(last - 1));
   CHECK_FALSE(begins(3));
   CHECK_FALSE(begins(2));
+  CHECK(begins(1));
   CHECK(begins(0));
 }
