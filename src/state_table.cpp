@@ -25,6 +25,8 @@ state_table::state_table(random_source& random, int subscriptions_log2, int reso
       by_uri_{buckets_for(resources_log2), watcher_hash{&hash_}, watcher_equal{}} {}
 
 state_table::~state_table() {
+  for (slab<event_state>::index i = 0; i < states_.end(); ++i)
+    if (states_.live(i)) states_[i].publications.clear();  // they hold shares
   for (slab<subscription>::index i = 0; i < subscriptions_.end(); ++i) {
     if (!subscriptions_.live(i)) continue;
     subscription& s = subscriptions_[i];
@@ -111,8 +113,15 @@ void state_table::reserve(event_state& state) {
 void state_table::link(subscription& s, event_state& state, watcher_account& watcher) noexcept {
   s.state = &state;
   s.watcher = &watcher;
-  ++watcher.subscriptions(s.dialog.proven());
+  ++watcher.subscriptions.of(s.dialog.proven());
   ++watcher.users;
+  if (state.counts) {
+    try {
+      ++(*state.counts)[&watcher].of(s.dialog.proven());
+    } catch (...) {  // no memory: counted again when it is asked for
+      state.counts.reset();
+    }
+  }
   s.position = static_cast<std::uint32_t>(state.watchers.size());
   state.watchers.push_back(s.self);
   by_dialog_.set.insert(s);
@@ -123,7 +132,12 @@ void state_table::erase(subscription& s) noexcept {
   event_state& state = *s.state;
   by_dialog_.set.erase(by_dialog_.set.iterator_to(s));
   if (s.shared != nullptr && --s.shared->usages == 0) delete s.shared;
-  --s.watcher->subscriptions(s.dialog.proven());
+  if (state.counts) {
+    const auto at = state.counts->find(s.watcher);
+    --at->second.of(s.dialog.proven());
+    if (at->second.all() == 0) state.counts->erase(at);
+  }
+  --s.watcher->subscriptions.of(s.dialog.proven());
   --s.watcher->users;
   release_if_unused(*s.watcher);
 
@@ -151,6 +165,20 @@ void state_table::erase(subscription& s) noexcept {
 
 void state_table::set_deadline(subscription& s, instant deadline) noexcept {
   subscription_timers_.move(s, deadline);
+}
+
+std::size_t state_table::count(event_state& state, const watcher_account& watcher, bool who_proved) {
+  if (!state.counts) {
+    auto counts = std::make_unique<std::unordered_map<const watcher_account*, subscription_count>>();
+    for (const auto index : state.watchers) {
+      if (index == slab<subscription>::none) continue;
+      const subscription& s = subscriptions_[index];
+      ++(*counts)[s.watcher].of(s.dialog.proven());
+    }
+    state.counts = std::move(counts);
+  }
+  const auto known = state.counts->find(&watcher);
+  return known == state.counts->end() ? 0 : known->second.of(who_proved);
 }
 
 void state_table::share_numbers(subscription& a, subscription& b) {
@@ -230,6 +258,19 @@ void state_table::release_if_unused(watcher_account& w) noexcept {
   watchers_.destroy(w.self);
 }
 
+publisher_share state_table::share_of(std::string_view publisher) {
+  watcher_account& account = obtain_watcher(publisher);
+  ++account.published;
+  ++account.users;
+  return {&account, {this}};
+}
+
+void end_of_share::operator()(watcher_account* w) const noexcept {
+  --w->published;
+  --w->users;
+  table->release_if_unused(*w);
+}
+
 undecided* state_table::find_undecided(event_state& state, const watcher_account& w) noexcept {
   if (!state.undecideds) return nullptr;
   const auto found = state.undecideds->find(&w);
@@ -273,7 +314,7 @@ std::optional<instant> state_table::next_deadline() const noexcept {
 }
 
 std::optional<std::string> state_table::check() const {
-  std::size_t publications = 0, linked = 0, undecideds = 0;
+  std::size_t publications = 0, published = 0, linked = 0, undecideds = 0;
   for (slab<event_state>::index i = 0; i < states_.end(); ++i) {
     if (!states_.live(i)) continue;
     const event_state& state = states_[i];
@@ -283,10 +324,12 @@ std::optional<std::string> state_table::check() const {
     for (const auto& p : state.publications) {
       if (p->state != &state) return "a publication belongs to another state: " + std::string{state.resource()};
       if (timer_wheel<publication>::contains(*p) == p->hard()) return "a publication and its timer do not agree: " + std::string{state.resource()};
+      published += p->publisher != nullptr;
       if (p->id <= last_id) return "publications are out of order: " + std::string{state.resource()};
       last_id = p->id;
     }
     publications += state.publications.size();
+    std::unordered_map<const watcher_account*, subscription_count> counts;
     std::size_t holes = 0;
     for (std::uint32_t at = 0; at < state.watchers.size(); ++at) {
       const auto index = state.watchers[at];
@@ -300,8 +343,11 @@ std::optional<std::string> state_table::check() const {
         return "a watcher does not know its place: " + std::string{state.resource()};
       if (!timer_wheel<subscription>::contains(s)) return "a subscription has no timer: " + std::string{state.resource()};
       if (!s.by_dialog.is_linked()) return "a subscription is not found by its dialog: " + std::string{state.resource()};
+      if (state.counts) ++counts[s.watcher].of(s.dialog.proven());
       ++linked;
     }
+    if (state.counts && counts != *state.counts)
+      return "subscriptions of a watcher to a resource are miscounted: " + std::string{state.resource()};
     if (state.rules) {
       std::vector<std::uint32_t> users(state.rules->views.size());
       for (const auto index : state.watchers) {
@@ -333,10 +379,12 @@ std::optional<std::string> state_table::check() const {
   for (slab<watcher_account>::index i = 0; i < watchers_.end(); ++i) {
     if (!watchers_.live(i)) continue;
     if (watchers_[i].users == 0) return "an unused watcher is kept: " + std::string{watchers_[i].uri()};
-    counted += watchers_[i].proven + watchers_[i].claimed;
+    counted += watchers_[i].subscriptions.all();
+    published -= watchers_[i].published;
   }
   if (by_uri_.set.size() != watchers_.size()) return "watchers are missing from their index";
   if (counted != linked) return "subscriptions per watcher are miscounted";
+  if (published != 0) return "publications per publisher are miscounted";
   return std::nullopt;
 }
 

@@ -30,18 +30,19 @@ struct publication {
   document parsed;
 };
 
-std::vector<published> offered(const std::vector<publication>& all) {
+std::vector<published> offered(const std::vector<publication>& all, bool arriving = false) {
   std::vector<published> out;
   for (const publication& p : all) {
     const std::uint64_t id = out.size() + 1;
     out.push_back({.etag = "tag", .content = p.content, .parsed = p.parsed.get(), .sender = {}, .id = id, .since = {}, .arrival = id, .leaving = false});
   }
+  if (arriving) out.back().arriving = true;
   return out;
 }
 
 /// The input is up to four documents, separated by NUL; one that begins with `=` replaces the one before.
 /// What a package accepts it composes into something it accepts itself; composing that changes nothing.
-/// What tells the difference between two states is accepted, too.
+/// What tells the difference between two states is accepted, too, and so is what is told once.
 void composed(const event_package& package, std::string_view bytes) {
   const std::string resource{"sip:alice@example.com"};
   limits wide;
@@ -78,6 +79,11 @@ void composed(const event_package& package, std::string_view bytes) {
         require(stored.has_value(), "what is stored can be read again", content.bytes());
         require(package.aggregate(resource, offered({{content, *stored}})).bytes() == state.bytes(), "what is stored says the same", content.bytes());
       }
+      if (package.tells_leaving) {
+        const publication told = sound(package.aggregate(resource, offered(all, true)));
+        const body twice = package.aggregate(resource, offered({told}, true));
+        require(sound(twice).content.bytes() == told.content.bytes(), "what is told once reads as it was told", told.content.bytes());
+      }
       if (package.difference && before)
         if (const auto partial = package.difference(resource, before, state)) sound(*partial);
     }
@@ -108,8 +114,10 @@ void fuzz_dialog(std::string_view bytes) {
 }
 
 void fuzz_messages(std::string_view bytes) {
-  static const event_package package = message_summary_package({.several = message_summary_options::combining::sum});
-  composed(package, bytes);
+  static const event_package latest = message_summary_package({.message_headers = true}),
+                             sum = message_summary_package({.several = message_summary_options::combining::sum, .message_headers = true});
+  composed(latest, bytes);
+  composed(sum, bytes);
 }
 
 }  // namespace presence::test

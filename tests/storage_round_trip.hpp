@@ -35,7 +35,7 @@ TEST_CASE_TEMPLATE_DEFINE("storage: every field of a publication comes back", Ho
     CAPTURE(address);
     comes_back(publication(address, "tag"));
     publication_row row = publication("sip:alice@example.com", "tag");
-    row.sender = address;
+    row.sender = row.publisher = address;
     comes_back(row);
   }
   for (const auto& text : hostile_texts()) {

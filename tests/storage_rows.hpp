@@ -80,6 +80,7 @@ inline publication_row publication(std::string_view resource, std::string_view e
           .id = id,
           .content = body{"application/pidf+xml", "<presence entity='" + std::string{etag} + "'/>"},
           .sender = "sip:sender@example.com",
+          .publisher = "sip:publisher@example.com",
           .since = noon,
           .expires = noon + seconds{600}};
 }

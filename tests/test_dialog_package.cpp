@@ -428,3 +428,22 @@ TEST_CASE("the Contact of who is called is hidden behind his address where the s
   s.watch("d1");
   CHECK(s.tell(remote("<identity>sip:bob@example.com</identity>", "<target uri=\"sip:192.0.2.8\"/>"), "e1") == "200 e1 Expires=3600");
 }
+
+TEST_CASE("of the dialogs that ended in one publication the last 64 do not begin again (P37)") {
+  const auto call = [](int n, const char* state) {
+    const std::string is = std::to_string(n);
+    return dialog_of("d" + is, state, {}, " call-id=\"c" + is + "\" local-tag=\"l\" remote-tag=\"r\"");
+  };
+  lamp s{dialog_package()};
+  constexpr int last = 65;  // one is in the document that counts, 64 are behind it
+  s.tell(info(call(0, "terminated")));
+  for (int n = 1; n <= last; ++n) s.tell(info(call(n, "terminated")), s.tags.back());
+  s.watch("d1");
+  const auto begins = [&](int n) { return s.tell(info(call(n, "early")), s.tags.back()).find(":early") != std::string::npos; };
+  CHECK_FALSE(begins(last));
+  CHECK_FALSE(begins(last - 1));
+  CHECK_FALSE(begins(3));
+  CHECK_FALSE(begins(2));
+  CHECK(begins(1));
+  CHECK(begins(0));
+}

@@ -214,3 +214,50 @@ TEST_CASE("every change of a count is told, the same again in other words is not
     CHECK_FALSE(tells(changed));
   }
 }
+
+TEST_CASE("a mailbox may be shown to its owner alone (MWI-3.6-1)") {
+  const std::string counts = "Messages-Waiting: yes\r\nVoice-Message: 1/0\r\n";
+  for (const bool headers : {false, true}) {
+    mailbox s{{.message_headers = headers, .owner_only = true}};
+    CHECK(s.watch().starts_with("200"));
+    CHECK(s.subscribe("d2", {.by = "bob", .event = "message-summary"}) == "403");
+    CHECK(s.subscribe("d3", {.by = "alice", .event = "message-summary", .unproven = true}) == "403");
+    CHECK(s.subscribe("d4", {.by = "bob", .event = "message-summary", .also = {"sip:alice@example.com"}}).starts_with("200"));
+    const std::string told = headers ? counts + "\r\nSubject: hello\r\n" : counts;
+    CHECK(s.tell(counts + "\r\nSubject: hello\r\n") ==
+          "200 e1 Expires=3600 | N d1#2 active;expires=3600 [" + told + "] | N d4#2 active;expires=3600 [" + told + "]");
+  }
+}
+
+TEST_CASE("who watches an alias is told whose account it is (MWI-3.5-2)") {
+  std::string account = "sip:box7@vm.example.com";
+  const auto behind = [&](std::string_view resource) { return resource == address("alice") ? account : std::string{}; };
+  const std::string line = "Message-Account: sip:box7@vm.example.com\r\n";
+  for (const auto several : {message_summary_options::combining::latest, message_summary_options::combining::sum}) {
+    mailbox s{{.several = several, .account = behind}};
+    CHECK(s.watch() == "200 Expires=3600 | N d1#1 active;expires=3600 [Messages-Waiting: no\r\n" + line + "]");
+    CHECK(s.subscribe("d2", {.by = "bob", .to = "bob", .event = "message-summary"}).ends_with("[Messages-Waiting: no\r\n]"));
+    s.tell("Messages-Waiting: yes\r\nVoice-Message: 1/0\r\n");
+    CHECK(s.state() == "Messages-Waiting: yes\r\n" + line + "Voice-Message: 1/0\r\n");
+    s.tell("Messages-Waiting: yes\r\nMessage-Account: sip:own@b\r\nVoice-Message: 2/0\r\n");  // what was published counts
+    CHECK(s.state() == (several == message_summary_options::combining::latest
+                            ? "Messages-Waiting: yes\r\nMessage-Account: sip:own@b\r\nVoice-Message: 2/0\r\n"
+                            : "Messages-Waiting: yes\r\n" + line + "Voice-Message: 3/0\r\n"));
+  }
+  for (const char* bad : {"", "nonsense", "sip:a@b\r\nX: 1", "sip:a b@c"}) {
+    account = bad;
+    mailbox s{{.account = behind}};
+    CHECK(s.watch() == "200 Expires=3600 | N d1#1 active;expires=3600 [Messages-Waiting: no\r\n]");
+  }
+}
+
+TEST_CASE("where accounts are added up the headers of the document that comes are told, once (MWI-3.5-3, V08)") {
+  mailbox s{{.several = message_summary_options::combining::sum, .message_headers = true}};
+  s.tell("Messages-Waiting: yes\r\nVoice-Message: 1/0\r\n\r\nSubject: one\r\n");
+  s.watch();
+  const std::string sum = "Messages-Waiting: yes\r\nVoice-Message: 3/0\r\n";
+  CHECK(s.tell("Messages-Waiting: no\r\nVoice-Message: 2/0\r\n\r\nSubject: two\r\n") ==
+        "200 e2 Expires=3600 | N d1#2 active;expires=3600 [" + sum + "\r\nSubject: two\r\n]");
+  CHECK(s.watch() == "200 Expires=3600 | N d1#3 active;expires=3600 [" + sum + "]");
+  CHECK(s.tell("Messages-Waiting: yes\r\nVoice-Message: 1/0\r\n\r\nSubject: one\r\n", "e1") == "200 e3 Expires=3600");
+}

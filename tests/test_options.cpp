@@ -70,7 +70,7 @@ TEST_CASE("the defaults are those of the manual, and make sense together") {
   CHECK(names.front() == "db_url");
   CHECK(names.back() == "limits.undecided");
   CHECK(std::set<std::string_view>(names.begin(), names.end()).size() == names.size());
-  CHECK(names.size() == 56);
+  CHECK(names.size() == 60);
 }
 
 TEST_CASE("every option takes back what it gives (L14, T15, SEED-8)") {
@@ -113,6 +113,14 @@ TEST_CASE("a set option arrives in its field") {
   CHECK(o.limits.body_bytes == 1000);
   CHECK(set("limits.waiting_per_resource", "0"));
   CHECK(o.limits.waiting_per_resource == 0);
+  CHECK(set("limits.views_kept", "0"));
+  CHECK(o.limits.views_kept == 0);
+  CHECK(set("limits.publications_per_publisher", "7"));
+  CHECK(o.limits.publications_per_publisher == 7);
+  CHECK(set("limits.subscriptions_per_watcher_and_resource", "8"));
+  CHECK(o.limits.subscriptions_per_watcher_and_resource == 8);
+  CHECK(set("pending_limit", "9"));
+  CHECK(o.pending_limit == seconds{9});
 }
 
 TEST_CASE("a switch has eight spellings") {

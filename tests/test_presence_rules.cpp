@@ -181,3 +181,21 @@ TEST_CASE("a package that needs no decision asks nobody, whatever rules there ar
   scenario shut{{.packages = {p}}};
   CHECK(shut.subscribe("d1", {.expires = 600s, .event = "shut"}) == "403");
 }
+
+TEST_CASE("what somebody is owed is not told at the moment his permission ends, also when more is due than rules (Z11, PRS-6.10-1)") {
+  // the scenario begins at 2023-11-14T22:13:20Z
+  ruled s{rule(one("bob") + "<cp:validity><cp:from>2023-11-14T22:00:00Z</cp:from><cp:until>2023-11-14T22:15:00Z</cp:until></cp:validity>",
+               "allow", tuples),
+          {}, {.notify_interval = 5s}};
+  s.subscribe("d1", {.expires = 600s});
+  s.publish("carol", {.body = "t1:open", .expires = 100s});
+  s.wait_until(95s);
+  CHECK(s.publish("alice", {.body = "t1:open"}).find("N d1#2") != std::string::npos);
+  s.wait_until(97s);
+  CHECK(s.publish("alice", {.body = "t1:closed", .if_match = "e2"}) == "200 e3 Expires=3600");  // told at 100 s, when he may not see it
+  s.at = start + 100s;
+  CHECK(s.told(s.engine->advance(s.at)) == "");  // what carol published lapses
+  CHECK(s.engine->stats().expired_publications == 1);
+  CHECK(s.wait(0s) == "N d1#3 terminated;reason=rejected");
+  CHECK(s.wait(20s) == "");
+}

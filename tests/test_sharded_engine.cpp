@@ -90,7 +90,8 @@ class twins {
     const bool sla = which % 8 == 7, info = which % 8 == 6;
     const std::string call_id = "c" + std::to_string(which) + "-" + std::to_string(d.life);
     const std::string contact = "sip:r" + std::to_string(which % 5) + "@192.0.2.1";
-    subscribe_request request{.resource = to, .event = sla ? "dialog;sla" : info ? "presence.winfo" : "presence",
+    const std::string presentity = !info && number(4) == 0 ? a_resource() : "";  // S26
+    subscribe_request request{.resource = to, .presentity = presentity, .event = sla ? "dialog;sla" : info ? "presence.winfo" : "presence",
                               .expires = seconds{number(6) == 0 ? number(2) : number(100)}, .call_id = call_id, .from_tag = "f",
                               .to_tag = d.tags.first, .from_uri = by, .contact = contact, .cseq = ++d.cseq};
     const std::string owner = info && d.tags.first.empty() ? to : d.owner;
@@ -257,7 +258,7 @@ class twins {
 
 }  // namespace
 
-TEST_CASE("a sharded engine does what one engine does (L12)") {
+TEST_CASE("a sharded engine does what one engine does (L12, S26)") {
   for (const std::size_t shards : {1u, 2u, 5u}) {
     twins t{shards * 7, shards, {}, 1};
     for (int i = 0; i < 10'000; ++i) t.step();

@@ -4,6 +4,7 @@
 
 #include <stdexcept>
 
+#include <presence/subscription_table.hpp>
 #include <presence/memory_storage.hpp>
 
 #include "faulty_storage.hpp"
@@ -313,6 +314,36 @@ TEST_CASE("a bridged line is named by the Contact's user in the domain of From (
   CHECK(s.subscribe("d2", {.event = "line", .contact = "sip:192.0.2.7"}) == "400");
   CHECK(s.subscribe("d1", {.expires = 60s, .contact = "sip:other@192.0.2.7"}).starts_with("200 Expires=60"));
   CHECK(s.engine->count_subscriptions({.resource = address("shared")}) == 1);
+}
+
+TEST_CASE("the host may say whose state a SUBSCRIBE wants (S26)") {
+  event_package p = opaque_package("line");
+  p.resource_from_contact = true;
+  scenario s{{.packages = {p}}};
+  subscribe_request r{.resource = "sip:proxy.example.com", .presentity = "sip:shared@EXAMPLE.com", .event = "line", .expires = 600s,
+                      .call_id = "c", .from_tag = "f", .from_uri = "sip:phone@example.com", .to_uri = "sip:proxy.example.com",
+                      .contact = "sip:192.0.2.7", .cseq = 1, .who = {.uri = "sip:phone@example.com"}};
+  const effects made = s.engine->subscribe(r, s.at);  // the Contact alone names no line
+  CHECK(s.told(made).starts_with("200"));
+  CHECK(s.engine->count_subscriptions({.resource = address("shared")}) == 1);
+  CHECK(s.publish("shared", {.raw = "busy", .type = "a/b", .event = "line"}).find("[busy]") != std::string::npos);
+  r.to_tag = made.answer.dialog.local_tag();
+  r.presentity = "sip:other@example.com";  // inside a dialog it is settled
+  r.cseq = 2;
+  CHECK(s.engine->subscribe(r, s.at).answer.status == 200);
+  CHECK(s.engine->count_subscriptions({.resource = address("shared")}) == 1);
+  r.to_tag = {};
+  r.event = "presence";
+  r.call_id = "d";
+  CHECK(s.engine->subscribe(r, s.at).answer.status == 200);
+  CHECK(s.engine->count_subscriptions({.resource = address("other"), .event = "presence"}) == 1);
+  r.presentity = "nonsense";
+  CHECK(s.engine->subscribe(r, s.at).answer.status == 400);
+  const auto row = extract_subscription({.resource = "sip:proxy.example.com", .presentity = "sip:shared@example.com", .call_id = "c",
+                                         .from_tag = "f", .from_uri = "sip:p@h", .contact = "sip:p@h", .cseq = 1},
+                                        "line", "", "t", "", s.at);
+  REQUIRE(row);
+  CHECK(row->resource == address("shared"));
 }
 
 TEST_CASE("who only claims an address cannot use up the share of who proved it (SEC-DOS-4)") {

@@ -198,6 +198,7 @@ void to_columns(const publication_row& r, publication_columns& c) {
   put_unless(false, r.content.bytes(), c.body);
   put_text(r.content.content_type(), c.x_content_type);
   c.sender = r.sender;
+  put_unless(r.publisher.empty(), r.publisher, c.x_publisher);
   c.ruid.set(ruid_of(r));
   c.x_id.set(static_cast<number>(r.id));
   fold(c);
@@ -331,6 +332,7 @@ publication_row to_row(publication_columns& c) {
   const bool none = c.body.value.empty() && (c.x_content_type.null || type.empty());
   if (!none) r.content = body{text{type}, c.body.value};
   r.sender = c.sender;
+  r.publisher = c.x_publisher.value;
   r.since = moment_of(c.received_time, c.x_received_ms);
   r.expires = expiry_of(c.expires, c.x_expires_ms);
   return r;

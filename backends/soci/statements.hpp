@@ -333,10 +333,11 @@ inline std::vector<column_text> columns_in(std::string_view create) {
 }
 
 // Our own columns, added to Kamailio's.
-inline constexpr std::array<column_text, 5> presentity_columns{{{"x_id", "BIGINT"},
+inline constexpr std::array<column_text, 6> presentity_columns{{{"x_id", "BIGINT"},
                                                                 {"x_content_type", "TEXT"},
                                                                 {"x_expires_ms", "BIGINT"},
                                                                 {"x_received_ms", "BIGINT"},
+                                                                {"x_publisher", "TEXT"},
                                                                 {"x_long", "{blob}"}}};
 inline constexpr std::array<column_text, 13> active_watchers_columns{{{"x_expires_ms", "BIGINT"},
                                                                       {"x_since_ms", "BIGINT"},

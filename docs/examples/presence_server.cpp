@@ -29,6 +29,7 @@
 #include <cstdarg>
 #include <cstdio>
 #include <deque>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <list>
@@ -313,9 +314,13 @@ int presence_server::on_signal(su_root_magic_t*, su_wait_t*, su_wakeup_arg_t* ma
   return 0;
 }
 
-/// Rules are read from their files whenever somebody is decided about; here everybody who watches is.
+/// Rules are read from their files whenever somebody is decided about; here everybody is who watches, or who waits for
+/// somebody that has rules by now.
 void presence_server::reload_rules() {
   std::set<std::string> watched;
+  std::error_code unreadable;
+  for (const auto& file : std::filesystem::directory_iterator{line_.rules_dir, unreadable})
+    if (file.path().extension() == ".xml") watched.insert("sip:" + file.path().stem().string());
   std::uint64_t next = 0;
   do {
     auto page = engine_.subscriptions({.event = "presence"}, next, 1000);

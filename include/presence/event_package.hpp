@@ -202,7 +202,7 @@ struct event_package {
   /// final). Called when that is stored.
   std::function<void(const parsed_document& heir, const parsed_document& gone)> inherit = {};
   /// The presentity is the user of the SUBSCRIBE's Contact in the domain of its From (bridged line
-  /// appearance; S26).
+  /// appearance; S26), unless the host says whose it is: subscribe_request::presentity.
   bool resource_from_contact = false;
   /// The package whose watchers this one tells about; see watcherinfo_package().
   std::string watched = {};

@@ -26,7 +26,14 @@ struct limits {
   std::size_t xml_attributes = 64;       ///< attributes of one element
   std::size_t xml_text_bytes = 32768;    ///< one run of text
   std::size_t publications_per_resource = 32;    ///< live documents of one resource and package
+  /// Live documents of one proven publisher for other resources than his own; a gateway speaks for this many.
+  std::size_t publications_per_publisher = 10000;
+  /// Documents that stay in memory for the views of one resource and package, one for each view. Those of further
+  /// views are made when they are told: that costs time, and hides nothing from anybody.
+  std::size_t views_kept = 64;
   std::size_t subscriptions_per_watcher = 10000; ///< a resource list server subscribes this often
+  /// Of one watcher to one resource and package: his devices, and what they left behind when they were switched off.
+  std::size_t subscriptions_per_watcher_and_resource = 100;
   std::size_t subscriptions_per_resource = 200000;
   std::size_t subscriptions = 50000000;  ///< in all; bounds memory
   std::size_t usages_per_dialog = 8;     ///< subscriptions sharing Call-ID and From tag
@@ -88,6 +95,9 @@ struct options {
   std::string cache_policy = "sieve";    ///< who goes: a name of docs/cache-policies.md
   bool passive = false;                  ///< only looks: see engine::set_passive() (C04)
   seconds waiting_limit{7 * 24 * 3600};  ///< undecided watchers are forgotten after this (M10)
+  /// A subscription that nobody has decided about ends with `giveup` after this; it is granted no more than what is
+  /// left of it, and he does not wait afterwards. 0: it lives as long as it is refreshed (WIN-FSM-7).
+  seconds pending_limit{0};
   std::uint32_t cseq_block = 64;         ///< CSeq numbers reserved by one database write (>= 1)
   seconds retry_after{5};                ///< Retry-After of a reply that says "try again later"
   std::size_t advance_budget = 1000;     ///< deadlines handled by one advance() call

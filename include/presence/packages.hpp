@@ -80,6 +80,10 @@ struct message_summary_options {
   /// Headers of single messages (senders, subjects) are passed on, once (MWI-3.5-3), to who proved to be the
   /// mailbox's owner; others see counts (SEC-PKG-4). Sets req_auth, authorize and authorize_body. Off: dropped.
   bool message_headers = false;
+  bool owner_only = false;  ///< who did not prove to be the mailbox's owner is refused (403; MWI-3.6-1)
+  /// The account behind an address that is only another name for it, or for several; empty: the address is the
+  /// account. Told as Message-Account where a summary names none (MWI-3.5-2). Its answer for an address stays.
+  std::function<std::string(std::string_view resource)> account = {};
 };
 
 /// `message-summary` (RFC 3842) with application/simple-message-summary: read leniently (case, blanks,
@@ -91,6 +95,9 @@ event_package message_summary_package(message_summary_options how = {});
 /// Subscribed to, never published; only who proved to be the resource's owner is let in, unless you
 /// change `authorize` (W06). event_package::winfo registers it as it is. Changes are told in partial documents
 /// unless you set `difference_only` to false: then by full ones, with the next advance() (WIN-4.7-1).
-event_package watcherinfo_package(std::string watched);
+/// `presence.winfo` has watchers, too: set `winfo`, or register watcherinfo_package("presence.winfo") (W07).
+/// `self_view`: whoever else proved who he is is let in, too, and sees his own subscriptions alone (WIN-4.6-2); so does
+/// whomever an `authorize` of yours gives a view, whatever view.
+event_package watcherinfo_package(std::string watched, bool self_view = false);
 
 }  // namespace presence

@@ -101,6 +101,9 @@ struct publish_request {
 /// SUBSCRIBE (RFC 6665).
 struct subscribe_request {
   std::string_view resource = {};          ///< Request-URI; ignored inside a dialog
+  /// Whose state is wanted, where the host knows better than the Request-URI, or than the Contact where that names a
+  /// bridged line (S26). Empty: as they say.
+  std::string_view presentity = {};
   std::string_view event = {};             ///< Event value
   expires_value expires = {};              ///< Expires value
   std::string_view call_id = {};

@@ -13,8 +13,8 @@
 /// NOTIFYs that answer a SUBSCRIBE or end it; the watcher refuses the older one by its CSeq and has what is newer.
 ///
 /// What differs from one engine: limits on everything together (limits.subscriptions, publications, undecided) are
-/// split evenly and hold for each shard, `subscriptions_per_watcher` counts within a shard, advance() goes by shards
-/// and then by time, and so do lists.
+/// split evenly and hold for each shard, `subscriptions_per_watcher` and `publications_per_publisher` count within a
+/// shard, advance() goes by shards and then by time, and so do lists.
 #pragma once
 
 #include <cstddef>

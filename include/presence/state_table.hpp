@@ -30,9 +30,18 @@
 namespace presence {
 
 struct event_state;
+class state_table;
+struct watcher_account;
 
 /// Hooks of the hash tables below: one pointer and the stored hash.
 using hash_hook = boost::intrusive::unordered_set_member_hook<boost::intrusive::store_hash<true>>;
+
+/// A publication counts for who made it as long as it lives.
+struct end_of_share {
+  state_table* table = nullptr;
+  void operator()(watcher_account* w) const noexcept;
+};
+using publisher_share = std::unique_ptr<watcher_account, end_of_share>;
 
 /// A live publication of a state.
 struct publication {
@@ -43,6 +52,7 @@ struct publication {
   body content = {};
   document parsed = {};
   std::string sender = {};
+  publisher_share publisher = {};  ///< null: the resource itself, the host, or nobody proven
   std::uint64_t id = 0;
   std::uint64_t arrival = 0;  ///< orders documents by when they came
   instant since = {};
@@ -60,18 +70,25 @@ struct shared_numbers {
   std::uint32_t nth = 0;   ///< of those that began at that moment
 };
 
-/// Everybody who watches anything: counts subscriptions, so that one watcher cannot have them all.
+/// Of watchers who proved an address, and of those who only claim it: one cannot use up the other's
+/// share (SEC-DOS-4).
+struct subscription_count {
+  std::uint32_t proven = 0, claimed = 0;
+  std::uint32_t& of(bool who_proved) noexcept { return who_proved ? proven : claimed; }
+  std::uint32_t all() const noexcept { return proven + claimed; }
+  friend bool operator==(const subscription_count&, const subscription_count&) = default;
+};
+
+/// Everybody who watches anything, or publishes for others: counts that, so that nobody can have all there is.
 struct watcher_account {
   hash_hook by_uri;
   boost::container::small_vector<char, 40> name = {};
-  /// Of watchers who proved the address, and of those who only claim it: one cannot use up the
-  /// other's share (SEC-DOS-4).
-  std::uint32_t proven = 0, claimed = 0;
-  std::uint32_t users = 0;  ///< records that refer to this account
+  subscription_count subscriptions = {};
+  std::uint32_t published = 0;  ///< for others
+  std::uint32_t users = 0;      ///< records that refer to this account
   slab<watcher_account>::index self = slab<watcher_account>::none;
 
   std::string_view uri() const noexcept { return {name.data(), name.size()}; }
-  std::uint32_t& subscriptions(bool who_proved) noexcept { return who_proved ? proven : claimed; }
 };
 
 /// A subscription: one usage of one dialog.
@@ -115,13 +132,13 @@ struct undecided {
   event_state* state = nullptr;
   watcher_account* watcher = nullptr;
   std::uint32_t pending = 0;        ///< live pending subscriptions
-  dialog named = {};                ///< that of the last of them to tell a display name
+  dialog named = {};                ///< that of the last of them to tell a display name or further addresses
   std::uint64_t id = 0;             ///< under which watcher information tells of him
   instant since = {};
 
   /// A pending subscription of his ended without a decision.
   void ended_in(const dialog& last) noexcept {
-    if (!last.display_name().empty()) named = last;
+    if (!last.display_name().empty() || !last.also().empty()) named = last;
   }
 };
 
@@ -153,6 +170,8 @@ struct event_state {
   body current = {};                ///< composition of `publications`, when it is known
   std::unique_ptr<std::unordered_map<const watcher_account*, undecided>> undecideds = {};
   std::unique_ptr<ruled> rules = {};
+  /// How many subscriptions each watcher has here; made when that is asked for first.
+  std::unique_ptr<std::unordered_map<const watcher_account*, subscription_count>> counts = {};
 
   std::string_view resource() const noexcept { return {name.data(), name.size()}; }
   std::size_t watcher_count() const noexcept { return watchers.size() - holes; }
@@ -204,6 +223,9 @@ class state_table {
   void link(subscription& s, event_state& state, watcher_account& watcher) noexcept;
   void erase(subscription& s) noexcept;
   void set_deadline(subscription& s, instant deadline) noexcept;
+  /// How many of a state's subscriptions are a watcher's. The first answer about a state costs as much as it has
+  /// watchers, the others are constant.
+  std::size_t count(event_state& state, const watcher_account& watcher, bool who_proved);
   /// A look-up by Call-ID and remote tag that is begun before its answer is needed: memory is slow,
   /// and a request has to be checked anyway. The views live as long as the caller's text.
   struct dialog_lookup {
@@ -258,6 +280,7 @@ class state_table {
   watcher_account* find_watcher(std::string_view uri) noexcept;
   watcher_account& obtain_watcher(std::string_view uri);
   void release_if_unused(watcher_account& w) noexcept;
+  publisher_share share_of(std::string_view publisher);
 
   /// A watcher of `state` nobody decided about; null when there is none.
   undecided* find_undecided(event_state& state, const watcher_account& w) noexcept;

@@ -38,6 +38,7 @@ struct publication_row {
   std::uint64_t id = 0;         ///< constant for the publication's life; orders publications by creation
   body content = {};
   std::string sender = {};
+  std::string publisher = {};   ///< who made it, if that was not the resource itself; constant, too
   instant since = {};           ///< when the present content arrived
   instant expires = {};
   friend bool operator==(const publication_row&, const publication_row&) = default;

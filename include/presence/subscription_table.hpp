@@ -184,7 +184,7 @@ inline std::optional<subscription_row> extract_subscription(const subscribe_requ
   subscription_row row;
   std::string watcher;
   if (request.call_id.empty() || request.from_tag.empty() || request.contact.empty() || !request.cseq ||
-      !canonical_aor(request.resource, row.resource) ||
+      !canonical_aor(request.presentity.empty() ? request.resource : request.presentity, row.resource) ||
       !canonical_aor(request.who.uri.empty() ? request.from_uri : request.who.uri, watcher))
     return std::nullopt;
   row.event = package;

@@ -57,7 +57,12 @@ void engine::impl::adopt(const watcher_row& row, const event_package& package) {
   if (row.status != watcher_status::pending && row.status != watcher_status::waiting) return;
   event_state& state = table.obtain(row.resource, package);
   undecided& u = table.obtain_undecided(state, table.obtain_watcher(row.watcher), row.since);
-  if (const auto told = read_id(row.reason); told != 0) u.id = told;
+  const std::string_view known_by{row.reason};
+  const std::string_view id = known_by.substr(0, known_by.find(' '));
+  if (const auto told = read_id(id); told != 0) {
+    u.id = told;
+    if (id.size() < known_by.size()) u.named = dialog{{.also = known_by.substr(id.size() + 1)}};
+  }
   if (u.id == 0) u.id = table.secret_of(row.resource, row.watcher, package.name);
   if (u.pending != 0) return;
   table.set_waiting(u, row.since + settings.waiting_limit);

@@ -25,6 +25,7 @@ std::uint32_t cost_of(const event_state& state, const slab<subscription>& all) n
   for (const auto& p : state.publications)
     bytes += sizeof *p + p->content.bytes().size() + p->etag.size() + p->sender.size();
   if (state.undecideds) bytes += state.undecideds->size() * (sizeof(undecided) + 4 * sizeof(void*));
+  if (state.counts) bytes += state.counts->size() * (sizeof(subscription_count) + 4 * sizeof(void*));
   if (state.rules) {
     for (const shown_view& v : state.rules->views) bytes += sizeof v + v.current.bytes().size();
   }

@@ -94,7 +94,7 @@ void engine::impl::plan_decided_waiting(event_state& state, const question& aske
   if (!state.undecideds) return;
   for (auto& [account, u] : *state.undecideds) {
     if (u.pending != 0 || (!asked.only.empty() && u.watcher->uri() != asked.only)) continue;
-    const identity who = identity_of(u.watcher->uri(), u.watcher->uri() != anonymous_watcher);
+    const identity who = identity_of(u.watcher->uri(), u.watcher->uri() != anonymous_watcher, u.named.also());
     const authorization answer = ask(asked, who);
     note(state, answer);
     if (answer.handling == sub_handling::confirm) continue;

@@ -278,14 +278,16 @@ struct engine::impl {
   /// publications whose time is up leave, too.
   void gather(const event_state& state, const edit* what, instant now, bool only_hard = false);
   std::vector<published> staying() const;  ///< of `offered`: what does not leave
-  /// What `offered` comes to, and as the views in use show it.
-  documents composed(const event_state& state, instant now);
-  void add_offline(picture& now_is, const event_state& state, const edit* what, instant now);
+  /// What `offered` comes to, and as the views in use show it; `reader`: only what he sees of it is wanted.
+  documents composed(const event_state& state, instant now, const subscription* reader = nullptr);
+  void add_offline(picture& now_is, const event_state& state, const edit* what, instant now, const subscription* reader = nullptr);
   body compose_whole(const event_state& state, instant now);
   /// Through a view; `offered` has what `whole` was made of.
   body show(const event_state& state, const body& whole, const view& what) const;
   picture compose(const event_state& state, const edit* what, instant now);
-  picture present(event_state& state);
+  /// The same as the state is. Documents of views that are not kept (limits::views_kept) are made here each time:
+  /// all of them, or what `reader` sees.
+  picture present(event_state& state, const subscription* reader = nullptr);
   void remember(event_state& state, picture&& now_is) noexcept;
   /// What is asked about the watchers of one resource at one moment: its rules are fetched once for all.
   struct question {
@@ -356,6 +358,8 @@ struct engine::impl {
   void tell_begin(const subscription& s, const undecided* waited, bool fetch);
   void tell_rejected(const event_package& package, std::string_view display_name, instant now);
   void tell_waiting(const undecided& u, watcher_event event);
+  /// Who has a view sees himself alone, whatever view it is (WIN-4.6-2); who is politely blocked sees nobody.
+  static bool may_see(const subscription& reader, const watcher_record& w) noexcept;
   /// The full document; `reader`, if any, also learns what he missed.
   body watcher_information(const event_state& state, const subscription* reader, instant now);
   void plan_watcher_information(instant now, effects& out);
@@ -389,9 +393,9 @@ struct engine::impl {
   struct lapse {
     bool any = false;
     picture before = {};   ///< only if `any`
-    picture after = {};    ///< the state without them
+    picture after = {};    ///< the state without them; unless `any`, for one reader if there is one
   };
-  lapse plan_lapse(event_state& state, instant now);
+  lapse plan_lapse(event_state& state, instant now, const subscription* reader = nullptr);
   /// Tells all watchers but `except` of it, if there is anything to tell.
   void plan_lapse_told(event_state& state, lapse& due, const subscription* except, instant now, effects& out);
   void commit_lapse(event_state& state, lapse& due, instant now) noexcept;
@@ -495,15 +499,22 @@ struct engine::impl {
   void report(const notify_report& outcome, instant now, effects& out);
 
   // --- undecided watchers (undecided.cpp) ---
-  /// The record of a watcher nobody decided about, made if need be; its row joins `pending`.
-  undecided& plan_undecided(event_state& state, watcher_account& watcher, std::uint64_t id, instant now);
-  /// His row says that he has waited since now, and under which id watcher information tells of him (0: none yet).
-  void plan_undecided_row(const event_state& state, const watcher_account& watcher, std::uint64_t id, instant now);
+  /// The record of a watcher nobody decided about, made if need be.
+  undecided& plan_undecided(event_state& state, watcher_account& watcher, instant now);
+  /// His row says since when he waits, which is when this subscription is over, under which id watcher information
+  /// tells of him, and his further addresses.
+  void plan_undecided_row(const subscription& s, std::uint64_t id, instant since);
   /// His row leaves the database with this call.
   void plan_decided(const event_state& state, const watcher_account& watcher);
   /// A subscription of his ends without a decision, and that is told. If it is a pending one he waits from
-  /// now on (the row says since when), unless rules say something about his address by now.
-  void plan_unanswered(subscription& s, instant now);
+  /// now on (the row says since when), unless rules say something about his address by now, or he is given up on.
+  /// Returns why it ends.
+  end_reason plan_unanswered(subscription& s, instant now);
+  /// How long a subscription that began at `since` may live if it is pending.
+  seconds pending_lifetime(seconds granted, instant since, instant now) const noexcept {
+    if (settings.pending_limit == seconds{0}) return granted;
+    return std::min(granted, std::max(std::chrono::ceil<seconds>(since + settings.pending_limit - now), seconds{1}));
+  }
   /// A pending subscription of his is decided about; his row goes with the last of them.
   void plan_answered(subscription& s);
   void plan_answered_rows();

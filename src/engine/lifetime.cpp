@@ -93,8 +93,7 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
     subscription* s = table.subscription_timers().take_due(now, looks);
     if (s == nullptr) break;
     taken.subscriptions.push_back(s);
-    plan_unanswered(*s, now);
-    plan_end(*s, end_reason::timeout, {}, out);  // no body: nothing is owed to who let it lapse (N07)
+    plan_end(*s, plan_unanswered(*s, now), {}, out);  // no body: nothing is owed to who let it lapse (N07)
   }
   while (!spent()) {
     undecided* u = table.undecided_timers().take_due(now, looks);
@@ -197,7 +196,9 @@ void engine::impl::plan_unpaid(instant now, effects& out) {
     }
     try {
       const edit without_lapsed;
-      const picture real = compose(*s->state, &without_lapsed, now);
+      const auto& all = s->state->publications;
+      const bool lapsed = std::any_of(all.begin(), all.end(), [&](const auto& p) { return p->deadline <= now; });
+      const picture real = lapsed ? compose(*s->state, &without_lapsed, now) : present(*s->state, s);
       const notify& n = plan_notify(*s, content_for(*s, *s->state, real, false), now, out);
       plan_reservation(*s, n.cseq);
     } catch (const std::bad_alloc&) {
@@ -234,6 +235,7 @@ std::unique_ptr<publication> engine::impl::publication_of(publication_row row, c
   p->id = row.id != 0 ? row.id : last_id + 1;
   p->deadline = row.expires;
   p->sender = std::move(row.sender);
+  if (!row.publisher.empty()) p->publisher = table.share_of(row.publisher);
   p->since = row.since;
   p->arrival = static_cast<std::uint64_t>(std::max<milliseconds::rep>(row.since.time_since_epoch().count(), 1)) << 16;
   last_arrival = std::max(last_arrival, p->arrival);

@@ -296,7 +296,7 @@ void engine::impl::report(const notify_report& outcome, instant now, effects& ou
   unpaid.reserve(unpaid.size() + 1);
   if (too_soon(*s, now)) return;
   uses(state, traced_operation::notify);
-  lapse due = plan_lapse(state, now);
+  lapse due = plan_lapse(state, now, s);
   plan_lapse_told(state, due, nullptr, now, out);  // may be what he is told, or the end of it
   if (std::none_of(out.notifies.begin(), out.notifies.end(), [&](const notify& n) { return table.find(n.id) == s; })) {
     const notify& n = plan_notify(*s, content_for(*s, state, due.after, false), now, out);

@@ -16,6 +16,7 @@ publication_row engine::impl::row_of(const publication& p) const {
           .id = p.id,
           .content = p.content,
           .sender = p.sender,
+          .publisher = std::string{p.publisher ? p.publisher->uri() : std::string_view{}},
           .since = p.since,
           .expires = p.deadline};
 }
@@ -25,7 +26,7 @@ void engine::impl::plan_ended(const publication& p) {
     pending.ended_publications.push_back({std::string{p.state->resource()}, p.state->package->name, p.etag});
 }
 
-engine::impl::lapse engine::impl::plan_lapse(event_state& state, instant now) {
+engine::impl::lapse engine::impl::plan_lapse(event_state& state, instant now, const subscription* reader) {
   lapse due;
   for (const auto& p : state.publications) {
     if (p->deadline > now) continue;
@@ -33,7 +34,7 @@ engine::impl::lapse engine::impl::plan_lapse(event_state& state, instant now) {
     plan_ended(*p);
   }
   if (!due.any) {
-    due.after = present(state);
+    due.after = present(state, reader);
     return due;
   }
   const edit leaving;
@@ -46,8 +47,10 @@ engine::impl::lapse engine::impl::plan_lapse(event_state& state, instant now) {
 void engine::impl::plan_lapse_told(event_state& state, lapse& due, const subscription* except, instant now,
                                    effects& out) {
   const edit leaving;
-  if (due.any) plan_told(state, due.before, due.after, &leaving, {}, except, now, out);
-  else if (decisions_due(state, now)) plan_told(state, due.after, due.after, nullptr, {}, except, now, out);
+  if (due.any) return plan_told(state, due.before, due.after, &leaving, {}, except, now, out);
+  if (!decisions_due(state, now)) return;
+  due.after = present(state);  // for all
+  plan_told(state, due.after, due.after, nullptr, {}, except, now, out);
 }
 
 void engine::impl::erase_publication(publication& p) noexcept {
@@ -171,8 +174,15 @@ void engine::impl::publish(const publish_request& request, instant now, bool tru
   if ((out.operation == publish_operation::created || out.operation == publish_operation::modified) &&
       !has_room(state, what.target, incoming.content.bytes().size(), now))
     return refuse_later(out, "Too Much State");
-  if (out.operation == publish_operation::created && table.publication_count() >= settings.limits.publications)
-    return refuse_later(out, "Too Many Publications");
+  if (out.operation == publish_operation::created) {
+    const bool for_another = !trusted && !request.who.uri.empty() && !request.who.proves(resource_text);
+    if (for_another && !canonical_aor(request.who.uri, canonical_text)) canonical_text = request.who.uri;
+    const watcher_account* account = for_another ? table.find_watcher(canonical_text) : nullptr;
+    if (table.publication_count() >= settings.limits.publications ||
+        (account != nullptr && account->published >= settings.limits.publications_per_publisher))
+      return refuse_later(out, "Too Many Publications");
+    if (for_another) incoming.publisher = table.share_of(canonical_text);
+  }
 
   incoming.etag = facts.names_tag && package.etag_not_new ? std::string{tag} : new_etag();
   out.answer.status = 200;
@@ -316,6 +326,7 @@ void engine::impl::carry_out(const event_package& package, publication* target,
       publication_row row = row_of(modified ? incoming : *target);
       row.etag = incoming.etag;
       row.expires = incoming.deadline;
+      if (target->publisher) row.publisher = target->publisher->uri();
       pending.changed_publications.push_back({target->etag, modified, std::move(row)});
     }
   }
@@ -341,6 +352,7 @@ void engine::impl::carry_out(const event_package& package, publication* target,
       p.arrival = last_arrival = incoming.arrival;
     }
     if (created) {
+      p.publisher = std::move(incoming.publisher);
       last_id = p.id = incoming.id;
       p.deadline = incoming.deadline;
       table.insert(state, std::move(added));

@@ -224,6 +224,7 @@ struct sharded_engine::impl {
   std::size_t shard_of(const subscribe_request& request) const {
     if (!request.to_tag.empty()) return map.of_tag(request.to_tag);
     const event_package* package = shards.front()->one.contains_event(request.event);  // nobody registers any more
+    if (!request.presentity.empty()) return map.of(request.presentity);
     return map.of(package != nullptr && package->resource_from_contact ? bridged_line(request) : std::string{request.resource});
   }
 

@@ -194,13 +194,14 @@ void engine::impl::subscribe_as(const subscribe_request& request, instant now, e
       !admit_content(request.content, out) || !admit_expires(request.expires, out))
     return;
   const bool in_dialog = !request.to_tag.empty();
-  if (!in_dialog && !admit_resource(request.resource, out)) return;
+  const bool named = !request.presentity.empty();
+  if (!in_dialog && !admit_resource(named ? request.presentity : request.resource, out)) return;
   event_value event;
   const registered_package* registered = admit_event(request.event, event, &event_package::subscribable, out);
   table.prefetch(sought);
   if (registered == nullptr || !admit_dialog(request, out)) return;
   const event_package& package = registered->package;
-  if (package.resource_from_contact && !in_dialog && !take_resource_from_contact(request, out)) return;
+  if (package.resource_from_contact && !in_dialog && !named && !take_resource_from_contact(request, out)) return;
   const std::string_view event_id = event.id.value_or("");
   const std::string_view watcher = request.who.anonymous      ? anonymous_watcher
                                    : request.who.uri.empty() ? request.from_uri
@@ -276,6 +277,8 @@ void engine::impl::subscribe_as(const subscribe_request& request, instant now, e
   seconds lifetime{0};
   if (const auto* created = std::get_if<subscribing::created>(&decision)) lifetime = created->lifetime;
   if (const auto* refreshed = std::get_if<subscribing::refreshed>(&decision)) lifetime = refreshed->lifetime;
+  if (answer.handling == sub_handling::confirm && lifetime != seconds{0})
+    lifetime = pending_lifetime(lifetime, s != nullptr ? s->since : now, now);
 
   out.answer.status = settings.subs_respond_200 ? 200 : 202;
   out.answer.reason = reason_phrase(out.answer.status);
@@ -286,11 +289,15 @@ void engine::impl::subscribe_as(const subscribe_request& request, instant now, e
 
   if (lifetime != seconds{0}) {
     watcher_account* account = table.find_watcher(watcher_text);
-    const event_state* state = table.find(resource_text, package);
+    event_state* state = table.find(resource_text, package);
     const limits& most = settings.limits;
+    const bool proven = !request.who.uri.empty();
+    const std::size_t his = account != nullptr ? account->subscriptions.of(proven) : 0;
+    const std::size_t here = state != nullptr ? state->watcher_count() : 0;
     if (usages >= most.usages_per_dialog || table.linked_subscriptions() >= most.subscriptions ||
-        (account != nullptr && account->subscriptions(!request.who.uri.empty()) >= most.subscriptions_per_watcher) ||
-        (state != nullptr && state->watcher_count() >= most.subscriptions_per_resource))
+        his >= most.subscriptions_per_watcher || here >= most.subscriptions_per_resource ||
+        (std::min(his, here) >= most.subscriptions_per_watcher_and_resource &&  // seldom: else there is nothing to count
+         table.count(*state, *account, proven) >= most.subscriptions_per_watcher_and_resource))
       return refuse_later(out, "Too Many Subscriptions");
   }
   if (answer.handling == sub_handling::confirm && table.undecided_count() >= settings.limits.undecided)
@@ -365,10 +372,11 @@ void engine::impl::begin(const subscribe_request& request, const event_package& 
   const bool fetches_undecided = lifetime == seconds{0} && stands == standing::pending;
   if (fetches_undecided) {
     if (waited == nullptr) plan_unanswered(s, now);
-    else plan_undecided_row(state, *account, waited->id, now);
+    else plan_undecided_row(s, waited->id, now);
   }
-  if (stands == standing::pending && (!fetches_undecided || !s.answered)) 
-    plan.waits = &plan_undecided(state, *account, watcher_id(s), now);
+  if (stands == standing::pending && (!fetches_undecided || !s.answered)) plan.waits = &plan_undecided(state, *account, now);
+  if (plan.waits != nullptr && !fetches_undecided)
+    plan_undecided_row(s, plan.waits->id, s.deadline);
   table.reserve(state);
 
   const bool waits_no_more = waited != nullptr && waited->pending == 0 && stands != standing::pending;
@@ -379,7 +387,7 @@ void engine::impl::begin(const subscribe_request& request, const event_package& 
     tell_end(*lapsed, waited_for ? end_reason::giveup : end_reason::timeout);
     if (durable()) pending.ended_subscriptions.push_back(key_of(*lapsed));
   }
-  lapse due = plan_lapse(state, now);
+  lapse due = plan_lapse(state, now, &s);
   notify& n = plan_notify(s, content_for(s, state, due.after, true), now, out);
   out.answer.dialog = s.dialog;
   if (lifetime == seconds{0}) {  // a fetch: the NOTIFY says it all
@@ -440,7 +448,7 @@ void engine::impl::refresh(subscription& s, const subscribe_request& request, au
   retarget(s, request, target);
   const bool approved = before == standing::pending && s.stands != standing::pending;
 
-  lapse due = plan_lapse(state, now);
+  lapse due = plan_lapse(state, now, &s);
   notify& n = plan_notify(s, content_for(s, state, due.after, true), now, out);
   n.expires = static_cast<std::uint32_t>(lifetime.count());
   out.answer.dialog = s.dialog;
@@ -456,6 +464,8 @@ void engine::impl::refresh(subscription& s, const subscribe_request& request, au
     plan_changed(s, n.cseq);
     pending.changed_subscriptions.back().remote_cseq = *request.cseq;
     pending.changed_subscriptions.back().expires = now + lifetime;
+    if (const undecided* u = s.stands == standing::pending ? table.find_undecided(state, *s.watcher) : nullptr)
+      plan_undecided_row(s, u->id, now + lifetime);
   }
   plan_lapse_told(state, due, &s, now, out);
   if (!store(out, now)) return;
@@ -479,7 +489,7 @@ void engine::impl::unsubscribe(subscription& s, const subscribe_request& request
   const bool shown = verdict.ends == end_reason::none && verdict.now != standing::pending;
   if (decided) plan_answered(s);
   if (shown) plan_turn(s, verdict.now, std::move(answer.view));
-  lapse due = plan_lapse(state, now);
+  lapse due = plan_lapse(state, now, &s);
   body last;
   if (shown) last = content_for(s, state, due.after, true);
   out.answer.dialog = s.dialog;

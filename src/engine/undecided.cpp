@@ -4,7 +4,7 @@
 
 namespace presence {
 
-undecided& engine::impl::plan_undecided(event_state& state, watcher_account& watcher, std::uint64_t id, instant now) {
+undecided& engine::impl::plan_undecided(event_state& state, watcher_account& watcher, instant now) {
   if (undecided* known = table.find_undecided(state, watcher)) return *known;
   if (state.undecideds && state.undecideds->size() >= settings.limits.waiting_per_resource) {
     for (auto& [account, u] : *state.undecideds) {  // the oldest who waits gives up first
@@ -17,9 +17,7 @@ undecided& engine::impl::plan_undecided(event_state& state, watcher_account& wat
       tell_waiting(*crowded_out, watcher_event::giveup);
     }
   }
-  undecided& u = table.obtain_undecided(state, watcher, now);
-  plan_undecided_row(state, watcher, u.id != 0 ? u.id : id, now);
-  return u;
+  return table.obtain_undecided(state, watcher, now);
 }
 
 void engine::impl::plan_decided(const event_state& state, const watcher_account& watcher) {
@@ -41,8 +39,11 @@ void engine::impl::plan_answered_rows() {
   answered.clear();
 }
 
-void engine::impl::plan_unanswered(subscription& s, instant now) {
-  if (s.stands != standing::pending) return tell_end(s, end_reason::timeout);
+end_reason engine::impl::plan_unanswered(subscription& s, instant now) {
+  if (s.stands != standing::pending) {
+    tell_end(s, end_reason::timeout);
+    return end_reason::timeout;
+  }
   sub_handling handling = sub_handling::confirm;
   try {
     const identity who = identity_of(s.watcher->uri(), s.watcher->uri() != anonymous_watcher, s.dialog.also());
@@ -54,17 +55,25 @@ void engine::impl::plan_unanswered(subscription& s, instant now) {
   }
   if (handling != sub_handling::confirm) {
     plan_answered(s);
-    return tell_answered(s, handling);
+    tell_answered(s, handling);
+  } else if (settings.pending_limit > seconds{0} && now >= s.since + settings.pending_limit) {
+    plan_answered(s);
+    tell_end(s, end_reason::giveup);
+    return end_reason::giveup;
+  } else {
+    s.answered = false;
+    tell_end(s, end_reason::timeout);
+    plan_undecided_row(s, watcher_id(s), now);
   }
-  s.answered = false;
-  tell_end(s, end_reason::timeout);
-  plan_undecided_row(*s.state, *s.watcher, watcher_id(s), now);
+  return end_reason::timeout;
 }
 
-void engine::impl::plan_undecided_row(const event_state& state, const watcher_account& watcher, std::uint64_t id, instant now) {
+void engine::impl::plan_undecided_row(const subscription& s, std::uint64_t id, instant since) {
   if (!durable()) return;
-  pending.watchers.push_back({std::string{state.resource()}, state.package->name, std::string{watcher.uri()},
-                              watcher_status::pending, id != 0 ? id_text(id) : std::string{}, now});
+  std::string known_by = id_text(id != 0 ? id : watcher_id(s));
+  if (const auto also = s.dialog.also(); !also.empty()) (known_by += ' ') += also;
+  pending.watchers.push_back({std::string{s.state->resource()}, s.state->package->name, std::string{s.watcher->uri()},
+                              watcher_status::pending, std::move(known_by), since});
 }
 
 void engine::impl::pending_began(undecided& u) noexcept {

@@ -56,20 +56,23 @@ body engine::impl::show(const event_state& state, const body& whole, const view&
   return package.authorize_body ? package.authorize_body(whole, state.resource(), offered, what) : whole;
 }
 
-engine::impl::documents engine::impl::composed(const event_state& state, instant now) {
+engine::impl::documents engine::impl::composed(const event_state& state, instant now, const subscription* reader) {
   documents all;
   all.whole = compose_whole(state, now);
   if (!state.rules) return all;
-  for (const shown_view& one : state.rules->views)
-    all.views.push_back(one.users == 0 ? body{} : show(state, all.whole, *one.what));
+  for (const shown_view& one : state.rules->views) {
+    const bool wanted = one.users != 0 && (reader == nullptr || reader->view == all.views.size() + 1);
+    all.views.push_back(wanted ? show(state, all.whole, *one.what) : body{});
+  }
   return all;
 }
 
-void engine::impl::add_offline(picture& now_is, const event_state& state, const edit* what, instant now) {
+void engine::impl::add_offline(picture& now_is, const event_state& state, const edit* what, instant now,
+                               const subscription* reader) {
   const bool incoming = what != nullptr && what->incoming != nullptr && what->incoming->hard();
   if (!incoming && std::none_of(state.publications.begin(), state.publications.end(), [](const auto& p) { return p->hard(); })) return;
   gather(state, what, now, true);
-  if (!offered.empty()) now_is.offline = composed(state, now);
+  if (!offered.empty()) now_is.offline = composed(state, now, reader);
 }
 
 engine::impl::picture engine::impl::compose(const event_state& state, const edit* what, instant now) {
@@ -79,7 +82,7 @@ engine::impl::picture engine::impl::compose(const event_state& state, const edit
   return p;
 }
 
-engine::impl::picture engine::impl::present(event_state& state) {
+engine::impl::picture engine::impl::present(event_state& state, const subscription* reader) {
   if (!state.package->watched.empty()) return {};  // watcher information is made when it is told
   picture p;
   bool gathered = !state.current;
@@ -90,14 +93,15 @@ engine::impl::picture engine::impl::present(event_state& state) {
   p.whole = state.current;
   if (state.rules) {
     for (shown_view& one : state.rules->views) {
-      if (one.users != 0 && !one.current) {
-        if (!std::exchange(gathered, true)) gather(state, nullptr, clock);
-        one.current = show(state, p.whole, *one.what);
-      }
-      p.views.push_back(one.current);
+      const bool kept = p.views.size() < settings.limits.views_kept;
+      body& seen = p.views.emplace_back(one.current);
+      if (one.users == 0 || seen || !(kept || reader == nullptr || reader->view == p.views.size())) continue;
+      if (!std::exchange(gathered, true)) gather(state, nullptr, clock);
+      seen = show(state, p.whole, *one.what);
+      if (kept) one.current = seen;
     }
   }
-  add_offline(p, state, nullptr, clock);
+  add_offline(p, state, nullptr, clock, reader);
   return p;
 }
 
@@ -106,7 +110,9 @@ void engine::impl::remember(event_state& state, picture&& now_is) noexcept {
   if (!state.rules) return;
   auto& views = state.rules->views;
   for (std::size_t i = 0; i < views.size(); ++i)
-    views[i].current = i < now_is.views.size() && views[i].users != 0 ? std::move(now_is.views[i]) : body{};
+    views[i].current = i < std::min(now_is.views.size(), settings.limits.views_kept) && views[i].users != 0
+                           ? std::move(now_is.views[i])
+                           : body{};
 }
 
 bool engine::impl::differ(const picture& a, const picture& b) noexcept {

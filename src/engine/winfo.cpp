@@ -62,7 +62,12 @@ std::uint64_t read_id(std::string_view text) noexcept {
   return id;
 }
 
-event_package watcherinfo_package(std::string watched) {
+/// His own subscriptions alone.
+struct self_view : view {
+  bool equals(const view&) const noexcept override { return true; }
+};
+
+event_package watcherinfo_package(std::string watched, bool with_self_view) {
   event_package p;
   p.name = watched;
   p.name.insert(std::min(watched.find(';'), watched.size()), suffix);  // the template is of the type
@@ -71,8 +76,11 @@ event_package watcherinfo_package(std::string watched) {
   p.publishable = false;
   p.versioned = true;
   p.req_auth = true;
-  p.authorize = [](const authorization_query& q) {  // WIN-4.6-1
-    return !q.watcher.anonymous && q.watcher.proves(q.resource) ? sub_handling::allow : sub_handling::block;
+  p.authorize = [with_self_view](const authorization_query& q) -> authorization {
+    if (q.watcher.anonymous || q.watcher.uri.empty()) return sub_handling::block;
+    if (q.watcher.proves(q.resource)) return sub_handling::allow;  // WIN-4.6-1
+    if (!with_self_view) return sub_handling::block;
+    return {sub_handling::allow, std::make_shared<self_view>()};
   };
   return p;
 }
@@ -184,6 +192,10 @@ void engine::impl::tell_waiting(const undecided& u, watcher_event event) {
   tell(*u.state, {u.id, std::string{u.watcher->uri()}, std::string{u.named.display_name()}, step(watcher_state::waiting, event), event, {}, u.since});
 }
 
+bool engine::impl::may_see(const subscription& reader, const watcher_record& w) noexcept {
+  return reader.stands == standing::active && (reader.view == 0 || w.uri == reader.watcher->uri());
+}
+
 body engine::impl::watcher_information(const event_state& state, const subscription* reader, instant now) {
   std::vector<watcher_record> all;
   if (const auto m = reader != nullptr ? missed.find(reader->self) : missed.end(); m != missed.end()) all = m->second;
@@ -205,6 +217,7 @@ body engine::impl::watcher_information(const event_state& state, const subscript
       });
     }
   }
+  if (reader != nullptr) std::erase_if(all, [&](const watcher_record& w) { return !may_see(*reader, w); });
   return watcherinfo(state.resource(), state.package->watched, all, true, now);
 }
 
@@ -227,7 +240,8 @@ void engine::impl::plan_watcher_information(instant now, effects& out) {
     for (const auto index : state.watchers) {
       if (index == slab<subscription>::none) continue;
       subscription& s = table.subscriptions()[index];
-      if (s.stands != standing::active || !s.lasts(now)) continue;
+      const auto his = [&](const watcher_record& w) { return may_see(s, w); };
+      if (!s.lasts(now) || std::none_of(changes.begin(), changes.end(), his)) continue;
       const auto told = [&](const notify& n) { return n.id == table.id_of(s, n.cseq); };
       // what is not written down as done yet cannot be in a full document: who needs one gets it next
       const bool waits = must_wait(s, now);
@@ -235,10 +249,12 @@ void engine::impl::plan_watcher_information(instant now, effects& out) {
         if (!waits) owing.push_back(&s);
         reserve_debts();
         for (const watcher_record& w : changes)
-          if (w.status == watcher_state::terminated) missed_now.emplace_back(&s, w);
+          if (w.status == watcher_state::terminated && his(w)) missed_now.emplace_back(&s, w);
         continue;
       }
-      const notify& n = plan_notify(s, partial, now, out);
+      std::vector<watcher_record> own;
+      if (s.view != 0) std::copy_if(changes.begin(), changes.end(), std::back_inserter(own), his);
+      const notify& n = plan_notify(s, s.view == 0 ? partial : watcherinfo(state.resource(), state.package->watched, own, false, now), now, out);
       plan_reservation(s, n.cseq);
     }
   }

@@ -223,7 +223,13 @@ void add_up(const std::vector<const summary*>& all, summary& total) {
   if (one_account) total.account = all.front()->account;
 }
 
-body aggregate(std::span<const published> publications, const message_summary_options& how) {
+std::string account_of(const summary& s, std::string_view resource, const message_summary_options& how) {
+  if (!s.account.empty() || !how.account) return s.account;
+  std::string behind = how.account(resource);
+  return behind.size() <= most_line_bytes && parse_uri(behind) ? behind : std::string{};
+}
+
+body aggregate(std::string_view resource, std::span<const published> publications, const message_summary_options& how) {
   std::vector<const summary*> all;
   const published* newest = nullptr;
   for (const published& p : publications) {
@@ -232,14 +238,15 @@ body aggregate(std::span<const published> publications, const message_summary_op
     all.push_back(s);
     if (newest == nullptr || p.arrival >= newest->arrival) newest = &p;
   }
-  if (newest == nullptr) return how.empty_when_unknown ? body{} : written(summary{}, {}, false);
-  if (how.several == message_summary_options::combining::sum && all.size() > 1) {
-    summary total;
-    add_up(all, total);
-    return written(total, total.account, false);
-  }
-  const auto& s = *static_cast<const summary*>(newest->parsed);
-  return written(s, s.account, how.message_headers && newest->arriving && s.has_news);
+  if (newest == nullptr) return how.empty_when_unknown ? body{} : written({}, account_of({}, resource, how), false);
+  const auto& latest = *static_cast<const summary*>(newest->parsed);
+  const bool with_headers = how.message_headers && newest->arriving && latest.has_news;
+  if (how.several == message_summary_options::combining::latest || all.size() == 1)
+    return written(latest, account_of(latest, resource, how), with_headers);
+  summary total;
+  add_up(all, total);
+  total.headers = latest.headers;
+  return written(total, account_of(total, resource, how), with_headers);
 }
 
 /// What everybody but the owner sees.
@@ -263,21 +270,20 @@ event_package message_summary_package(message_summary_options how) {
     read->has_news = before == nullptr || before->headers != read->headers;
     return document{std::move(read)};
   };
-  package.aggregate = [how](std::string_view, std::span<const published> all) { return aggregate(all, how); };
-  package.neutral = [how](std::string_view) { return aggregate({}, how); };
+  package.aggregate = [how](std::string_view resource, std::span<const published> all) { return aggregate(resource, all, how); };
+  package.neutral = [how](std::string_view resource) { return aggregate(resource, {}, how); };
   package.tells_leaving = how.message_headers;  // headers are told once, with the document that brings them
-  if (how.message_headers) {  // and only to the mailbox's owner (SEC-PKG-4)
-    package.req_auth = true;
-    package.authorize = [](const authorization_query& q) -> authorization {
-      if (q.watcher.proves(q.resource)) return sub_handling::allow;
-      return {sub_handling::allow, std::make_shared<without_headers>()};
-    };
-    package.authorize_body = [how](const body&, std::string_view, std::span<const published> all, const view&) {
-      auto counts = how;
-      counts.message_headers = false;
-      return aggregate(all, counts);
-    };
-  }
+  if (!how.message_headers && !how.owner_only) return package;
+  package.req_auth = true;
+  package.authorize = [how](const authorization_query& q) -> authorization {
+    if (q.watcher.proves(q.resource)) return sub_handling::allow;
+    if (how.owner_only) return sub_handling::block;
+    return {sub_handling::allow, std::make_shared<without_headers>()};  // those are the owner's (SEC-PKG-4)
+  };
+  how.message_headers = false;
+  package.authorize_body = [how](const body&, std::string_view resource, std::span<const published> all, const view&) {
+    return aggregate(resource, all, how);
+  };
   return package;
 }
 

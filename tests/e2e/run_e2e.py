@@ -416,6 +416,28 @@ def rules_change(run):
 
 
 @test
+def rules_for_who_waits(run):
+    """Rules come for somebody whom nobody watches by now: at SIGHUP it is decided about who waits for her."""
+    rules = os.path.join(run.scratch, 'rules')
+    os.mkdir(rules)
+    server = run.server('--rules-dir', rules, '--trust-from')
+    owner = run.watch('alice', 'presence.winfo', 4)
+    server.answered('alice')
+    dave = run.watch('dave', 'presence', 1)
+    server.answered('alice', 3)
+    with open(os.path.join(rules, 'alice@example.com.xml'), 'w') as file:
+        file.write(RULES.format(RULE.format('dave', 'allow', SERVICES)))
+    server.process.send_signal(signal.SIGHUP)
+    told(dave, ('pending', '^$'), ('terminated;reason=timeout', '^$'))
+    told(owner, ('active', watcher_list(0, 'full')),
+         ('active', watcher_list(1, 'partial', ('dave', 'pending', 'subscribe'))),
+         ('active', watcher_list(2, 'partial', ('dave', 'waiting', 'timeout'))),
+         ('active', watcher_list(3, 'partial', ('dave', 'terminated', 'approved'))),
+         ('terminated;reason=timeout', watcher_list(4, 'full')))
+    server.stop()
+
+
+@test
 def force_active(run):
     """With --force-active nobody is asked."""
     server = run.server('--rules-dir', run.scratch, '--force-active')

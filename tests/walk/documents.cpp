@@ -240,6 +240,7 @@ shown compose_messages(const variant& how, const std::vector<held>& all, const s
       }
     }
     if (!one_account) total.account.clear();
+    total.headers = newest->what->messages.headers;
   }
   shown out;
   out.gist = std::string{"Messages-Waiting: "} + (total.waiting ? "yes" : "no") + "\r\n";

@@ -258,6 +258,10 @@ void model::end(expectation& out, int name, const char* event) {
     const sub_handling handling = ask(at->kind, at->resource, at->watcher, true).handling;
     undecided = handling == sub_handling::confirm;
     if (!undecided) event = handling == sub_handling::block ? "rejected" : "approved";
+    if (undecided && gives_up(*at)) {
+      undecided = false;
+      event = "giveup";
+    }
   }
   if (at->stands == stand::pending) {
     m_undecided* u = undecided_of(at->resource, at->kind, at->watcher);

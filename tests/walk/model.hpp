@@ -201,6 +201,11 @@ class model {
   /// Ends a subscription and tells so. `event`: as RFC 3858 calls it; only a timeout leaves somebody waiting.
   void end(expectation& out, int name, const char* event);
   void leave_pending(expectation& out, m_subscription& s, stand next);
+  /// Nobody has decided about him for pending_limit (WIN-FSM-7).
+  bool gives_up(const m_subscription& s) {
+    return s.stands == stand::pending && bounds.pending_limit > seconds{0} && clock >= s.since + bounds.pending_limit &&
+           ask(s.kind, s.resource, s.watcher, true).handling == sub_handling::confirm;
+  }
   /// Who subscribed to watcher information learns of the call's changes.
   void tell_owners(expectation& out);
 };

@@ -109,7 +109,7 @@ void walk::subscribe() {
   // what the specification says
   expectation expected;
   const bool ends = asked == seconds{0};
-  const seconds lifetime = std::min(asked.value_or(package_default[kind]), bounds.max_expires);
+  seconds lifetime = std::min(asked.value_or(package_default[kind]), bounds.max_expires);
   enum class does { nothing, reject, create, fetch, refresh, end } op = does::nothing;
   const auto held_by = [&](auto&& is) { return static_cast<std::size_t>(std::count_if(subscriptions.begin(), subscriptions.end(), is)); };
   if (flaw == wrong::bad_event) expected.status = 489;
@@ -130,9 +130,15 @@ void walk::subscribe() {
   else if (ends) op = does::fetch;
   else if (held_by([&](const auto& s) { return s.dialog == d; }) >= bounds.limits.usages_per_dialog ||
            held_by([&](const auto& s) { return s.watcher == dialog.watcher && s.proven == dialog.proven; }) >= bounds.limits.subscriptions_per_watcher ||
-           held_by([&](const auto& s) { return s.resource == dialog.resource && s.kind == kind; }) >= bounds.limits.subscriptions_per_resource)
+           held_by([&](const auto& s) { return s.resource == dialog.resource && s.kind == kind; }) >= bounds.limits.subscriptions_per_resource ||
+           held_by([&](const auto& s) { return s.watcher == dialog.watcher && s.proven == dialog.proven && s.resource == dialog.resource && s.kind == kind; }) >=
+               bounds.limits.subscriptions_per_watcher_and_resource)
     expected.status = 503;
   else op = does::create;
+  if (bounds.pending_limit > seconds{0} && answer.handling == sub_handling::confirm && (op == does::create || op == does::refresh)) {
+    const instant limit = (known != nullptr ? known->since : clock) + bounds.pending_limit;  // WIN-FSM-7
+    lifetime = std::clamp(std::chrono::ceil<seconds>(limit - clock), seconds{1}, lifetime);
+  }
   if (expected.status == 0) {
     expected.status = 200;
     expected.expires = static_cast<std::uint32_t>(lifetime.count());

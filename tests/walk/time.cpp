@@ -102,7 +102,9 @@ void walk::advance() {
   for (const auto& s : subscriptions) {
     if (s.deadline > clock) continue;
     over.push_back(s.name);
-    expect_end(expected, s, "timeout");
+    const bool given_up = gives_up(s);
+    counts.met["given up"] += given_up;
+    expect_end(expected, s, given_up ? "giveup" : "timeout");
   }
   std::erase_if(undecideds, [&](const m_undecided& u) {
     if (u.pending != 0 || u.deadline > clock) return false;

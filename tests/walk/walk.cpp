@@ -21,9 +21,12 @@ walk::walk(const settings& wanted) : maker{wanted.seed}, given{wanted}, bytes{wa
   if (pick(3) == 0) {  // small limits are met often (RL7)
     bounds.limits.publications_per_resource = 3;
     bounds.limits.subscriptions_per_watcher = 8;
+    bounds.limits.subscriptions_per_watcher_and_resource = 2 + pick(3);
     bounds.limits.subscriptions_per_resource = 7;
     bounds.limits.usages_per_dialog = 4;
   }
+  bounds.limits.views_kept = pick(3) == 0 ? pick(3) : 64;  // no watcher can tell
+  if (chance(30)) bounds.pending_limit = seconds{30 + pick(400)};
   if (!given.cache.empty()) {
     evicts = true;
     bounds.fallback2db = true;

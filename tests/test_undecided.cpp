@@ -1,0 +1,157 @@
+// Watchers nobody decided about: how long their subscriptions and they themselves are kept (conformance 5.2, features E4).
+#include "scenario.hpp"
+
+#include <presence/memory_storage.hpp>
+#include <presence/packages.hpp>
+
+using namespace presence;
+using namespace presence::test;
+
+namespace {
+
+using enum sub_handling;
+
+struct undecided_about : scenario {
+  explicit undecided_about(options settings, storage* rows = nullptr)
+      : scenario{{.settings = std::move(settings), .rows = rows, .authorized = true, .winfo = true}} {
+    policy["bob"] = confirm;
+  }
+  std::string owner() { return subscribe("d9", {.by = "alice", .expires = 3600s, .event = "presence.winfo"}); }
+};
+
+options database_first(int db_mode, options o) {
+  o.fallback2db = db_mode == 1;
+  o.subs_db_mode = db_mode;
+  o.new_usage_in_dialog = false;
+  o.cseq_block = 1;
+  return o;
+}
+
+/// Whether somebody in the database is taken to have waited too long.
+bool due(memory_storage& rows, instant now, seconds waiting_limit) {
+  std::vector<state_name> found;
+  REQUIRE(rows.due(now, now - waiting_limit, {"presence", "presence.winfo"}, 10, found));
+  return !found.empty();
+}
+
+}  // namespace
+
+TEST_CASE("a pending subscription is given up after pending_limit, however often it is refreshed (WIN-FSM-7)") {
+  undecided_about s{{.pending_limit = 100s}};
+  s.owner();
+  CHECK(s.subscribe("d1", {.expires = 600s}) ==
+        "200 Expires=100 | N d1#1 pending;expires=100 | N d9#2 active;expires=3600 W1 partial(w1:pending:subscribe:bob:100:0)");
+  s.wait_until(60s);
+  CHECK(s.subscribe("d1", {.expires = 600s}) == "200 Expires=40 | N d1#2 pending;expires=40");
+  CHECK(s.wait_until(99s) == "");
+  SUBCASE("nobody decides") {
+    CHECK(s.wait_until(100s) == "N d1#3 terminated;reason=giveup | N d9#3 active;expires=3500 W2 partial(w1:terminated:giveup:bob:-:100)");
+    CHECK(s.owner() == "200 Expires=3600 | N d9#4 active;expires=3600 W3 full()");  // he does not wait
+    CHECK(s.engine->stats().undecided == 0);
+    CHECK(s.subscribe("d2", {.expires = 600s}).starts_with("200 Expires=100 | N d2#1 pending;expires=100"));
+  }
+  SUBCASE("the last moment") {
+    s.at += 500ms;
+    CHECK(s.subscribe("d1", {.expires = 600s}) == "200 Expires=1 | N d1#3 pending;expires=1");
+    CHECK(s.wait_until(101s) == "N d1#4 terminated;reason=giveup | N d9#3 active;expires=3499 W2 partial(w1:terminated:giveup:bob:-:100)");
+  }
+  SUBCASE("somebody decides in time") {
+    CHECK(s.decide("bob", allow).starts_with("N d1#3 active;expires=1 P()"));
+    CHECK(s.subscribe("d1", {.expires = 600s}) == "200 Expires=600 | N d1#4 active;expires=600 P()");
+    CHECK(s.wait_until(698s) == "");
+  }
+  SUBCASE("somebody decides, and the engine is not told") {
+    s.policy["bob"] = allow;
+    CHECK(s.wait_until(100s) == "N d1#3 terminated;reason=timeout | N d9#3 active;expires=3500 W2 partial(w1:terminated:approved:bob:-:100)");
+  }
+  SUBCASE("he leaves") {
+    CHECK(s.subscribe("d1", {.expires = 0s}) ==
+          "200 Expires=0 | N d1#3 terminated;reason=timeout | N d9#3 active;expires=3501 W2 partial(w1:waiting:timeout:bob:-:99)");
+  }
+}
+
+TEST_CASE("a shorter lifetime than is left of pending_limit is granted as asked, and then he waits (WIN-FSM-7)") {
+  undecided_about s{{.pending_limit = 100s}};
+  s.owner();
+  CHECK(s.subscribe("d1", {.expires = 60s}).starts_with("200 Expires=60 | N d1#1 pending;expires=60"));
+  CHECK(s.wait_until(60s) == "N d1#2 terminated;reason=timeout | N d9#3 active;expires=3540 W2 partial(w1:waiting:timeout:bob:-:60)");
+}
+
+TEST_CASE("pending_limit counts from the first SUBSCRIBE over a restart, in every mode (WIN-FSM-7)") {
+  for (const int mode : {0, 1, 2, 3}) {
+    CAPTURE(mode);
+    memory_storage rows;
+    options o{.pending_limit = 100s};
+    undecided_about s{mode == 0 ? o : mode == 2 ? options{.subs_db_mode = 2, .pending_limit = 100s} : database_first(mode, o), &rows};
+    s.subscribe("d1", {.expires = 600s});
+    s.wait_until(60s);
+    REQUIRE(s.engine->flush(s.at));
+    s.restart();
+    CHECK(s.subscribe("d1", {.expires = 600s}).starts_with("200 Expires=40 | N d1#2 pending;expires=40"));
+    CHECK(s.wait_until(101s) == "N d1#3 terminated;reason=giveup");
+    REQUIRE(s.engine->flush(s.at));
+    std::vector<watcher_row> left;
+    for (cursor at; !at.done;) REQUIRE(rows.watchers({}, at, 10, left));
+    CHECK(left.empty());
+  }
+}
+
+TEST_CASE("who has a pending subscription has not waited too long, however long he has it (M10, WIN-FSM-6)") {
+  for (const int mode : {1, 3}) {
+    CAPTURE(mode);
+    memory_storage rows;
+    constexpr seconds limit{100};
+    undecided_about s{database_first(mode, {.waiting_limit = limit}), &rows};
+    s.subscribe("d1", {.expires = 600s});
+    s.subscribe("f1", {.expires = 0s});
+    s.wait_until(550s);
+    CHECK_FALSE(due(rows, s.at, limit + 500s));
+    s.subscribe("d1", {.expires = 600s});
+    s.wait_until(1100s);
+    CHECK_FALSE(due(rows, s.at, limit));
+    CHECK(s.subscribe("d1", {.expires = 0s}).starts_with("200"));
+    s.wait_until(1199s);
+    CHECK_FALSE(due(rows, s.at, limit));
+    SUBCASE("he tries again before his time is up") {
+      CHECK(s.subscribe("d2", {.expires = 600s}).starts_with("200"));
+      s.wait_until(1798s);
+      CHECK_FALSE(due(rows, s.at, limit));
+      CHECK(s.wait_until(1800s) == "N d2#2 terminated;reason=timeout");
+      CHECK_FALSE(due(rows, s.at + limit - 2s, limit));
+    }
+    CHECK(due(rows, s.at + limit, limit));
+    s.wait(limit + 2s);  // nobody is left
+    std::vector<watcher_row> left;
+    for (cursor at; !at.done;) REQUIRE(rows.watchers({}, at, 10, left));
+    CHECK(left.empty());
+  }
+}
+
+TEST_CASE("who waits is decided about by all addresses he proved, also after a restart (POL-4745-id-5)") {
+  for (const bool restarted : {false, true}) {
+    CAPTURE(restarted);
+    memory_storage rows;
+    bool decided = false;
+    event_package p = opaque_package("door");
+    p.req_auth = p.winfo = true;
+    p.authorize = [&](const authorization_query& q) {
+      if (!decided) return confirm;
+      return q.watcher.proves("sip:robert@example.org") && q.watcher.proves("sip:bob@example.com") ? allow : confirm;
+    };
+    scenario s{{.rows = &rows, .packages = {p}}};
+    s.subscribe("d9", {.by = "alice", .event = "door.winfo"});
+    s.subscribe("d1", {.expires = 60s, .event = "door", .also = {"sip:b@example.net", "sip:robert@EXAMPLE.org"}});
+    s.subscribe("c1", {.by = "carol", .expires = 60s, .event = "door"});
+    s.wait(61s);
+    if (restarted) s.restart();
+    decided = true;
+    std::string told = s.told(s.engine->refresh_watchers(address("alice"), "door", refresh_type::authorization, s.at));
+    told += s.wait(0s);
+    CAPTURE(told);
+    CHECK(told.find("terminated:approved:bob") != std::string::npos);
+    CHECK(told.find("terminated:approved:carol") == std::string::npos);
+    const std::string left = s.subscribe("d9", {.expires = 600s});
+    CHECK(left.find("waiting:timeout:carol") != std::string::npos);
+    CHECK(left.find(":bob:") == std::string::npos);
+  }
+}
