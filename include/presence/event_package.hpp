@@ -185,6 +185,9 @@ struct event_package {
   /// `aggregate` shows some things once: a leaving publication (closed, terminated), which it is not given
   /// otherwise, or what an arriving one says has ended.
   bool tells_leaving = false;
+  /// Documents name the resource as it was subscribed to: while somebody watches it as `pres:`, `aggregate`,
+  /// `authorize_body`, `difference` and `neutral` are called for him with that address instead of the canonical one (PRS-ENT-1).
+  bool names_as_subscribed = false;
   /// What changed between two documents of one view, as a partial document; nullopt: a full one says
   /// it better. Called once per view and change; a watcher who may have missed a document, and each
   /// answer to a SUBSCRIBE, gets the full one (N27). Without effect where `tailor` is

@@ -281,9 +281,18 @@ struct engine::impl {
   /// What `offered` comes to, and as the views in use show it.
   documents composed(const event_state& state, instant now);
   void add_offline(picture& now_is, const event_state& state, const edit* what, instant now);
-  body compose_whole(const event_state& state, instant now);
+  body compose_whole(const event_state& state, std::string_view entity, instant now);
   /// Through a view; `offered` has what `whole` was made of.
-  body show(const event_state& state, const body& whole, const view& what) const;
+  body show(const event_state& state, const body& whole, const shown_view& one, instant now);
+  /// Whether documents for the subscription name the resource by its pres: address.
+  static bool as_pres(const subscription& s) noexcept;
+  /// The resource as documents name it.
+  static std::string entity_of(const event_state& state, bool as_pres);
+  static bool as_pres(const event_state& state, std::size_t view) noexcept {
+    return view != 0 && view != state_table::no_view && state.rules->views[view - 1].as_pres;
+  }
+  /// What is shown when nothing is published.
+  static body neutral(const event_state& state, bool as_pres);
   picture compose(const event_state& state, const edit* what, instant now);
   picture present(event_state& state);
   void remember(event_state& state, picture&& now_is) noexcept;

@@ -73,7 +73,7 @@ void walk::check(expected_notify& e, const notify& n, expectation& expected, con
     if (about_watchers(e.kind)) {
       check_watchers(s, e, n, expected, all);
     } else {
-      const read_document got = read(e.kind, e.resource, n.body_bytes());
+      const read_document got = read(e.kind, e.kind == k_presence ? d.named : e.resource, n.body_bytes());
       if (versioned(e.kind)) check_version(s, e, got.version, all);
       require(got.full ? got.text == e.body->text : !e.full, "another body: " + got.text + "\n" + all);
       if (e.kind == k_dialog || e.kind == k_sla) check_dialogs(s, e, got, all);
