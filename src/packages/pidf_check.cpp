@@ -52,7 +52,10 @@ class checker {
     const auto by_place = [](const found& a, const found& b) { return place_of(a.cut.kind) < place_of(b.cut.kind); };
     if (!std::is_sorted(found_.begin(), found_.end(), by_place)) std::stable_sort(found_.begin(), found_.end(), by_place);
     drop_repeated();
-    if (!words_.empty()) rank();
+    for (std::uint32_t i = 0; i < found_.size(); ++i) {
+      out_.whole.open = out_.whole.open || found_[i].cut.open;
+      if (!words_.empty()) find_words(i);
+    }
     keep();
     return {};
   }
@@ -65,9 +68,11 @@ class checker {
   struct found {
     fragment cut;
     outline::entry outlined;
+    const xml::node* node;
   };
 
   std::string_view add(const xml::node& child, found& to) {
+    to.node = &child;
     fragment& f = to.cut;
     f.kind = kind_of(means_.space_of(child), child.label);
     f.begin = child.begin;
@@ -81,7 +86,7 @@ class checker {
       f.id = id->value_begin;
       f.id_size = static_cast<std::uint32_t>(value.size());
       tidy_ = tidy_ && !has_xml_attributes(child) && tree_.source.substr(f.id, tree_.value_end(*id) - f.id) == value;
-      if (const std::string_view reason = check_component(child, f.kind); !reason.empty()) return reason;
+      if (const std::string_view reason = check_component(child, f); !reason.empty()) return reason;
     }
     f.meaning = means_.of(child);
     scope_.begin(child);
@@ -92,7 +97,8 @@ class checker {
     return {};
   }
 
-  std::string_view check_component(const xml::node& of, component kind) {
+  std::string_view check_component(const xml::node& of, fragment& f) {
+    const component kind = f.kind;
     std::array<std::size_t, ranks> seen{};
     std::uint8_t last = 0;
     for (const xml::node& child : tree_.children(of)) {
@@ -104,7 +110,7 @@ class checker {
       if (r.timestamp && !xml::parse_date_time(tree_.text_of(child, room_))) return "A malformed timestamp";
       if (kind == component::tuple) {
         std::string_view reason;
-        if (r.rank == 0) reason = check_status(child);
+        if (r.rank == 0) reason = check_status(child, f);
         if (r.rank == 2) reason = check_contact(child);
         if (!reason.empty()) return reason;
       } else if (kind == component::person && child.label == "sphere" && means_.space_of(child) == space::rpid) {
@@ -116,7 +122,7 @@ class checker {
     return {};
   }
 
-  std::string_view check_status(const xml::node& status) {
+  std::string_view check_status(const xml::node& status, fragment& of) {
     bool seen = false, others = false;
     for (const xml::node& child : tree_.children(status)) {
       if (child.text) return "Text directly inside a status";
@@ -128,7 +134,7 @@ class checker {
       if (seen) return "A status with two basic elements";
       seen = true;
       const std::string_view value = tree_.text_of(child, room_);
-      out_.open = out_.open || value == "open";
+      of.open = value == "open";
       if (has_elements(child) || (value != "open" && value != "closed")) {
         return "A basic status that is neither open nor closed";
       }
@@ -208,18 +214,26 @@ class checker {
     found_.erase(std::remove_if(found_.begin(), found_.end(), repeats), found_.end());
   }
 
-  /// Finds the most important word that a note or an activity says (V04).
-  void rank() {
-    const auto says = [&](std::string_view text) {
-      for (std::size_t i = 0; i < words_.size() - out_.rank; ++i)
-        if (iequals(text, words_[i])) out_.rank = static_cast<std::uint32_t>(words_.size() - i);
+  /// Finds the important words that notes and activities of a fragment say (V04).
+  void find_words(std::uint32_t fragment) {
+    const found& f = found_[fragment];
+    const auto says = [&](std::string_view text, const xml::node& where) {
+      const auto word = std::find_if(words_.begin(), words_.end(), [&](const std::string& w) { return iequals(text, w); });
+      if (word == words_.end()) return;
+      const auto rank = static_cast<std::uint32_t>(words_.end() - word);
+      out_.whole.rank = std::max(out_.whole.rank, rank);
+      if (!outlined_) return;
+      const auto parts = outlined_->parts_of(f.outlined);
+      const auto behind = std::upper_bound(parts.begin(), parts.end(), where.begin, [](std::uint32_t at, const auto& p) { return at < p.begin; });
+      if (behind == parts.begin() || where.begin >= behind[-1].end) return;  // shown to nobody
+      outlined_->words.push_back({fragment, f.outlined.parts + static_cast<std::uint32_t>(behind - parts.begin() - 1), rank});
     };
-    for (const xml::node& n : tree_.nodes) {
-      if (n.is(pidf_uri, "note") || n.is(model_uri, "note") || n.is(rpid_uri, "note"))
-        says(xml::trimmed(tree_.text_of(n, room_)));
-      if (!n.is(rpid_uri, "activities")) continue;
+    for (std::uint32_t i = tree_.index(*f.node); i < f.node->after; ++i) {
+      const xml::node& n = tree_.nodes[i];
+      if (is_note(n)) says(xml::trimmed(tree_.text_of(n, room_)), n);
+      if (n.text || !n.is(rpid_uri, "activities")) continue;
       for (const xml::node& activity : tree_.children(n))
-        if (!activity.text) says(activity.label);
+        if (!activity.text) says(activity.label, activity);
     }
   }
 
@@ -237,6 +251,7 @@ class checker {
     for (const found& f : found_) outlined_->entries.push_back(f.outlined);
     outlined_->parts.shrink_to_fit();
     outlined_->facts.shrink_to_fit();
+    outlined_->words.shrink_to_fit();
     out_.more().outlined = std::move(outlined_);
   }
 

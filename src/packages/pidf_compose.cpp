@@ -31,16 +31,19 @@ struct contribution {
   bool leaving = false;  ///< only its tuples are told, closed
 };
 
-/// The one publication that counts where only one does; null: none. `before`: those that leave count, too.
-const published* chosen(std::span<const published> all, presence_options::composing by, bool before) noexcept {
+/// The one publication that counts where only one does, of those that somebody sees anything of; null: none.
+/// `before`: those that leave count, too.
+const published* chosen(std::span<const published> all, presence_options::composing by, bool before, const lens* through) {
   const published* best = nullptr;
   std::pair<std::uint32_t, std::uint64_t> best_place;
   for (const published& p : all) {
     const auto* d = dynamic_cast<const checked_document*>(p.parsed);
     if (d == nullptr || (p.leaving && !before)) continue;
+    const prominence shown = through != nullptr ? through->prominence_of(*d) : d->whole;
+    if (!shown.seen) continue;
     std::uint32_t rank = 0;
-    if (by == presence_options::composing::most_available) rank = d->open ? 1 : 0;
-    if (by == presence_options::composing::by_word) rank = d->rank;
+    if (by == presence_options::composing::most_available) rank = shown.open ? 1 : 0;
+    if (by == presence_options::composing::by_word) rank = shown.rank;
     const std::pair place{rank, p.arrival};
     if (best != nullptr && place < best_place) continue;
     best = &p;
@@ -158,8 +161,8 @@ body compose(std::string_view resource, std::span<const published> publications,
              const lens* through, std::string& out) {
   boost::container::small_vector<contribution, 4> all;
   const bool merges = how.several == presence_options::composing::merge;
-  const published* const only = merges ? nullptr : chosen(publications, how.several, false);
-  const published* const shown = merges ? nullptr : chosen(publications, how.several, true);
+  const published* const only = merges ? nullptr : chosen(publications, how.several, false, through);
+  const published* const shown = merges ? nullptr : chosen(publications, how.several, true, through);
   for (const published& p : publications) {
     const auto* d = dynamic_cast<const checked_document*>(p.parsed);
     const bool counts = p.leaving ? how.closes_leaving && (merges || &p == shown) : merges || &p == only;

@@ -111,6 +111,21 @@ bool lens::shows(const checked_document& in, const fragment& f) const {
   return false;
 }
 
+prominence lens::prominence_of(const checked_document& d) const {
+  prominence shown;
+  const auto all = d.fragments();
+  for (const fragment& f : all) {
+    if (!shows(d, f)) continue;
+    shown.seen = true;
+    shown.open = shown.open || f.open;
+  }
+  if (d.outlined() == nullptr) return shown;
+  const outline& o = *d.outlined();
+  for (const outline::word& w : o.words)
+    if (w.rank > shown.rank && shows(o, o.parts[w.part], granted_) && shows(d, all[w.fragment])) shown.rank = w.rank;
+  return shown;
+}
+
 void lens::append(const checked_document& in, const fragment& f, std::string_view id, std::string& out, digest& meaning) const {
   const outline& o = *in.outlined();
   const outline::entry& e = *outline_of(in, f);

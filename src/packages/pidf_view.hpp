@@ -41,6 +41,8 @@ class lens {
   /// Whether the fragment is chosen (POL-TR-1 to -3, -16, -17, -22, -23). A document that was checked without
   /// offered_document::through_views shows nothing.
   bool shows(const checked_document& in, const fragment& f) const;
+  /// What of the document's prominence is shown: what is hidden makes no document be chosen (SEC-LEAK-9).
+  prominence prominence_of(const checked_document& d) const;
   /// The id a component is shown under: the same as long as its publication lives; it tells nothing of the published
   /// one, which may name a device (SEC-PKG-8), nor of the number of publications.
   made_up_id id_of(std::uint64_t publication, std::string_view published) const noexcept;
