@@ -383,6 +383,7 @@ struct engine::impl {
   /// What tells the sphere changed: decisions that look at it are due.
   void recheck_by_sphere(const event_state& state, instant now) noexcept;
   /// Whether a document comes too late to count (P37, P40).
+  static void take_stored(publication& incoming);  ///< parsed_document::stored() of its document
   bool is_superseded(const event_state& state, const publication* target, const publication& incoming, instant now);
   /// Whether a document of `bytes` may join, or replace `target`.
   bool has_room(const event_state* state, const publication* target, std::size_t bytes, instant now) const noexcept;

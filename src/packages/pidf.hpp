@@ -130,7 +130,11 @@ class checked_document final : public parsed_document {
   struct rare {
     std::vector<sphere_claim> spheres;
     std::unique_ptr<const outline> outlined;
+    body untidied;  ///< as published, where `text` is not
   };
+
+  /// With fresh ids, which stay for the life of the publication: as published, and behind it which components have them.
+  body stored() const override;
 
   /// A declaration of the root as text; an empty range stands for xmlns="".
   std::string_view heritage(std::size_t i) const noexcept {
@@ -149,6 +153,8 @@ class checked_document final : public parsed_document {
   }
   /// Null unless offered_document::through_views was set at the check.
   const outline* outlined() const noexcept { return rare_ ? rare_->outlined.get() : nullptr; }
+
+  void keep_untidied(const body& published) { more().untidied = published; }
 
   body text;                     ///< as published, or tidied; fragments are places in it
   mutable bool settled = false;  ///< every fragment goes under its own id

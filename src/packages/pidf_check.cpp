@@ -3,6 +3,7 @@
 #include <array>
 #include <bit>
 #include <boost/container/small_vector.hpp>
+#include <charconv>
 #include <map>
 #include <memory>
 #include <optional>
@@ -271,6 +272,15 @@ class checker {
 
 namespace {
 
+/// Gives components the fresh ids they had.
+void stand(const std::map<std::string_view, std::uint32_t>& standing, const checked_document& to) {
+  if (standing.empty()) return;
+  for (const fragment& f : to.fragments()) {
+    const auto known = f.id_size != 0 ? standing.find(to.id_of(f)) : standing.end();
+    if (known != standing.end()) f.standing = known->second;
+  }
+}
+
 /// Whether the media type names a character set that UTF-8 does not include.
 bool other_charset(std::string_view type) noexcept {
   const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; };
@@ -288,23 +298,68 @@ bool other_charset(std::string_view type) noexcept {
   return true;
 }
 
+// Behind a stored document, for each component under a fresh id: its own id and the number of the fresh one. A peer who
+// sends the same only renames what is his own.
+constexpr std::string_view fresh_opening = "<?presence-ids", fresh_closing = "?>";
+constexpr std::uint32_t most_fresh = 0xffff;  // few others can ever have had the same made-up id
+
+/// Splits a stored document from what was put behind it, without the opening and closing; nothing: a published one.
+std::optional<std::pair<std::string_view, std::string_view>> split_stored(std::string_view bytes) {
+  if (!bytes.ends_with(fresh_closing)) return std::nullopt;
+  const std::size_t at = bytes.rfind(fresh_opening);
+  if (at == bytes.npos) return std::nullopt;
+  std::string_view ids = bytes.substr(at + fresh_opening.size());
+  ids.remove_suffix(fresh_closing.size());
+  if (ids.find_first_of("<>?&") != ids.npos) return std::nullopt;
+  return std::pair{bytes.substr(0, at), ids};
+}
+
+/// Reads what split_stored() found: ` id number` for each.
+void restore_fresh_ids(std::string_view ids, const checked_document& to) {
+  std::map<std::string_view, std::uint32_t> standing;
+  const auto word = [&] {
+    ids.remove_prefix(std::min(ids.find_first_not_of(' '), ids.size()));
+    const std::string_view found = ids.substr(0, ids.find(' '));
+    ids.remove_prefix(found.size());
+    return found;
+  };
+  while (!ids.empty()) {
+    const std::string_view id = word();
+    std::uint32_t number = 0;
+    const std::string_view digits = word();
+    std::from_chars(digits.data(), digits.data() + digits.size(), number);
+    if (number > 1 && number <= most_fresh) standing.emplace(id, number);
+  }
+  stand(standing, to);
+}
+
 /// A component that went under a fresh id goes on under it when its publication is modified (CMP-3).
 void keep_fresh_ids(const checked_document& from, const checked_document& to) {
   std::map<std::string_view, std::uint32_t> standing;
   for (const fragment& f : from.fragments()) {
     if (f.standing > 1) standing.emplace(from.id_of(f), f.standing);
   }
-  if (standing.empty()) return;
-  for (const fragment& f : to.fragments()) {
-    const auto known = f.id_size != 0 ? standing.find(to.id_of(f)) : standing.end();
-    if (known != standing.end()) f.standing = known->second;
-  }
+  stand(standing, to);
 }
 
 }  // namespace
 
+body checked_document::stored() const {
+  std::string ids;
+  for (const fragment& f : fragments())
+    if (f.standing > 1) ((((ids += ' ') += id_of(f)) += ' ') += std::to_string(f.standing));
+  if (ids.empty()) return {};
+  const body& published = rare_ && rare_->untidied ? rare_->untidied : text;
+  std::string bytes;
+  bytes.reserve(published.bytes().size() + fresh_opening.size() + ids.size() + fresh_closing.size());
+  (((bytes += published.bytes()) += fresh_opening) += ids) += fresh_closing;
+  return body{published.content_type(), bytes};
+}
+
 result<document, refusal> check(const offered_document& offer, std::span<const std::string> words) {
-  if (offer.content.bytes().size() > offer.bounds.body_bytes) {
+  const auto stored = split_stored(offer.content.bytes());
+  const body published = stored ? body{offer.content.content_type(), stored->first} : offer.content;
+  if (published.bytes().size() > offer.bounds.body_bytes) {
     return unexpected{refusal{413, "Request Entity Too Large"}};
   }
   if (other_charset(offer.content.content_type())) return unexpected{refusal{415, "Unsupported Media Type"}};
@@ -315,13 +370,14 @@ result<document, refusal> check(const offered_document& offer, std::span<const s
     ~rest_at_end() { parser.rest(); }
   } const resting{parser};
   limits bounds = offer.bounds;
-  body text = offer.content;
+  body text = published;
   std::shared_ptr<checked_document> out;
   for (bool again = false;; again = true) {
     const auto tree = parser.parse(text.bytes(), bounds);
     if (!tree) return unexpected{refusal{400, tree.error().reason}};
     out = std::make_shared<checked_document>();
     out->text = text;
+    if (again) out->keep_untidied(published);
     checker check{*tree.value(), offer, words, *out, again};
     if (const std::string_view reason = check.run(); !reason.empty()) return unexpected{refusal{400, reason}};
     if (check.tidy()) break;
@@ -329,6 +385,7 @@ result<document, refusal> check(const offered_document& offer, std::span<const s
     if (text.bytes().size() / 2 > bounds.body_bytes) return unexpected{refusal{413, "Request Entity Too Large"}};
     bounds.body_bytes = std::max(bounds.body_bytes, text.bytes().size());
   }
+  if (stored) restore_fresh_ids(stored->second, *out);
   if (const auto* previous = dynamic_cast<const checked_document*>(offer.previous)) keep_fresh_ids(*previous, *out);
   return document{std::move(out)};
 }

@@ -21,6 +21,9 @@ namespace presence::pidf {
 /// An id that is none of the published ones.
 using made_up_id = std::array<char, 13>;
 made_up_id made_up(std::uint64_t bits) noexcept;
+/// Keys of ids: equal for equal ids, of that made of these bits and of any.
+std::uint64_t key_of_bits(std::uint64_t bits) noexcept;
+std::uint64_t key_of_id(std::string_view id) noexcept;
 
 /// What the rules show; views that grant the same are one, whatever rules they come from.
 struct rules_view final : view {

@@ -66,6 +66,7 @@ event_package presence_package(presence_options how) {
   };
   package.tells_leaving = how.closes_leaving;
   package.names_as_subscribed = true;
+  package.decides_for_good = true;  // about ids (CMP-3)
   package.sphere = sphere_of;
   return package;
 }

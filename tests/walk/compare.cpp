@@ -7,6 +7,13 @@
 
 namespace presence::test::walking {
 
+namespace {
+
+/// A stored document of presence may say behind it which ids were replaced.
+std::string_view without_ids(std::string_view bytes) { return bytes.substr(0, bytes.rfind("<?presence-ids ")); }
+
+}  // namespace
+
 void walk::compare(expectation& expected, const effects& out, const std::string& what) {
   tell_owners(expected);
   counts.met[what]++;
@@ -292,7 +299,7 @@ void walk::compare_rows() {
     for (const auto& row : all) {
       const auto at = std::find_if(publications.begin(), publications.end(), [&](const auto& m) { return m.etag == row.etag; });
       require(at != publications.end() && at->resource == row.resource && at->deadline == row.expires && at->since == row.since &&
-                  at->sender == row.sender && (at->what->rewritten || at->what->raw == row.content.bytes()),
+                  at->sender == row.sender && (at->what->rewritten || at->what->raw == without_ids(row.content.bytes())),
               "a publication differs in the " + where + ": " + row.resource + " " + row.event + " " + row.etag);
     }
   };
