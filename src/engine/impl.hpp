@@ -289,7 +289,7 @@ struct engine::impl {
   /// The resource as documents name it.
   static std::string entity_of(const event_state& state, bool as_pres);
   static bool as_pres(const event_state& state, std::size_t view) noexcept {
-    return view != 0 && view != state_table::no_view && state.rules->views[view - 1].as_pres;
+    return view != 0 && state.rules->views[view - 1].as_pres;
   }
   /// What is shown when nothing is published.
   static body neutral(const event_state& state, bool as_pres);
@@ -382,8 +382,9 @@ struct engine::impl {
                       publication& incoming, effects& out) const;
   /// What tells the sphere changed: decisions that look at it are due.
   void recheck_by_sphere(const event_state& state, instant now) noexcept;
+  /// parsed_document::stored(), if there is something, becomes the content.
+  static void take_stored(publication& incoming);
   /// Whether a document comes too late to count (P37, P40).
-  static void take_stored(publication& incoming);  ///< parsed_document::stored() of its document
   bool is_superseded(const event_state& state, const publication* target, const publication& incoming, instant now);
   /// Whether a document of `bytes` may join, or replace `target`.
   bool has_room(const event_state* state, const publication* target, std::size_t bytes, instant now) const noexcept;

@@ -68,8 +68,8 @@ made_up_id fresh(std::uint64_t publication, std::string_view original, std::uint
   return made_up(fresh_bits(publication, original, standing));
 }
 
-/// Whether no two components are called the same as they stand; false if that cannot be said at a glance, which is so most
-/// seldom: only equal ids have equal keys, and two in 2^60 others.
+/// Whether no two components are called the same as they stand. False if that cannot be said at a glance: two keys are
+/// equal, as those of equal ids are, and hardly any others.
 bool differ_at_a_glance(std::span<const contribution> all) {
   boost::container::small_vector<std::uint64_t, 64> keys;
   for (const contribution& c : all)

@@ -53,20 +53,13 @@ made_up_id made_up(std::uint64_t bits) noexcept {
 std::uint64_t key_of_bits(std::uint64_t bits) noexcept { return bits << 4; }  // as many as made_up() writes
 
 std::uint64_t key_of_id(std::string_view id) noexcept {
-  digest d;
-  if (id.size() != std::tuple_size_v<made_up_id> || id[0] != 'p') {
+  if (id.size() != std::tuple_size_v<made_up_id> || id[0] != 'p' || id.find_first_not_of(id_characters, 1) != id.npos) {
+    digest d;
     d.add(id);
     return d.value();
   }
   std::uint64_t bits = 0;
-  for (std::size_t i = id.size(); i-- > 1;) {
-    const auto digit = id_characters.find(id[i]);
-    if (digit == std::string_view::npos) {
-      d.add(id);
-      return d.value();
-    }
-    bits = bits << 5 | digit;
-  }
+  for (std::size_t i = id.size(); i-- > 1;) bits = bits << 5 | id_characters.find(id[i]);
   return key_of_bits(bits);
 }
 
