@@ -49,12 +49,13 @@ class checker {
     }
     if (scope_.full()) return "Too many namespace declarations";
     if (!tidy()) return {};
-    if (has_equal_ids()) return "An id that occurs twice";
+    if (has_equal_ids() && !keep_latest()) return "An id that occurs twice";
     const auto by_place = [](const found& a, const found& b) { return place_of(a.cut.kind) < place_of(b.cut.kind); };
     if (!std::is_sorted(found_.begin(), found_.end(), by_place)) std::stable_sort(found_.begin(), found_.end(), by_place);
     drop_repeated();
     for (std::uint32_t i = 0; i < found_.size(); ++i) {
       out_.whole.open = out_.whole.open || found_[i].cut.open;
+      if (found_[i].cut.kind == component::person) note_spheres(*found_[i].node);
       if (!words_.empty()) find_words(i);
     }
     keep();
@@ -70,6 +71,7 @@ class checker {
     fragment cut;
     outline::entry outlined;
     const xml::node* node;
+    std::optional<instant> told;  ///< its timestamp
   };
 
   std::string_view add(const xml::node& child, found& to) {
@@ -87,7 +89,7 @@ class checker {
       f.id = id->value_begin;
       f.id_size = static_cast<std::uint32_t>(value.size());
       tidy_ = tidy_ && !has_xml_attributes(child) && tree_.source.substr(f.id, tree_.value_end(*id) - f.id) == value;
-      if (const std::string_view reason = check_component(child, f); !reason.empty()) return reason;
+      if (const std::string_view reason = check_component(child, to); !reason.empty()) return reason;
     }
     f.meaning = means_.of(child);
     scope_.begin(child);
@@ -98,8 +100,8 @@ class checker {
     return {};
   }
 
-  std::string_view check_component(const xml::node& of, fragment& f) {
-    const component kind = f.kind;
+  std::string_view check_component(const xml::node& of, found& to) {
+    const component kind = to.cut.kind;
     std::array<std::size_t, ranks> seen{};
     std::uint8_t last = 0;
     for (const xml::node& child : tree_.children(of)) {
@@ -108,14 +110,12 @@ class checker {
       tidy_ = tidy_ && r.rank >= last;
       last = r.rank;
       if (++seen[r.rank] > 1 && r.single) return "A status, contact, timestamp or deviceID that occurs twice";
-      if (r.timestamp && !xml::parse_date_time(tree_.text_of(child, room_))) return "A malformed timestamp";
+      if (r.timestamp && !(to.told = xml::parse_date_time(tree_.text_of(child, room_)))) return "A malformed timestamp";
       if (kind == component::tuple) {
         std::string_view reason;
-        if (r.rank == 0) reason = check_status(child, f);
+        if (r.rank == 0) reason = check_status(child, to.cut);
         if (r.rank == 2) reason = check_contact(child);
         if (!reason.empty()) return reason;
-      } else if (kind == component::person && child.label == "sphere" && means_.space_of(child) == space::rpid) {
-        note_sphere(child);
       }
     }
     if (kind == component::tuple && seen[0] == 0) return "A tuple without a status";
@@ -164,6 +164,10 @@ class checker {
     return good ? std::string_view{} : std::string_view{"A contact priority that is not a q-value"};
   }
 
+  void note_spheres(const xml::node& person) {
+    for (const xml::node& child : tree_.children(person))
+      if (child.is(rpid_uri, "sphere")) note_sphere(child);
+  }
   /// Remembers what a sphere element says; one that cannot be understood says nothing.
   void note_sphere(const xml::node& sphere) {
     const auto time = [&](std::string_view name, instant otherwise) -> std::optional<instant> {
@@ -204,6 +208,30 @@ class checker {
     }
     std::sort(ids.begin(), ids.end());
     return std::adjacent_find(ids.begin(), ids.end()) != ids.end();
+  }
+
+  /// Of a component that is there several times the one with the latest timestamp stays (CMP-5). False: nothing says which.
+  bool keep_latest() {
+    struct newest {
+      const found* of = nullptr;
+      bool tied = false;
+    };
+    std::map<std::string_view, newest> latest;
+    for (const found& f : found_) {
+      if (f.cut.id_size == 0) continue;
+      newest& last = latest[out_.id_of(f.cut)];
+      if (last.of != nullptr && last.of->cut.kind != f.cut.kind) return false;
+      if (last.of == nullptr || last.of->told < f.told) last = {&f};
+      else if (last.of->told == f.told) last.tied = true;
+    }
+    std::set<std::uint32_t> stay;  // by their place, for they move now
+    for (const auto& [id, last] : latest) {
+      if (last.tied) return false;
+      stay.insert(last.of->cut.begin);
+    }
+    const auto is_older = [&](const found& f) { return f.cut.id_size != 0 && !stay.contains(f.cut.begin); };
+    found_.erase(std::remove_if(found_.begin(), found_.end(), is_older), found_.end());
+    return true;
   }
 
   /// A presence-level note or foreign element that says the same as one before goes (CMP-8).
