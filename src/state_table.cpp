@@ -194,8 +194,11 @@ void state_table::share_numbers(subscription& a, subscription& b) {
   }
 }
 
-std::uint16_t state_table::hold_view(event_state& state, std::shared_ptr<const view> what) {
-  if (!what) return 0;
+std::uint16_t state_table::hold_view(event_state& state, std::shared_ptr<const view> what, bool as_pres) {
+  if (!what && !as_pres) return 0;
+  const auto same = [&](const shown_view& v) {
+    return v.as_pres == as_pres && (v.what == what || (v.what && what && v.what->equals(*what)));
+  };
   if (!state.rules) {
     state.rules = std::make_unique<ruled>();
     state.rules->state = &state;
@@ -205,14 +208,14 @@ std::uint16_t state_table::hold_view(event_state& state, std::shared_ptr<const v
   for (std::size_t i = 0; i < views.size(); ++i) {
     if (views[i].users == 0) {
       unused = std::min(unused, i);
-    } else if (views[i].what->equals(*what)) {
+    } else if (same(views[i])) {
       ++views[i].users;
       return static_cast<std::uint16_t>(i + 1);
     }
   }
   if (unused + 1 >= no_view) return no_view;
   if (unused == views.size()) views.emplace_back();
-  views[unused] = {std::move(what), 1, {}};
+  views[unused] = {std::move(what), 1, as_pres, {}};
   return static_cast<std::uint16_t>(unused + 1);
 }
 

@@ -6,18 +6,24 @@
 //   - what is composed of accepted documents is accepted itself, and composing that again gives
 //     the same bytes;
 //   - the state without one of the publications is accepted too, and with it again all is as it
-//     was, ids included (CMP-3, CMP-10).
+//     was, ids included (CMP-3, CMP-10);
+//   - so is it read from what the storage keeps, ids included (CMP-3);
+//   - what a view shows is accepted, too, the same again, and of one publication chosen by a word
+//     or its age something, where of all of them something is shown (V04, SEC-LEAK-9).
+// The first publication is hard state: older than all others.
 // The corpus is replayed by an ordinary test, which links this file.
 
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include <presence/packages.hpp>
+#include <presence/rules.hpp>
 
 namespace {
 
@@ -39,15 +45,49 @@ std::vector<published> offered(const std::vector<publication>& all, const public
   std::vector<published> out;
   for (const publication& p : all) {
     out.push_back({.etag = "tag", .content = p.content, .parsed = p.parsed.get(), .sender = "", .id = p.id, .since = {},
-                   .arrival = p.id, .leaving = &p == without});
+                   .arrival = p.id - 1, .leaving = &p == without});
   }
   return out;
+}
+
+using views = std::vector<std::shared_ptr<const view>>;
+
+/// Gives the package rules, and the views they make.
+views ruled(event_package& package) {
+  const auto rules_with = [](const std::string& transformations) {
+    return "<ruleset xmlns='urn:ietf:params:xml:ns:common-policy' xmlns:p='urn:ietf:params:xml:ns:pres-rules'><rule id='r'><actions>"
+           "<p:sub-handling>allow</p:sub-handling></actions><transformations>" + transformations + "</transformations></rule></ruleset>";
+  };
+  const std::string documents[] = {
+      rules_with("<p:provide-services><p:all-services/></p:provide-services><p:provide-persons><p:all-persons/></p:provide-persons>"
+                 "<p:provide-activities>true</p:provide-activities><p:provide-place-is>true</p:provide-place-is>"
+                 "<p:provide-user-input>full</p:provide-user-input>"),
+      rules_with("<p:provide-persons><p:all-persons/></p:provide-persons><p:provide-devices><p:all-devices/></p:provide-devices>"
+                 "<p:provide-activities>true</p:provide-activities><p:provide-note>true</p:provide-note>"
+                 "<p:provide-user-input>thresholds</p:provide-user-input>"),
+      rules_with("<p:provide-services><p:class>work</p:class><p:service-uri-scheme>sip</p:service-uri-scheme></p:provide-services>"
+                 "<p:provide-all-attributes/><p:provide-unknown-attribute ns='urn:example:x' name='a'>true</p:provide-unknown-attribute>"),
+      rules_with("")};
+  authorize_by_rules(package, [](std::string_view) { return std::nullopt; });
+  views all;
+  const identity nobody;
+  for (const std::string& text : documents)
+    all.push_back(package.authorize({.resource = "sip:alice@example.com", .event = "presence", .watcher = nobody, .rules = &text, .now = {}}).view);
+  return all;
 }
 
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  static const event_package package = presence_package();
+  using composing = presence_options::composing;
+  static views seen;
+  static const event_package package = [] {
+    event_package made = presence_package({.words = {"busy", "away", "x"}});
+    seen = ruled(made);
+    return made;
+  }();
+  static const event_package single[] = {presence_package({.several = composing::newest}), presence_package({.several = composing::most_available}),
+                                         presence_package({.several = composing::by_word})};
   const std::string_view resource = "sip:alice@example.com";
   const limits bounds;
   limits wide;  // composing may add declarations and bytes
@@ -60,7 +100,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   for (std::uint64_t id = 1; id <= 4; ++id) {
     const std::size_t end = rest.find('\0');
     const body content{"application/pidf+xml", std::string{rest.substr(0, end)}};
-    auto checked = package.check_publish({resource, content, "", bounds});
+    auto checked = package.check_publish({resource, content, "", bounds, nullptr, true});
     if (checked) {
       all.push_back({content, *checked, id});
     } else {
@@ -84,6 +124,30 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     require(package.check_publish({resource, less, "", wide}).has_value(), "the rest is sound", less.bytes());
     require(package.aggregate(resource, offered(all)) == state, "it comes back as it was", state.bytes());
   }
+  std::vector<publication> again_read;
+  for (const publication& p : all) {
+    const body kept = p.parsed->stored();
+    auto read = package.check_publish({resource, kept ? kept : p.content, "", bounds, nullptr, true});
+    require(read.has_value(), "what is stored can be read again", kept.bytes());
+    again_read.push_back({kept ? kept : p.content, *read, p.id});
+  }
+  require(package.aggregate(resource, offered(again_read)) == state, "ids stay over a restart", state.bytes());
+
+  const body neutral = package.neutral(resource);
+  for (const auto& one : seen) {
+    const body shown = package.authorize_body(state, resource, offered(all), *one);
+    const auto sound = package.check_publish({resource, shown, "", wide});
+    require(sound.has_value(), sound ? "" : std::string{sound.error().reason}.c_str(), shown.bytes());
+    require(package.authorize_body(state, resource, offered(all), *one) == shown, "a view is repeatable", shown.bytes());
+    for (const event_package& other : single) {
+      const body chosen = other.authorize_body(state, resource, offered(all), *one);
+      require(package.check_publish({resource, chosen, "", wide}).has_value(), "one document in a view is sound", chosen.bytes());
+      require((chosen.bytes() == neutral.bytes()) == (shown.bytes() == neutral.bytes()), "what is seen is chosen", chosen.bytes());
+    }
+  }
+  require(package.authorize_body(state, resource, offered(all), *seen.back()).bytes() == neutral.bytes(), "nothing granted shows nothing", state.bytes());
+  for (const event_package& other : single)
+    require(package.check_publish({resource, other.aggregate(resource, offered(all)), "", wide}).has_value(), "one document is sound", state.bytes());
   package.sphere(offered(all), instant{});
   return 0;
 }

@@ -187,11 +187,13 @@ std::size_t show(archive& to, const std::string& origin, const std::string& even
   const presence_options policies[] = {{},
                                        {.closes_leaving = true, .nothing = unpublished::closed},
                                        {.several = composing::newest, .closes_leaving = true, .nothing = unpublished::open},
-                                       {.several = composing::most_available}};
+                                       {.several = composing::most_available},
+                                       {.several = composing::by_word, .words = {"busy", "away"}}};
   const dialog_options calls[] = {{},
                                   {.strangers = shown::everything, .partial = true, .session_descriptions = true},
                                   {.single_dialog = true, .session_descriptions = true},
-                                  {.single_dialog = true, .partial = true}};
+                                  {.single_dialog = true, .partial = true},
+                                  {}};
   std::size_t accepted = 0;
   for (std::size_t i = 0; i < std::size(policies); ++i) {
     host h{to, origin, policies[i], true, calls[i]};

@@ -428,6 +428,40 @@ TEST_CASE("publications are united, oldest first, tuples before notes before the
   CHECK(p.inner(b) == tuple("a", "open") + "<note>one</note><x xmlns='urn:x'/>");
 }
 
+TEST_CASE("of a component that a document has twice the one with the later timestamp counts (CMP-5, PIDF-4.1.7-1)") {
+  const auto at = [](const char* when) { return std::string{when}.empty() ? std::string{} : "<timestamp>2026-01-0" + std::string{when} + "T00:00:00Z</timestamp>"; };
+  struct row {
+    std::vector<std::pair<const char*, const char*>> tuples;  // when, basic
+    const char* stays;  ///< null: refused
+  };
+  for (const row& r : {row{{{"1", "open"}, {"2", "closed"}}, "2"}, row{{{"2", "closed"}, {"1", "open"}}, "2"}, row{{{"", "open"}, {"1", "closed"}}, "1"},
+                       row{{{"1", "open"}, {"", "closed"}}, "1"}, row{{{"1", "open"}, {"3", "closed"}, {"2", "open"}}, "3"}, row{{{"1", "open"}, {"2", "open"}, {"1", "open"}}, "2"},
+                       row{{{"1", "open"}, {"1", "open"}, {"2", "open"}}, "2"},
+                       row{{{"1", "open"}, {"1", "closed"}}, nullptr}, row{{{"", "open"}, {"", "closed"}}, nullptr}, row{{{"1", "open"}, {"2", "open"}, {"2", "open"}}, nullptr}}) {
+    std::string inside, kept;
+    for (const auto& [when, basic] : r.tuples) {
+      inside += tuple("t", basic, at(when));
+      if (r.stays != nullptr && std::string_view{when} == r.stays) kept = tuple("t", basic, at(when));
+    }
+    CAPTURE(inside);
+    const presence::body content{"application/pidf+xml", presence_of(inside + tuple("u", "open"))};
+    CHECK(presence_package().check_publish({"sip:alice@example.com", content, {}, limits{}}).has_value() == (r.stays != nullptr));
+    if (r.stays == nullptr) continue;
+    presentity p;
+    p.publish(presence_of(inside + tuple("u", "open")));
+    CHECK(p.inner() == kept + tuple("u", "open"));
+  }
+  // a person that does not count tells no sphere; an id is of one kind
+  const auto person = [](const char* sphere, const char* when) {
+    return "<dm:person id='p'><rpid:sphere>" + std::string{sphere} + "</rpid:sphere><dm:timestamp>2026-01-0" + when + "T00:00:00Z</dm:timestamp></dm:person>";
+  };
+  presentity p;
+  p.publish(presence_of(person("work", "1") + person("home", "2")));
+  CHECK(p.sphere() == "home");
+  const presence::body mixed{"application/pidf+xml", presence_of(tuple("p", "open", at("3")) + person("home", "2"))};
+  CHECK_FALSE(presence_package().check_publish({"sip:alice@example.com", mixed, {}, limits{}}).has_value());
+}
+
 TEST_CASE("an exact duplicate of a note or foreign element is told once (CMP-8)") {
   presentity p;
   const auto a = p.publish(presence_of("<note>x</note><note>x</note><rpid:e a='1' b='2'/>"));

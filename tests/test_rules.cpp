@@ -63,6 +63,12 @@ TEST_CASE("identities match whole addresses and whole domains (Z10, POL-4745-id-
       {one("sip:bob@ex.org"), "sip:Bob@ex.org", false},
       {one("sip:bob@ex.org"), "sip:bobb@ex.org", false},
       {one("sip:bob@ex.org"), "", false},
+      // a port makes another address (RFC 3261 section 19.1.4), in the same domain
+      {one("sip:bob@ex.org"), "sip:bob@ex.org:5060", false},
+      {one("sip:bob@ex.org:5070"), "sip:bob@ex.org:5070", true},
+      {many({}, "ex.org"), "sip:bob@ex.org:5070", true},
+      {many("<cp:except id='sip:bob@ex.org'/>", "ex.org"), "sip:bob@ex.org:5070", true},
+      {many("<cp:except id='sip:bob@ex.org'/><cp:except id='sip:bob@ex.org:5070'/>", "ex.org"), "sip:bob@ex.org:5070", false},
       {one("not an address"), "sip:bob@ex.org", false},
       {many(), "sip:bob@ex.org", true},
       {many(), "", false},

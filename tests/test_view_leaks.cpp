@@ -61,6 +61,37 @@ TEST_CASE("user-input shows at each level what the level is for, and no child be
   CHECK(has(at("full", "<provide-note>true</provide-note>"), "</x:why><r:note>a note</r:note></r:user-input>"));
 }
 
+TEST_CASE("notes deep inside of what is shown need their permission, and leave no trace without it (POL-TR-16, POL-TR-18, SEC-LEAK-9)") {
+  const std::string place = persons + "<provide-place-is>true</provide-place-is>", activities = persons + "<provide-activities>true</provide-activities>";
+  const auto person = [](const std::string& inside) { return "<d:person id='p'>" + inside + "</d:person>"; };
+  for (const row& r : {
+           row{"in a child", place, person("<r:place-is><r:audio><r:note>SECRET</r:note><r:noisy/></r:audio></r:place-is>"),
+               "><r:place-is><r:audio><r:noisy/></r:audio></r:place-is></d:person>"},
+           row{"in a grandchild of another namespace", activities, person("<r:activities><x:a><x:b>1<d:note>SECRET</d:note>2<x:c/></x:b></x:a></r:activities>"),
+               "><r:activities><x:a><x:b>12<x:c/></x:b></x:a></r:activities></d:person>"},
+           row{"with a declaration of its own", activities, person("<r:activities xmlns:n='urn:SECRET'><r:busy xmlns:m='urn:SECRET2'><r:note n:a='1' m:b='2'>SECRET</r:note></r:busy></r:activities>"),
+               "><r:activities><r:busy></r:busy></r:activities></d:person>"},
+           row{"declarations for nothing", activities, person("<r:activities xmlns:n='urn:SECRET'><r:busy xmlns='urn:SECRET'/><r:away/></r:activities>"),
+               "><r:activities><r:busy/><r:away/></r:activities></d:person>"},
+           row{"in what user-input holds", persons + "<provide-user-input>full</provide-user-input>",
+               person("<r:user-input>idle<x:why><r:note>SECRET</r:note>1</x:why></r:user-input>"), "idle<x:why>1</x:why></r:user-input>"},
+       })
+    hides(r);
+  const std::string deep = person("<r:activities xmlns:n='urn:n'><n:a xmlns:m='urn:m'><r:note>said <m:b/></r:note><n:c/></n:a></r:activities>");
+  shown all{activities + "<provide-note>true</provide-note>"};
+  CHECK(has(all.seen(presence_with(deep)), "><r:activities xmlns:n='urn:n'><n:a xmlns:m='urn:m'><r:note>said <m:b/></r:note><n:c/></n:a></r:activities></d:person>"));
+
+  // what says the same is the same, with the hidden note or without; what says something else is not
+  shown s{place};
+  const auto with = [&](const std::string& inside) { return presence_with(person("<r:place-is> " + inside + "</r:place-is>")); };
+  s.seen(with("<r:audio> <r:note>1</r:note> <r:noisy/></r:audio>"));
+  CHECK(s.publish("alice", {.raw = with("<r:audio><r:note>2</r:note><r:noisy/></r:audio>"), .if_match = "e1"}) == "200 e2 Expires=3600");
+  CHECK(s.publish("alice", {.raw = with("<r:audio><r:noisy/></r:audio>"), .if_match = "e2"}) == "200 e3 Expires=3600");
+  CHECK(has(s.publish("alice", {.raw = with("<r:audio/><r:noisy/>"), .if_match = "e3"}), "N d1#2"));
+  CHECK(has(s.publish("alice", {.raw = with("<r:audio><r:note>3</r:note></r:audio><r:noisy>4</r:noisy>"), .if_match = "e4"}), "N d1#3"));
+  CHECK(has(s.publish("alice", {.raw = with("<r:audio><r:note>3</r:note></r:audio><r:noisy></r:noisy>4"), .if_match = "e5"}), "N d1#4"));
+}
+
 TEST_CASE("declarations, comments and references tell nothing of what is hidden (SEC-LEAK-9, PIDF-SER-1)") {
   const std::string unknown = "<provide-unknown-attribute ns='urn:example:x' name='a'>true</provide-unknown-attribute>";
   for (const row& r : {

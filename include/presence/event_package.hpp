@@ -37,7 +37,8 @@ class parsed_document {
   parsed_document& operator=(const parsed_document&) = delete;
   virtual ~parsed_document() = default;
   /// What is kept instead of the published bytes, where those only say what changed in the document they
-  /// replace. No body: the bytes as they are.
+  /// replace, or where `aggregate` decided something about it for good. check_publish reads it again. No body: the bytes
+  /// as they are.
   virtual body stored() const { return {}; }
 };
 using document = std::shared_ptr<const parsed_document>;
@@ -185,6 +186,12 @@ struct event_package {
   /// `aggregate` shows some things once: a leaving publication (closed, terminated), which it is not given
   /// otherwise, or what an arriving one says has ended.
   bool tells_leaving = false;
+  /// `aggregate` decides something about documents when it first sees them together, which parsed_document::stored()
+  /// keeps: with a storage it is called for each document that comes, also where nobody watches.
+  bool decides_for_good = false;
+  /// Documents name the resource as it was subscribed to: while somebody watches it as `pres:`, `aggregate`,
+  /// `authorize_body`, `difference` and `neutral` are called for him with that address instead of the canonical one (PRS-ENT-1).
+  bool names_as_subscribed = false;
   /// What changed between two documents of one view, as a partial document; nullopt: a full one says
   /// it better. Called once per view and change; a watcher who may have missed a document, and each
   /// answer to a SUBSCRIBE, gets the full one (N27). Without effect where `tailor` is

@@ -142,10 +142,11 @@ struct undecided {
   }
 };
 
-/// One of the views that rules made of a state, and the state as it shows it.
+/// One of the views on a state, and the state as it shows it.
 struct shown_view {
-  std::shared_ptr<const view> what = {};
+  std::shared_ptr<const view> what = {};  ///< null: everything
   std::uint32_t users = 0;          ///< subscriptions that have it
+  bool as_pres = false;             ///< the resource is named by its pres: address
   body current = {};                ///< when it is known
 };
 
@@ -269,9 +270,9 @@ class state_table {
   // --- views ---
   /// No view that could be shown: the watcher sees what a politely blocked one sees.
   static constexpr std::uint16_t no_view = 0xffff;
-  /// The number of a view equal to `what`, held for one subscription more; 0 for null. Throws only
-  /// std::bad_alloc. Linear in the views of the state.
-  std::uint16_t hold_view(event_state& state, std::shared_ptr<const view> what);
+  /// The number of a view equal to `what`, held for one subscription more; 0 for everything under the canonical
+  /// address. Throws only std::bad_alloc. Linear in the views of the state.
+  std::uint16_t hold_view(event_state& state, std::shared_ptr<const view> what, bool as_pres = false);
   void drop_view(event_state& state, std::uint16_t number) noexcept;
   /// Decisions about the state's watchers are due for a new look at `when`, if not earlier.
   void recheck(event_state& state, instant when);

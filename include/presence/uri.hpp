@@ -52,6 +52,10 @@ bool same_uri(std::string_view a, std::string_view b) noexcept;
 /// The host of a canonical address, without the port; empty for tel. A view of the argument.
 std::string_view host_of(std::string_view canonical) noexcept;
 
+/// How a document names the presentity `canonical` to somebody who subscribed to `as_subscribed` (RFC 3856;
+/// PRS-ENT-1): as pres: where that was written, else as it is. Only a sip: address with a user has a pres: form.
+std::string entity_for(std::string_view canonical, std::string_view as_subscribed);
+
 /// The user of a canonical address, or the number of a tel URI; empty when there is none. A view
 /// of the argument.
 std::string_view user_of(std::string_view canonical) noexcept;

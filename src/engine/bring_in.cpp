@@ -48,6 +48,7 @@ void engine::impl::adopt(subscription_row row, const event_package& package, ins
   });
   table.link(s, state, account);
   if (sibling != nullptr) table.share_numbers(*sibling, s);
+  if (!package.req_auth) s.view = table.hold_view(state, {}, as_pres(s));  // else with the decision about him
   if (s.stands == standing::pending) pending_began(table.obtain_undecided(state, account, s.since));
   // nobody knows what he has got; where numbers are exact, he finds a gap himself (WIN-58-7)
   s.unsure = !exact_numbers(row.since);
@@ -108,7 +109,7 @@ void engine::impl::reconsider_restored(event_state& state, instant now) {
     note(state, answer);
     const reconsidered verdict = reconsider(s.stands, answer.handling);
     const bool same = verdict.ends == end_reason::none && verdict.now == s.stands;
-    if (s.stands != standing::pending) s.view = same ? table.hold_view(state, std::move(answer.view)) : state_table::no_view;
+    if (s.stands != standing::pending) s.view = same ? table.hold_view(state, std::move(answer.view), as_pres(s)) : state_table::no_view;
     if (!same) table.recheck(state, now);  // the rules changed meanwhile: the first advance() acts on it
   }
 }

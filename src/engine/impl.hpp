@@ -281,9 +281,18 @@ struct engine::impl {
   /// What `offered` comes to, and as the views in use show it; `reader`: only what he sees of it is wanted.
   documents composed(const event_state& state, instant now, const subscription* reader = nullptr);
   void add_offline(picture& now_is, const event_state& state, const edit* what, instant now, const subscription* reader = nullptr);
-  body compose_whole(const event_state& state, instant now);
+  body compose_whole(const event_state& state, std::string_view entity, instant now);
   /// Through a view; `offered` has what `whole` was made of.
-  body show(const event_state& state, const body& whole, const view& what) const;
+  body show(const event_state& state, const body& whole, const shown_view& one, instant now);
+  /// Whether documents for the subscription name the resource by its pres: address.
+  static bool as_pres(const subscription& s) noexcept;
+  /// The resource as documents name it.
+  static std::string entity_of(const event_state& state, bool as_pres);
+  static bool as_pres(const event_state& state, std::size_t view) noexcept {
+    return view != 0 && state.rules->views[view - 1].as_pres;
+  }
+  /// What is shown when nothing is published.
+  static body neutral(const event_state& state, bool as_pres);
   picture compose(const event_state& state, const edit* what, instant now);
   /// The same as the state is. Documents of views that are not kept (limits::views_kept) are made here each time:
   /// all of them, or what `reader` sees.
@@ -377,6 +386,8 @@ struct engine::impl {
                       publication& incoming, effects& out) const;
   /// What tells the sphere changed: decisions that look at it are due.
   void recheck_by_sphere(const event_state& state, instant now) noexcept;
+  /// parsed_document::stored(), if there is something, becomes the content.
+  static void take_stored(publication& incoming);
   /// Whether a document comes too late to count (P37, P40).
   bool is_superseded(const event_state& state, const publication* target, const publication& incoming, instant now);
   /// Whether a document of `bytes` may join, or replace `target`.

@@ -173,7 +173,7 @@ body engine::current_state(std::string_view resource, std::string_view event, in
     if (state == nullptr) return package.neutral ? package.neutral(canonical) : body{};
     const impl::edit leaving;
     e.gather(*state, &leaving, std::max(now, e.clock));
-    return e.compose_whole(*state, std::max(now, e.clock));
+    return e.compose_whole(*state, state->resource(), std::max(now, e.clock));
   } catch (const std::bad_alloc&) {
     throw;
   } catch (const std::exception& thrown) {

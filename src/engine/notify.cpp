@@ -19,7 +19,7 @@ body engine::impl::content_for(const subscription& s, const event_state& state, 
   body seen = real.of(s);
   // from the same generator as the document of somebody who published nothing (SEC-LEAK-2)
   if (s.view == state_table::no_view || (s.stands == standing::polite && !seen))
-    seen = package.neutral ? package.neutral(state.resource()) : body{};
+    seen = neutral(state, as_pres(s));
   if (!seen) return seen;
   if (package.tailor) {
     watcher_view view{state.resource(), s.dialog, s.version, full};
@@ -132,10 +132,10 @@ void engine::impl::plan_fan_out(event_state& state, const picture& before, const
     bool changed = false;
     body content;  // for who has the last document
   };
-  const auto tell_view = [&](const body& was, const body& is) {
+  const auto tell_view = [&](const body& was, const body& is, std::size_t view) {
     told t{!same_meaning(was, is), is};
     if (t.changed && package.difference && was && is) {
-      if (auto partial = package.difference(state.resource(), was, is)) t.content = *std::move(partial);
+      if (auto partial = package.difference(entity_of(state, as_pres(state, view)), was, is)) t.content = *std::move(partial);
     }
     return t;
   };
@@ -147,20 +147,20 @@ void engine::impl::plan_fan_out(event_state& state, const picture& before, const
       return s.view == 0 ? whole : s.view <= views.size() ? views[s.view - 1u] : nothing;
     }
   };
-  const auto tell_all = [&](const documents& was, const documents& is, const body& otherwise) {
+  const auto tell_all = [&](const documents& was, const documents& is, bool otherwise_neutral) {
     const auto shown = [&](const documents& d, std::size_t view) {
-      const body& one = view == 0 ? d.whole : view <= d.views.size() ? d.views[view - 1] : otherwise;
-      return one ? one : otherwise;
+      const body one = view == 0 ? d.whole : view <= d.views.size() ? d.views[view - 1] : body{};
+      return one || !otherwise_neutral ? one : neutral(state, as_pres(state, view));
     };
-    told_views all{tell_view(shown(was, 0), shown(is, 0)), {}};
+    told_views all{tell_view(shown(was, 0), shown(is, 0), 0), {}};
     for (std::size_t view = 1; view <= std::max(was.views.size(), is.views.size()); ++view)
-      all.views.push_back(tell_view(shown(was, view), shown(is, view)));
+      all.views.push_back(tell_view(shown(was, view), shown(is, view), view));
     return all;
   };
-  const told_views real = tell_all(before, after, {});
+  const told_views real = tell_all(before, after, false);
   told_views offline;
   if (before.offline.whole || after.offline.whole)  // without hard state nothing but the neutral body
-    offline = tell_all(before.offline, after.offline, package.neutral ? package.neutral(state.resource()) : body{});
+    offline = tell_all(before.offline, after.offline, true);
   constexpr std::size_t ahead = 8;
   for (std::size_t i = 0; i < count; ++i) {
     if (i + ahead < count && watchers[i + ahead] != slab<subscription>::none)

@@ -236,12 +236,16 @@ bool engine::impl::admit_document(const content_view& content, const event_packa
                                         target != nullptr ? target->parsed.get() : nullptr, package.has_views()});
   if (checked) {
     incoming.parsed = std::move(checked).value();
-    if (incoming.parsed)
-      if (body whole = incoming.parsed->stored()) incoming.content = std::move(whole);
+    take_stored(incoming);
     return true;
   }
   refuse(out, checked.error());
   return false;
+}
+
+void engine::impl::take_stored(publication& incoming) {
+  if (!incoming.parsed) return;
+  if (body kept = incoming.parsed->stored()) incoming.content = std::move(kept);
 }
 
 bool engine::impl::is_superseded(const event_state& state, const publication* target, const publication& incoming,
@@ -307,18 +311,21 @@ void engine::impl::carry_out(const event_package& package, publication* target,
   if (!state.watchers.empty() && state.watchers[0] != slab<subscription>::none)
     table.subscriptions()[state.watchers[0]].dialog.prefetch();
   const bool watched = touched && state.watcher_count() != 0;
-  picture after;
-  if (watched) {
+  const bool decides = package.decides_for_good && durable() && (created || modified) && state.publications.size() > (modified ? 1 : 0);
+  picture before, after;
+  if (watched || decides) {
     const edit what{.target = modified || removed ? target : nullptr, .incoming = created || modified ? &incoming : nullptr};
     const edit without_lapsed;
-    const picture before = lapsed && settings.force_delete ? compose(state, &without_lapsed, now) : present(state);
+    before = lapsed && settings.force_delete ? compose(state, &without_lapsed, now) : present(state);
     after = compose(state, &what, now);
-    out.state_changed = differ(before, after);
-    if (!out.state_changed) ++counters.suppressed;
-    plan_told(state, before, after, &what, incoming.sender, nullptr, now, out);
-  } else if (touched) {
-    out.state_changed = !(modified && same_meaning(target->content, incoming.content));
+    if (decides) take_stored(incoming);
+    if (watched) {
+      out.state_changed = differ(before, after);
+      if (!out.state_changed) ++counters.suppressed;
+      plan_told(state, before, after, &what, incoming.sender, nullptr, now, out);
+    }
   }
+  if (touched && !watched) out.state_changed = !(modified && same_meaning(target->content, incoming.content));
   if (durable()) {
     if (created) pending.new_publications.push_back(row_of(incoming));
     if (removed) plan_ended(*target);

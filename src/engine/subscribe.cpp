@@ -98,13 +98,14 @@ dialog engine::impl::make_dialog(const subscribe_request& request, const event_s
     fields.headers = state.package->notify_headers;
     return dialog{fields};
   }
+  const std::string to = request.to_uri.empty() ? entity_for(state.resource(), request.resource) : std::string{request.to_uri};
   tag_text = settings.to_tag_pref;
   tag_text.resize(tag_text.size() + 18);
   random_token(random, std::span<char>{tag_text}.last(18));
   return dialog{{.call_id = request.call_id,
                  .local_tag = tag_text,
                  .remote_tag = request.from_tag,
-                 .local_uri = request.to_uri.empty() ? std::string_view{state.resource()} : request.to_uri,
+                 .local_uri = to,
                  .remote_uri = request.from_uri,
                  .remote_target = request.contact,
                  .route_set = request.record_route,
@@ -361,7 +362,7 @@ void engine::impl::begin(const subscribe_request& request, const event_package& 
   s.dialog = make_dialog(request, state, event_id, sibling);
   s.deadline = now + lifetime;
   s.stands = stands;
-  if (stands != standing::pending) s.view = table.hold_view(state, std::move(answer.view));
+  if (stands != standing::pending) s.view = table.hold_view(state, std::move(answer.view), as_pres(s));
   note(state, answer);
   if (sibling != nullptr) table.share_numbers(*sibling, s);  // one dialog, one sequence of CSeqs
   s.since = now;

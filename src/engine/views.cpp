@@ -39,30 +39,45 @@ std::vector<published> engine::impl::staying() const {
   return all;
 }
 
-body engine::impl::compose_whole(const event_state& state, instant now) {
+bool engine::impl::as_pres(const subscription& s) noexcept {
+  return s.state->package->names_as_subscribed && s.dialog.local_uri().size() > 5 && iequals(s.dialog.local_uri().substr(0, 5), "pres:");
+}
+
+std::string engine::impl::entity_of(const event_state& state, bool as_pres) {
+  return entity_for(state.resource(), as_pres ? "pres:" : "");
+}
+
+body engine::impl::neutral(const event_state& state, bool as_pres) {
+  return state.package->neutral ? state.package->neutral(entity_of(state, as_pres)) : body{};
+}
+
+body engine::impl::compose_whole(const event_state& state, std::string_view entity, instant now) {
   const event_package& package = *state.package;
   if (!package.watched.empty()) return watcher_information(state, nullptr, now);
-  if (package.aggregate && !offered.empty()) return package.aggregate(state.resource(), offered);
+  if (package.aggregate && !offered.empty()) return package.aggregate(entity, offered);
   const published* newest = nullptr;
   for (const published& p : offered) {
     if (!p.leaving && p.content && (newest == nullptr || p.arrival >= newest->arrival)) newest = &p;
   }
   if (newest != nullptr) return newest->content;
-  return package.neutral ? package.neutral(state.resource()) : body{};
+  return package.neutral ? package.neutral(entity) : body{};
 }
 
-body engine::impl::show(const event_state& state, const body& whole, const view& what) const {
+body engine::impl::show(const event_state& state, const body& whole, const shown_view& one, instant now) {
+  const std::string renamed = one.as_pres ? entity_of(state, true) : std::string{};
+  const std::string_view entity = one.as_pres ? std::string_view{renamed} : state.resource();
+  const body all = one.as_pres ? compose_whole(state, entity, now) : whole;
   const event_package& package = *state.package;
-  return package.authorize_body ? package.authorize_body(whole, state.resource(), offered, what) : whole;
+  return one.what && package.authorize_body ? package.authorize_body(all, entity, offered, *one.what) : all;
 }
 
 engine::impl::documents engine::impl::composed(const event_state& state, instant now, const subscription* reader) {
   documents all;
-  all.whole = compose_whole(state, now);
+  all.whole = compose_whole(state, state.resource(), now);
   if (!state.rules) return all;
   for (const shown_view& one : state.rules->views) {
     const bool wanted = one.users != 0 && (reader == nullptr || reader->view == all.views.size() + 1);
-    all.views.push_back(wanted ? show(state, all.whole, *one.what) : body{});
+    all.views.push_back(wanted ? show(state, all.whole, one, now) : body{});
   }
   return all;
 }
@@ -88,7 +103,7 @@ engine::impl::picture engine::impl::present(event_state& state, const subscripti
   bool gathered = !state.current;
   if (gathered) {
     gather(state, nullptr, clock);
-    state.current = compose_whole(state, clock);
+    state.current = compose_whole(state, state.resource(), clock);
   }
   p.whole = state.current;
   if (state.rules) {
@@ -97,7 +112,7 @@ engine::impl::picture engine::impl::present(event_state& state, const subscripti
       body& seen = p.views.emplace_back(one.current);
       if (one.users == 0 || seen || !(kept || reader == nullptr || reader->view == p.views.size())) continue;
       if (!std::exchange(gathered, true)) gather(state, nullptr, clock);
-      seen = show(state, p.whole, *one.what);
+      seen = show(state, p.whole, one, clock);
       if (kept) one.current = seen;
     }
   }
@@ -175,7 +190,7 @@ void engine::impl::note(event_state& state, const authorization& answer) {
 
 void engine::impl::plan_turn(subscription& s, standing stands, std::shared_ptr<const view> what) {
   if (turned.size() == turned.capacity()) turned.reserve(2 * turned.size() + 16);  // push_back must not throw
-  const std::uint16_t number = stands != standing::pending ? table.hold_view(*s.state, std::move(what)) : 0;
+  const std::uint16_t number = stands != standing::pending ? table.hold_view(*s.state, std::move(what), as_pres(s)) : 0;
   turned.push_back({&s, s.stands, s.view, end_reason::none});
   s.approved = s.approved || (s.stands == standing::pending && stands != standing::pending);
   s.stands = stands;

@@ -55,12 +55,20 @@ struct fragment {
   /// about a document that changes after its check; an engine has one caller at a time.
   mutable std::uint32_t standing = 0;
   component kind = component::foreign;
+  bool open = false;  ///< a tuple that is open
 };
 
 /// What one person element says about the sphere, and when.
 struct sphere_claim {
   instant from, until;
   std::string value;
+};
+
+/// What a policy that chooses one publication goes by (V04).
+struct prominence {
+  bool seen = false;       ///< anything of it
+  bool open = false;       ///< some tuple is open
+  std::uint32_t rank = 0;  ///< of the most important word it says; 0: none
 };
 
 /// What of a document presence rules can choose by and let pass, found at its check, so that a view
@@ -97,8 +105,14 @@ struct outline {
     std::uint32_t facts = 0, facts_end = 0;
   };
 
+  /// An important word, where it is said, and its rank (V04).
+  struct word {
+    std::uint32_t fragment, part, rank;
+  };
+
   std::vector<part> parts;
   std::vector<fact> facts;
+  std::vector<word> words;
   std::vector<entry> entries;  ///< one for each fragment
   std::vector<std::pair<std::string, std::string>> names;  ///< namespaces and local names
 
@@ -116,7 +130,11 @@ class checked_document final : public parsed_document {
   struct rare {
     std::vector<sphere_claim> spheres;
     std::unique_ptr<const outline> outlined;
+    body untidied;  ///< as published, where `text` is not
   };
+
+  /// With fresh ids, which stay for the life of the publication: as published, and behind it which components have them.
+  body stored() const override;
 
   /// A declaration of the root as text; an empty range stands for xmlns="".
   std::string_view heritage(std::size_t i) const noexcept {
@@ -136,10 +154,11 @@ class checked_document final : public parsed_document {
   /// Null unless offered_document::through_views was set at the check.
   const outline* outlined() const noexcept { return rare_ ? rare_->outlined.get() : nullptr; }
 
+  void keep_untidied(const body& published) { more().untidied = published; }
+
   body text;                     ///< as published, or tidied; fragments are places in it
   mutable bool settled = false;  ///< every fragment goes under its own id
-  bool open = false;             ///< some tuple is open
-  std::uint32_t rank = 0;        ///< of the most important word it says; 0: none
+  prominence whole{.seen = true};
 
  private:
   friend class checker;

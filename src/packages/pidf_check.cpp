@@ -3,6 +3,7 @@
 #include <array>
 #include <bit>
 #include <boost/container/small_vector.hpp>
+#include <charconv>
 #include <map>
 #include <memory>
 #include <optional>
@@ -48,11 +49,15 @@ class checker {
     }
     if (scope_.full()) return "Too many namespace declarations";
     if (!tidy()) return {};
-    if (has_equal_ids()) return "An id that occurs twice";
+    if (has_equal_ids() && !keep_latest()) return "An id that occurs twice";
     const auto by_place = [](const found& a, const found& b) { return place_of(a.cut.kind) < place_of(b.cut.kind); };
     if (!std::is_sorted(found_.begin(), found_.end(), by_place)) std::stable_sort(found_.begin(), found_.end(), by_place);
     drop_repeated();
-    if (!words_.empty()) rank();
+    for (std::uint32_t i = 0; i < found_.size(); ++i) {
+      out_.whole.open = out_.whole.open || found_[i].cut.open;
+      if (found_[i].cut.kind == component::person) note_spheres(*found_[i].node);
+      if (!words_.empty()) find_words(i);
+    }
     keep();
     return {};
   }
@@ -65,9 +70,12 @@ class checker {
   struct found {
     fragment cut;
     outline::entry outlined;
+    const xml::node* node;
+    std::optional<instant> told;  ///< its timestamp
   };
 
   std::string_view add(const xml::node& child, found& to) {
+    to.node = &child;
     fragment& f = to.cut;
     f.kind = kind_of(means_.space_of(child), child.label);
     f.begin = child.begin;
@@ -81,7 +89,7 @@ class checker {
       f.id = id->value_begin;
       f.id_size = static_cast<std::uint32_t>(value.size());
       tidy_ = tidy_ && !has_xml_attributes(child) && tree_.source.substr(f.id, tree_.value_end(*id) - f.id) == value;
-      if (const std::string_view reason = check_component(child, f.kind); !reason.empty()) return reason;
+      if (const std::string_view reason = check_component(child, to); !reason.empty()) return reason;
     }
     f.meaning = means_.of(child);
     scope_.begin(child);
@@ -92,7 +100,8 @@ class checker {
     return {};
   }
 
-  std::string_view check_component(const xml::node& of, component kind) {
+  std::string_view check_component(const xml::node& of, found& to) {
+    const component kind = to.cut.kind;
     std::array<std::size_t, ranks> seen{};
     std::uint8_t last = 0;
     for (const xml::node& child : tree_.children(of)) {
@@ -101,14 +110,12 @@ class checker {
       tidy_ = tidy_ && r.rank >= last;
       last = r.rank;
       if (++seen[r.rank] > 1 && r.single) return "A status, contact, timestamp or deviceID that occurs twice";
-      if (r.timestamp && !xml::parse_date_time(tree_.text_of(child, room_))) return "A malformed timestamp";
+      if (r.timestamp && !(to.told = xml::parse_date_time(tree_.text_of(child, room_)))) return "A malformed timestamp";
       if (kind == component::tuple) {
         std::string_view reason;
-        if (r.rank == 0) reason = check_status(child);
+        if (r.rank == 0) reason = check_status(child, to.cut);
         if (r.rank == 2) reason = check_contact(child);
         if (!reason.empty()) return reason;
-      } else if (kind == component::person && child.label == "sphere" && means_.space_of(child) == space::rpid) {
-        note_sphere(child);
       }
     }
     if (kind == component::tuple && seen[0] == 0) return "A tuple without a status";
@@ -116,7 +123,7 @@ class checker {
     return {};
   }
 
-  std::string_view check_status(const xml::node& status) {
+  std::string_view check_status(const xml::node& status, fragment& of) {
     bool seen = false, others = false;
     for (const xml::node& child : tree_.children(status)) {
       if (child.text) return "Text directly inside a status";
@@ -128,7 +135,7 @@ class checker {
       if (seen) return "A status with two basic elements";
       seen = true;
       const std::string_view value = tree_.text_of(child, room_);
-      out_.open = out_.open || value == "open";
+      of.open = value == "open";
       if (has_elements(child) || (value != "open" && value != "closed")) {
         return "A basic status that is neither open nor closed";
       }
@@ -157,6 +164,10 @@ class checker {
     return good ? std::string_view{} : std::string_view{"A contact priority that is not a q-value"};
   }
 
+  void note_spheres(const xml::node& person) {
+    for (const xml::node& child : tree_.children(person))
+      if (child.is(rpid_uri, "sphere")) note_sphere(child);
+  }
   /// Remembers what a sphere element says; one that cannot be understood says nothing.
   void note_sphere(const xml::node& sphere) {
     const auto time = [&](std::string_view name, instant otherwise) -> std::optional<instant> {
@@ -199,6 +210,30 @@ class checker {
     return std::adjacent_find(ids.begin(), ids.end()) != ids.end();
   }
 
+  /// Of a component that is there several times the one with the latest timestamp stays (CMP-5). False: nothing says which.
+  bool keep_latest() {
+    struct newest {
+      const found* of = nullptr;
+      bool tied = false;
+    };
+    std::map<std::string_view, newest> latest;
+    for (const found& f : found_) {
+      if (f.cut.id_size == 0) continue;
+      newest& last = latest[out_.id_of(f.cut)];
+      if (last.of != nullptr && last.of->cut.kind != f.cut.kind) return false;
+      if (last.of == nullptr || last.of->told < f.told) last = {&f};
+      else if (last.of->told == f.told) last.tied = true;
+    }
+    std::set<std::uint32_t> stay;  // by their place, for they move now
+    for (const auto& [id, last] : latest) {
+      if (last.tied) return false;
+      stay.insert(last.of->cut.begin);
+    }
+    const auto is_older = [&](const found& f) { return f.cut.id_size != 0 && !stay.contains(f.cut.begin); };
+    found_.erase(std::remove_if(found_.begin(), found_.end(), is_older), found_.end());
+    return true;
+  }
+
   /// A presence-level note or foreign element that says the same as one before goes (CMP-8).
   void drop_repeated() {
     const auto can_repeat = [](const found& f) { return f.cut.id_size == 0; };
@@ -208,18 +243,26 @@ class checker {
     found_.erase(std::remove_if(found_.begin(), found_.end(), repeats), found_.end());
   }
 
-  /// Finds the most important word that a note or an activity says (V04).
-  void rank() {
-    const auto says = [&](std::string_view text) {
-      for (std::size_t i = 0; i < words_.size() - out_.rank; ++i)
-        if (iequals(text, words_[i])) out_.rank = static_cast<std::uint32_t>(words_.size() - i);
+  /// Finds the important words that notes and activities of a fragment say (V04).
+  void find_words(std::uint32_t fragment) {
+    const found& f = found_[fragment];
+    const auto says = [&](std::string_view text, const xml::node& where) {
+      const auto word = std::find_if(words_.begin(), words_.end(), [&](const std::string& w) { return iequals(text, w); });
+      if (word == words_.end()) return;
+      const auto rank = static_cast<std::uint32_t>(words_.end() - word);
+      out_.whole.rank = std::max(out_.whole.rank, rank);
+      if (!outlined_) return;
+      const auto parts = outlined_->parts_of(f.outlined);
+      const auto behind = std::upper_bound(parts.begin(), parts.end(), where.begin, [](std::uint32_t at, const auto& p) { return at < p.begin; });
+      if (behind == parts.begin() || where.begin >= behind[-1].end) return;  // shown to nobody
+      outlined_->words.push_back({fragment, f.outlined.parts + static_cast<std::uint32_t>(behind - parts.begin() - 1), rank});
     };
-    for (const xml::node& n : tree_.nodes) {
-      if (n.is(pidf_uri, "note") || n.is(model_uri, "note") || n.is(rpid_uri, "note"))
-        says(xml::trimmed(tree_.text_of(n, room_)));
-      if (!n.is(rpid_uri, "activities")) continue;
+    for (std::uint32_t i = tree_.index(*f.node); i < f.node->after; ++i) {
+      const xml::node& n = tree_.nodes[i];
+      if (is_note(n)) says(xml::trimmed(tree_.text_of(n, room_)), n);
+      if (n.text || !n.is(rpid_uri, "activities")) continue;
       for (const xml::node& activity : tree_.children(n))
-        if (!activity.text) says(activity.label);
+        if (!activity.text) says(activity.label, activity);
     }
   }
 
@@ -237,6 +280,7 @@ class checker {
     for (const found& f : found_) outlined_->entries.push_back(f.outlined);
     outlined_->parts.shrink_to_fit();
     outlined_->facts.shrink_to_fit();
+    outlined_->words.shrink_to_fit();
     out_.more().outlined = std::move(outlined_);
   }
 
@@ -256,6 +300,15 @@ class checker {
 
 namespace {
 
+/// Gives components the fresh ids they had.
+void stand(const std::map<std::string_view, std::uint32_t>& standing, const checked_document& to) {
+  if (standing.empty()) return;
+  for (const fragment& f : to.fragments()) {
+    const auto known = f.id_size != 0 ? standing.find(to.id_of(f)) : standing.end();
+    if (known != standing.end()) f.standing = known->second;
+  }
+}
+
 /// Whether the media type names a character set that UTF-8 does not include.
 bool other_charset(std::string_view type) noexcept {
   const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; };
@@ -273,23 +326,68 @@ bool other_charset(std::string_view type) noexcept {
   return true;
 }
 
+// Behind a stored document, for each component under a fresh id: its own id and the number of the fresh one. A peer who
+// sends the same only renames what is his own.
+constexpr std::string_view fresh_opening = "<?presence-ids", fresh_closing = "?>";
+constexpr std::uint32_t most_fresh = 0xffff;  // few others can ever have had the same made-up id
+
+/// Splits a stored document from what was put behind it, without the opening and closing; nothing: a published one.
+std::optional<std::pair<std::string_view, std::string_view>> split_stored(std::string_view bytes) {
+  if (!bytes.ends_with(fresh_closing)) return std::nullopt;
+  const std::size_t at = bytes.rfind(fresh_opening);
+  if (at == bytes.npos) return std::nullopt;
+  std::string_view ids = bytes.substr(at + fresh_opening.size());
+  ids.remove_suffix(fresh_closing.size());
+  if (ids.find_first_of("<>?&") != ids.npos) return std::nullopt;
+  return std::pair{bytes.substr(0, at), ids};
+}
+
+/// Reads what split_stored() found: ` id number` for each.
+void restore_fresh_ids(std::string_view ids, const checked_document& to) {
+  std::map<std::string_view, std::uint32_t> standing;
+  const auto word = [&] {
+    ids.remove_prefix(std::min(ids.find_first_not_of(' '), ids.size()));
+    const std::string_view found = ids.substr(0, ids.find(' '));
+    ids.remove_prefix(found.size());
+    return found;
+  };
+  while (!ids.empty()) {
+    const std::string_view id = word();
+    std::uint32_t number = 0;
+    const std::string_view digits = word();
+    std::from_chars(digits.data(), digits.data() + digits.size(), number);
+    if (number > 1 && number <= most_fresh) standing.emplace(id, number);
+  }
+  stand(standing, to);
+}
+
 /// A component that went under a fresh id goes on under it when its publication is modified (CMP-3).
 void keep_fresh_ids(const checked_document& from, const checked_document& to) {
   std::map<std::string_view, std::uint32_t> standing;
   for (const fragment& f : from.fragments()) {
     if (f.standing > 1) standing.emplace(from.id_of(f), f.standing);
   }
-  if (standing.empty()) return;
-  for (const fragment& f : to.fragments()) {
-    const auto known = f.id_size != 0 ? standing.find(to.id_of(f)) : standing.end();
-    if (known != standing.end()) f.standing = known->second;
-  }
+  stand(standing, to);
 }
 
 }  // namespace
 
+body checked_document::stored() const {
+  std::string ids;
+  for (const fragment& f : fragments())
+    if (f.standing > 1) ((((ids += ' ') += id_of(f)) += ' ') += std::to_string(f.standing));
+  if (ids.empty()) return {};
+  const body& published = rare_ && rare_->untidied ? rare_->untidied : text;
+  std::string bytes;
+  bytes.reserve(published.bytes().size() + fresh_opening.size() + ids.size() + fresh_closing.size());
+  (((bytes += published.bytes()) += fresh_opening) += ids) += fresh_closing;
+  return body{published.content_type(), bytes};
+}
+
 result<document, refusal> check(const offered_document& offer, std::span<const std::string> words) {
-  if (offer.content.bytes().size() > offer.bounds.body_bytes) {
+  const auto stored = split_stored(offer.content.bytes());
+  const body published = stored ? body{offer.content.content_type(), stored->first} : offer.content;
+  if (published.bytes().size() > offer.bounds.body_bytes) {
     return unexpected{refusal{413, "Request Entity Too Large"}};
   }
   if (other_charset(offer.content.content_type())) return unexpected{refusal{415, "Unsupported Media Type"}};
@@ -300,13 +398,14 @@ result<document, refusal> check(const offered_document& offer, std::span<const s
     ~rest_at_end() { parser.rest(); }
   } const resting{parser};
   limits bounds = offer.bounds;
-  body text = offer.content;
+  body text = published;
   std::shared_ptr<checked_document> out;
   for (bool again = false;; again = true) {
     const auto tree = parser.parse(text.bytes(), bounds);
     if (!tree) return unexpected{refusal{400, tree.error().reason}};
     out = std::make_shared<checked_document>();
     out->text = text;
+    if (again) out->keep_untidied(published);
     checker check{*tree.value(), offer, words, *out, again};
     if (const std::string_view reason = check.run(); !reason.empty()) return unexpected{refusal{400, reason}};
     if (check.tidy()) break;
@@ -314,6 +413,7 @@ result<document, refusal> check(const offered_document& offer, std::span<const s
     if (text.bytes().size() / 2 > bounds.body_bytes) return unexpected{refusal{413, "Request Entity Too Large"}};
     bounds.body_bytes = std::max(bounds.body_bytes, text.bytes().size());
   }
+  if (stored) restore_fresh_ids(stored->second, *out);
   if (const auto* previous = dynamic_cast<const checked_document*>(offer.previous)) keep_fresh_ids(*previous, *out);
   return document{std::move(out)};
 }

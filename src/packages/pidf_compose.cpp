@@ -31,16 +31,19 @@ struct contribution {
   bool leaving = false;  ///< only its tuples are told, closed
 };
 
-/// The one publication that counts where only one does; null: none. `before`: those that leave count, too.
-const published* chosen(std::span<const published> all, presence_options::composing by, bool before) noexcept {
+/// The one publication that counts where only one does, of those that somebody sees anything of; null: none.
+/// `before`: those that leave count, too.
+const published* chosen(std::span<const published> all, presence_options::composing by, bool before, const lens* through) {
   const published* best = nullptr;
   std::pair<std::uint32_t, std::uint64_t> best_place;
   for (const published& p : all) {
     const auto* d = dynamic_cast<const checked_document*>(p.parsed);
     if (d == nullptr || (p.leaving && !before)) continue;
+    const prominence shown = through != nullptr ? through->prominence_of(*d) : d->whole;
+    if (!shown.seen) continue;
     std::uint32_t rank = 0;
-    if (by == presence_options::composing::most_available) rank = d->open ? 1 : 0;
-    if (by == presence_options::composing::by_word) rank = d->rank;
+    if (by == presence_options::composing::most_available) rank = shown.open ? 1 : 0;
+    if (by == presence_options::composing::by_word) rank = shown.rank;
     const std::pair place{rank, p.arrival};
     if (best != nullptr && place < best_place) continue;
     best = &p;
@@ -53,18 +56,46 @@ const published* chosen(std::span<const published> all, presence_options::compos
 // Ids are scoped by publication (RFC 3903), those of the composed document are not. The first
 // publication to show an id has it; the same id of another one is replaced by a fresh one (CMP-3).
 
-/// The fresh id number `standing` of a component: the same as long as the publication lives.
-made_up_id fresh(std::uint64_t publication, std::string_view original, std::uint32_t standing) noexcept {
+/// What the fresh id number `standing` of a component is made of: the same as long as the publication lives.
+std::uint64_t fresh_bits(std::uint64_t publication, std::string_view original, std::uint32_t standing) noexcept {
   digest d;
   d.add(publication);
   d.add(std::uint64_t{standing});
   d.add(original);
-  return made_up(d.value());
+  return d.value();
+}
+made_up_id fresh(std::uint64_t publication, std::string_view original, std::uint32_t standing) noexcept {
+  return made_up(fresh_bits(publication, original, standing));
+}
+
+/// Whether no two components are called the same as they stand. False if that cannot be said at a glance: two keys are
+/// equal, as those of equal ids are, and hardly any others.
+bool differ_at_a_glance(std::span<const contribution> all) {
+  boost::container::small_vector<std::uint64_t, 64> keys;
+  for (const contribution& c : all)
+    for (const fragment& f : c.document->fragments()) {
+      if (f.id_size == 0) continue;
+      const std::string_view original = c.document->id_of(f);
+      keys.push_back(f.standing <= 1 ? key_of_id(original) : key_of_bits(fresh_bits(c.publication, original, f.standing)));
+    }
+  std::sort(keys.begin(), keys.end());
+  return std::adjacent_find(keys.begin(), keys.end()) == keys.end();
 }
 
 /// Gives every component its id, so that no two are equal and none changes that was shown before.
 void settle_ids(std::span<const contribution> all) {
   if (all.size() == 1 && all.front().document->settled) return;
+  if (differ_at_a_glance(all)) {
+    for (const contribution& c : all) {
+      c.document->settled = true;
+      for (const fragment& f : c.document->fragments()) {
+        if (f.id_size == 0) continue;
+        f.standing = std::max(f.standing, 1U);
+        c.document->settled = c.document->settled && f.standing == 1;
+      }
+    }
+    return;
+  }
   std::array<std::byte, 4096> room;
   std::pmr::monotonic_buffer_resource memory{room.data(), room.size()};
   std::pmr::set<std::string_view> taken{&memory};
@@ -158,8 +189,8 @@ body compose(std::string_view resource, std::span<const published> publications,
              const lens* through, std::string& out) {
   boost::container::small_vector<contribution, 4> all;
   const bool merges = how.several == presence_options::composing::merge;
-  const published* const only = merges ? nullptr : chosen(publications, how.several, false);
-  const published* const shown = merges ? nullptr : chosen(publications, how.several, true);
+  const published* const only = merges ? nullptr : chosen(publications, how.several, false, through);
+  const published* const shown = merges ? nullptr : chosen(publications, how.several, true, through);
   for (const published& p : publications) {
     const auto* d = dynamic_cast<const checked_document*>(p.parsed);
     const bool counts = p.leaving ? how.closes_leaving && (merges || &p == shown) : merges || &p == only;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <boost/container/small_vector.hpp>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -115,7 +116,7 @@ class outliner {
           {"privacy", privacy}, {"relationship", relationship}, {"sphere", sphere}, {"status-icon", status_icon},
           {"time-offset", time_offset}}};
       const auto found = std::find_if(known.begin(), known.end(), [&](const auto& k) { return k.name == c.label; });
-      if (found != known.end()) return with_notes(c, bit(found->is));
+      if (found != known.end()) return element(c, bit(found->is));
     }
     unknown(c, means_.of(c));
   }
@@ -129,22 +130,63 @@ class outliner {
     part(c.begin, c.end, outline::unknown, meaning, used_by(c.begin, c.end), static_cast<std::uint32_t>(at - names.begin()));
   }
 
-  /// Elements of RPID may hold notes, which need a permission of their own (POL-TR-16).
-  void with_notes(const xml::node& c, std::uint32_t needs) {
-    digest rest;
-    means_.add_start(rest, c, 3);
-    std::uint32_t from = c.begin;
+  /// An element that is shown but for the notes inside of it, which need a permission of their own (POL-TR-16), and
+  /// declarations that only they need.
+  void element(const xml::node& c, std::uint32_t needs) {
+    if (is_note(c)) return piece(c, needs | bit(shown_attribute::note));
+    element(c, needs, meaning_without_notes(c));
+  }
+  /// Recursive: the parser bounds the depth. The meaning is that of the outermost element, for all in it.
+  void element(const xml::node& c, std::uint32_t needs, std::uint64_t meaning) {
+    if (!has_notes_or_declarations(c)) return part(c.begin, c.end, needs, meaning, used_by(c.begin, c.end));
+    const std::uint64_t outside = scope_.enter(c);
+    start(c, needs, meaning, [needs](const xml::attribute&) { return needs; });
+    std::uint32_t from = c.content;
+    const auto text = [&](std::uint32_t until) { part(from, until, needs, 0, scope_.prefixes_in(tree_.source.substr(from, until - from))); };
     for (const xml::node& inner : tree_.children(c)) {
-      if (!is_note(inner)) {
-        rest.add(inner.text ? std::uint64_t{1} : means_.of(inner));
-        if (inner.text) rest.add(inner.label);
-        continue;
+      if (inner.text) continue;
+      text(inner.begin);
+      if (is_note(inner)) {
+        piece(inner, needs | bit(shown_attribute::note));
+      } else {
+        element(inner, needs, 0);
       }
-      part(from, inner.begin, needs, 0, used_by(from, inner.begin));
-      piece(inner, needs | bit(shown_attribute::note));
       from = inner.end;
     }
-    part(from, c.end, needs, rest.value(), used_by(from, c.end));
+    text(c.content_end);
+    part(c.content_end, c.end, needs, 0);
+    scope_.leave(outside);
+  }
+  /// Each node with its depth; as meaning_of_elements::of, but for notes.
+  std::uint64_t meaning_without_notes(const xml::node& c) {
+    digest d;
+    boost::container::small_vector<std::uint32_t, 16> ends;  // of the elements around
+    for (std::uint32_t i = tree_.index(c); i < c.after;) {
+      const xml::node& n = tree_.nodes[i];
+      while (!ends.empty() && ends.back() <= i) ends.pop_back();
+      const std::uint64_t depth = ends.size() + 1;
+      if (n.text) {
+        d.add(depth);
+        d.add(n.label);
+      } else if (is_note(n)) {
+        i = n.after;
+        continue;
+      } else {
+        means_.add_start(d, n, depth << 32);
+        if (n.after == i + 1) d.add(tree_.source.substr(n.content, n.content_end - n.content));
+        ends.push_back(n.after);
+      }
+      ++i;
+    }
+    return d.value();
+  }
+  bool has_notes_or_declarations(const xml::node& c) const {
+    for (std::uint32_t i = tree_.index(c); i < c.after; ++i) {
+      if (is_note(tree_.nodes[i])) return true;
+      const auto all = tree_.attributes_of(tree_.nodes[i]);
+      if (std::any_of(all.begin(), all.end(), [](const xml::attribute& a) { return a.uri == xml::xmlns_uri; })) return true;
+    }
+    return false;
   }
 
   // --- elements that say a word ------------------------------------------------------------------
@@ -178,7 +220,7 @@ class outliner {
     for (const xml::node& inner : tree_.children(c)) {
       if (inner.text) continue;
       text(inner.begin);
-      piece(inner, needs | of_element | (is_note(inner) ? bit(shown_attribute::note) : 0));
+      element(inner, needs | of_element);
       from = inner.end;
     }
     text(c.content_end);

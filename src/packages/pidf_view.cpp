@@ -50,6 +50,19 @@ made_up_id made_up(std::uint64_t bits) noexcept {
   return id;
 }
 
+std::uint64_t key_of_bits(std::uint64_t bits) noexcept { return bits << 4; }  // as many as made_up() writes
+
+std::uint64_t key_of_id(std::string_view id) noexcept {
+  if (id.size() != std::tuple_size_v<made_up_id> || id[0] != 'p' || id.find_first_not_of(id_characters, 1) != id.npos) {
+    digest d;
+    d.add(id);
+    return d.value();
+  }
+  std::uint64_t bits = 0;
+  for (std::size_t i = id.size(); i-- > 1;) bits = bits << 5 | id_characters.find(id[i]);
+  return key_of_bits(bits);
+}
+
 made_up_id lens::id_of(std::uint64_t publication, std::string_view published) const noexcept {
   char number[sizeof publication];
   std::memcpy(number, &publication, sizeof number);
@@ -109,6 +122,21 @@ bool lens::shows(const checked_document& in, const fragment& f) const {
     }
   }
   return false;
+}
+
+prominence lens::prominence_of(const checked_document& d) const {
+  prominence shown;
+  const auto all = d.fragments();
+  for (const fragment& f : all) {
+    if (!shows(d, f)) continue;
+    shown.seen = true;
+    shown.open = shown.open || f.open;
+  }
+  if (d.outlined() == nullptr) return shown;
+  const outline& o = *d.outlined();
+  for (const outline::word& w : o.words)
+    if (w.rank > shown.rank && shows(o, o.parts[w.part], granted_) && shows(d, all[w.fragment])) shown.rank = w.rank;
+  return shown;
 }
 
 void lens::append(const checked_document& in, const fragment& f, std::string_view id, std::string& out, digest& meaning) const {

@@ -21,6 +21,9 @@ namespace presence::pidf {
 /// An id that is none of the published ones.
 using made_up_id = std::array<char, 13>;
 made_up_id made_up(std::uint64_t bits) noexcept;
+/// Keys of ids: equal for equal ids, of that made of these bits and of any.
+std::uint64_t key_of_bits(std::uint64_t bits) noexcept;
+std::uint64_t key_of_id(std::string_view id) noexcept;
 
 /// What the rules show; views that grant the same are one, whatever rules they come from.
 struct rules_view final : view {
@@ -41,6 +44,8 @@ class lens {
   /// Whether the fragment is chosen (POL-TR-1 to -3, -16, -17, -22, -23). A document that was checked without
   /// offered_document::through_views shows nothing.
   bool shows(const checked_document& in, const fragment& f) const;
+  /// What of the document's prominence is shown: what is hidden makes no document be chosen (SEC-LEAK-9).
+  prominence prominence_of(const checked_document& d) const;
   /// The id a component is shown under: the same as long as its publication lives; it tells nothing of the published
   /// one, which may name a device (SEC-PKG-8), nor of the number of publications.
   made_up_id id_of(std::uint64_t publication, std::string_view published) const noexcept;

@@ -57,13 +57,16 @@ event_package presence_package(presence_options how) {
                                const body&, std::string_view resource, std::span<const published> all, const view& through) mutable {
     static const permissions none;
     const auto* rules = dynamic_cast<const pidf::rules_view*>(&through);
-    const pidf::lens lens{rules != nullptr ? rules->shown : none, resource, secret};
+    // made-up ids are the same under each name of the resource
+    const pidf::lens lens{rules != nullptr ? rules->shown : none, resource.substr(resource.find(':') + 1), secret};
     return compose(resource, all, how, &lens, room);
   };
   package.neutral = [how, room = std::string{}](std::string_view resource) mutable {
     return compose(resource, {}, how, nullptr, room);
   };
   package.tells_leaving = how.closes_leaving;
+  package.names_as_subscribed = true;
+  package.decides_for_good = true;  // about ids (CMP-3)
   package.sphere = sphere_of;
   return package;
 }

@@ -7,6 +7,13 @@
 
 namespace presence::test::walking {
 
+namespace {
+
+/// A stored document of presence may say behind it which ids were replaced.
+std::string_view without_ids(std::string_view bytes) { return bytes.substr(0, bytes.rfind("<?presence-ids ")); }
+
+}  // namespace
+
 void walk::compare(expectation& expected, const effects& out, const std::string& what) {
   tell_owners(expected);
   counts.met[what]++;
@@ -73,7 +80,7 @@ void walk::check(expected_notify& e, const notify& n, expectation& expected, con
     if (about_watchers(e.kind)) {
       check_watchers(s, e, n, expected, all);
     } else {
-      const read_document got = read(e.kind, e.resource, n.body_bytes());
+      const read_document got = read(e.kind, e.kind == k_presence ? d.named : e.resource, n.body_bytes());
       if (versioned(e.kind)) check_version(s, e, got.version, all);
       require(got.full ? got.text == e.body->text : !e.full, "another body: " + got.text + "\n" + all);
       if (e.kind == k_dialog || e.kind == k_sla) check_dialogs(s, e, got, all);
@@ -292,7 +299,7 @@ void walk::compare_rows() {
     for (const auto& row : all) {
       const auto at = std::find_if(publications.begin(), publications.end(), [&](const auto& m) { return m.etag == row.etag; });
       require(at != publications.end() && at->resource == row.resource && at->deadline == row.expires && at->since == row.since &&
-                  at->sender == row.sender && (at->what->rewritten || at->what->raw == row.content.bytes()),
+                  at->sender == row.sender && (at->what->rewritten || at->what->raw == without_ids(row.content.bytes())),
               "a publication differs in the " + where + ": " + row.resource + " " + row.event + " " + row.etag);
     }
   };

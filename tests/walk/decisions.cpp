@@ -9,7 +9,7 @@ void walk::change_rules() {
   tick();
   if (!may("rules")) return;
   const std::string resource = a_resource();
-  const bool meets_them_early = chance(30);
+  const bool meets_them_early = chance(30) && !evicts;  // with what is read again the engine meets them for everybody
   if (meets_them_early) advance();  // or the next call would make decisions that are due by the new rules
   written_rules& written = rules[resource];
   const auto dice = pick(10);

@@ -116,10 +116,13 @@ std::optional<std::string> seen_of(const component& c, const sight& seen) {
   return words_of(c.what, "", left);
 }
 
-bool has_open(const content& c) {
-  return std::any_of(c.components.begin(), c.components.end(), [](const component& one) {
-    return one.what == "tuple" && one.fields.at("basic") == "open";
-  });
+/// Of a document that is seen: whether an open tuple is. nullopt: nothing of it is.
+std::optional<bool> seen_open(const content& c, const sight& seen) {
+  std::optional<bool> open;
+  if (seen.is == sight::of::everything) open = false;
+  for (const component& one : c.components)
+    if (seen_of(one, seen)) open = open.value_or(false) || (one.what == "tuple" && one.fields.at("basic") == "open");
+  return open;
 }
 
 shown compose_presence(const variant& how, const std::vector<held>& all, const sight& seen) {
@@ -128,8 +131,9 @@ shown compose_presence(const variant& how, const std::vector<held>& all, const s
   const held *only = nullptr, *was = nullptr;  // the one that counts where only one does, now and before
   for (const held& h : all) {
     const auto rank = [&](const held& one) {
-      return std::pair{how.presence.several == composing::most_available && has_open(*one.what), one.order};
+      return std::pair{how.presence.several == composing::most_available && *seen_open(*one.what, seen), one.order};
     };
+    if (!seen_open(*h.what, seen)) continue;
     if (was == nullptr || rank(h) >= rank(*was)) was = &h;
     if (!h.leaving && (only == nullptr || rank(h) >= rank(*only))) only = &h;
   }

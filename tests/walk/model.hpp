@@ -44,6 +44,7 @@ struct m_dialog {
   std::uint32_t notify_cseq = 0;          // of the last NOTIFY
   bool may_jump = false;                  // numbers reserved before a crash, or planned in vain, are skipped
   std::string contact = {};               // its remote target, for all usages
+  std::string named = {};                 // the resource as it was subscribed to
 };
 
 /// A watcher as watcher information tells of him. `key` is the model's own name for his machine.

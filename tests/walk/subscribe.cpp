@@ -48,6 +48,7 @@ void walk::subscribe() {
     std::string resource = a_resource(), watcher = a_watcher();
     if (about_watchers(kind) && chance(85)) watcher = resource;
     dialogs.push_back({"call-" + n + "@example.com", "tag" + n, "", resource, watcher, chance(92), first, 0, first - 1});
+    dialogs.back().named = (chance(25) ? "pres:" : "sip:") + resource.substr(4);
   }
   m_dialog& dialog = dialogs[d];
   if (!in_dialog && !repeated) dialog.notify_cseq = 0;  // each attempt makes a dialog
@@ -152,7 +153,7 @@ void walk::subscribe() {
                                          .from_tag = dialog.from_tag,
                                          .to_tag = in_dialog ? std::string_view{dialog.to_tag} : std::string_view{},
                                          .from_uri = watcher,
-                                         .to_uri = dialog.resource,
+                                         .to_uri = dialog.named,
                                          .contact = contact,
                                          .cseq = cseq,
                                          .accept = accept == nullptr ? std::nullopt : std::optional<std::string_view>{accept},
