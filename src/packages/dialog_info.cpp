@@ -50,6 +50,7 @@ class reader {
       entry e;
       if (const auto fault = dialog(n, e); !fault.empty()) return fault;
       if (!ids.insert(tree_.find(n, {}, "id")->value).second) return "Two dialogs of one id";
+      out.names_live = out.names_live || !e.over();
       const auto at = before.find(e.id);
       const entry* known = at != before.end() ? at->second : nullptr;
       if (how_.ends_are_final && has_ended(e, known, out)) {
@@ -66,7 +67,6 @@ class reader {
         e.shown_as = known->shown_as;
       out.dialogs.push_back(std::move(e));
     }
-    out.names_none = ids.empty();
     if (state == "partial" && previous != nullptr) {
       rewritten = true;
       std::vector<entry> kept;
@@ -158,11 +158,8 @@ class reader {
     if (closed) return "A dialog without a state";
     out.behind_id = bytes(id_end, n.content);
 
-    if (!out.call_id.empty() && !out.local_tag.empty() && !out.remote_tag.empty()) {
-      digest key;
-      for (const std::string* part : {&out.call_id, &out.local_tag, &out.remote_tag}) key.add(*part);
-      out.key = key.value();
-    }
+    if (!out.call_id.empty() && !out.local_tag.empty() && !out.remote_tag.empty())
+      out.key = key_of(out.call_id, out.local_tag, out.remote_tag);
 
     digest meaning;
     add_start(n, meaning, id);
@@ -306,6 +303,12 @@ std::string escaped(std::string_view text) {
   std::string value = attribute.substr(4, attribute.size() - 5);
   for (auto at = value.find('\''); at != std::string::npos; at = value.find('\'', at)) value.replace(at, 1, "&apos;");
   return value;
+}
+
+std::uint64_t key_of(std::string_view call_id, std::string_view local_tag, std::string_view remote_tag) noexcept {
+  digest key;
+  for (const std::string_view part : {call_id, local_tag, remote_tag}) key.add(part);
+  return key.value();
 }
 
 void checked_document::remember_ends(const checked_document& gone) const {
