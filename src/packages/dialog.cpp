@@ -290,7 +290,7 @@ writer line(std::string_view resource, const published* shown) {
 
 /// What a stranger sees: whether there is a call (DLG-3.6-1, SEC-PKG-1).
 struct stranger final : view {
-  bool equals(const view&) const noexcept override { return true; }
+  bool equals(const view& other) const noexcept override { return dynamic_cast<const stranger*>(&other) != nullptr; }
 };
 
 body virtual_dialog(writer w, const std::vector<shown_dialog>& all) {
