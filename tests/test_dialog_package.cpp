@@ -36,6 +36,12 @@ TEST_CASE("of one dialog that two phones report the newest word counts, and an e
   s.wait(1s);
   s.tell(info(dialog_of("x", "confirmed", {}, same)), "e2");
   CHECK(s.watch("d1").find("full{}") != std::string::npos);
+  // and of one INVITE that nobody has answered
+  lamp unanswered{dialog_package()};
+  const std::string half = " call-id=\"c\" local-tag=\"l\"";
+  unanswered.watch("d1");
+  unanswered.tell(info(dialog_of("a", "trying", {}, half)));
+  CHECK(unanswered.tell(info(dialog_of("x", "proceeding", {}, half))).find("full{a:proceeding}") != std::string::npos);
   // dialogs that do not tell which they are stay apart
   lamp apart{dialog_package()};
   apart.tell(info(dialog_of("a", "early")));
@@ -128,6 +134,40 @@ TEST_CASE("a dialog that is over does not begin again, also beside a live one (P
   s.watch("d1");
   s.tell(info({}), "e1");
   CHECK(s.tell(info(dialog_of("z", "early", {}, tags)), "e2") == "200 e3 Expires=3600");
+}
+
+TEST_CASE("an end stays also where it has another remote tag than was known, or none (P37, V11)") {
+  struct row {
+    const char* name;
+    std::string before, end, later;
+    bool begins;
+  };
+  const std::string half = " call-id=\"c\" local-tag=\"l\"", whole = half + " remote-tag=\"r\"", fork = half + " remote-tag=\"s\"",
+                    theirs = " call-id=\"c\" remote-tag=\"r\"";
+  const row rows[] = {
+      {"nobody answered, and that is told again", half, half, half, false},
+      {"nobody answered, and another has", half, half, whole, true},
+      {"the end leaves the tag out", whole, half, whole, false},
+      {"the end leaves the tag out, and so does the late word", whole, half, half, false},
+      {"the end leaves it out, and another has answered", whole, half, fork, true},
+      {"the end tells the tag", half, whole, whole, false},
+      {"the end tells the tag, the late word does not", half, whole, half, false},
+      {"the end tells the tag, and another has answered", half, whole, fork, true},
+      {"the end is of another branch", fork, whole, fork, true},
+      {"a call to him, ended with fewer tags", whole, theirs, whole, false},
+  };
+  for (const row& r : rows) {
+    for (const bool by_another : {false, true}) {
+      CAPTURE(r.name);
+      CAPTURE(by_another);
+      lamp s{dialog_package()};
+      s.tell(info(dialog_of("1", "early", {}, r.before)));
+      s.tell(info(dialog_of("1", "terminated", {}, r.end)), "e1");
+      s.tell(info({}), "e2");
+      s.tell(info(dialog_of("2", "confirmed", {}, r.later)), by_another ? "" : "e3");
+      CHECK((s.watch("d1").find(":confirmed}") != std::string::npos) == r.begins);
+    }
+  }
 }
 
 TEST_CASE("a phone that uses a dialog id again without Call-ID tells of another dialog (P37)") {

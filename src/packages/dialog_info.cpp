@@ -63,8 +63,10 @@ class reader {
         }
       }
       // tags may become known while it is the same dialog; they do not change
-      if (known != nullptr && known->call_id == e.call_id && (known->key == e.key || known->key == 0))
-        e.shown_as = known->shown_as;
+      if (known != nullptr && known->grows_into(e)) e.shown_as = known->shown_as;
+      // an end that says more of it than was known, or less
+      if (how_.ends_are_final && known != nullptr && e.over() && known->key != e.key && (known->grows_into(e) || e.grows_into(*known)))
+        out.remember_end(known->key);
       out.dialogs.push_back(std::move(e));
     }
     if (state == "partial" && previous != nullptr) {
@@ -158,7 +160,7 @@ class reader {
     if (closed) return "A dialog without a state";
     out.behind_id = bytes(id_end, n.content);
 
-    if (!out.call_id.empty() && !out.local_tag.empty() && !out.remote_tag.empty())
+    if (!out.call_id.empty() && !out.local_tag.empty())
       out.key = key_of(out.call_id, out.local_tag, out.remote_tag);
 
     digest meaning;
@@ -311,15 +313,17 @@ std::uint64_t key_of(std::string_view call_id, std::string_view local_tag, std::
   return key.value();
 }
 
-void checked_document::remember_ends(const checked_document& gone) const {
+void checked_document::remember_end(std::uint64_t key) const {
   constexpr std::size_t most = 64;  // a phone that keeps its publication for days ends many
-  const auto remember = [&](std::uint64_t key) {
-    if (std::find(ended.begin(), ended.end(), key) == ended.end()) ended.push_back(key);
-  };
-  for (const std::uint64_t key : gone.ended) remember(key);
+  if (key == 0 || std::find(ended.begin(), ended.end(), key) != ended.end()) return;
+  if (ended.size() == most) ended.erase(ended.begin());
+  ended.push_back(key);
+}
+
+void checked_document::remember_ends(const checked_document& gone) const {
+  for (const std::uint64_t key : gone.ended) remember_end(key);
   for (const entry& e : gone.dialogs)
-    if (e.over() && e.key != 0) remember(e.key);
-  if (ended.size() > most) ended.erase(ended.begin(), ended.end() - most);
+    if (e.over()) remember_end(e.key);
 }
 
 result<document, refusal> check(const offered_document& offer, const reading& how) {

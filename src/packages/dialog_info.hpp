@@ -37,8 +37,8 @@ struct entry {
   /// The element up to and behind the value of its id, with the declarations it needs.
   std::string before_id, behind_id;
   std::uint64_t meaning = 0;  ///< digest, without the id
-  /// key_of() its Call-ID and tags: equal for one dialog of one user agent, whoever tells of it. 0: it does not
-  /// tell which dialog it is.
+  /// key_of() its Call-ID and tags: equal for one dialog of one user agent, whoever tells of it; without a remote tag, for
+  /// one INVITE that nobody has answered yet. 0: it does not tell which dialog it is.
   std::uint64_t key = 0;
   bool told = false;  ///< its end: by an earlier document
   /// The id it was shown under, once it was; kept while its publication lives. This and `ended` are all of a
@@ -49,6 +49,11 @@ struct entry {
   /// Whether both are one dialog, of two documents of one publication that have it under one id.
   bool same_as(const entry& other) const noexcept {
     return call_id == other.call_id && local_tag == other.local_tag && remote_tag == other.remote_tag;
+  }
+  /// Whether it may be the other one, of which more is known by now; of two documents, as above.
+  bool grows_into(const entry& other) const noexcept {
+    return call_id == other.call_id && (local_tag.empty() || local_tag == other.local_tag) &&
+           (remote_tag.empty() || remote_tag == other.remote_tag);
   }
 };
 
@@ -64,6 +69,7 @@ struct checked_document final : parsed_document {
   bool has_live() const noexcept {
     return std::any_of(dialogs.begin(), dialogs.end(), [](const entry& e) { return !e.over(); });
   }
+  void remember_end(std::uint64_t key) const;
   /// Takes over which dialogs another document tells the end of, or knows of.
   void remember_ends(const checked_document& gone) const;
 };

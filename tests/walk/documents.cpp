@@ -434,13 +434,21 @@ bool takes_away(const content& before, const content& incoming) {
   return live > kept + ended || (live != 0 && ended == 0);
 }
 
+namespace {
+
+void remember(std::vector<std::string>& ended, const std::string& key) {
+  if (key.empty() || std::find(ended.begin(), ended.end(), key) != ended.end()) return;
+  ended.push_back(key);
+  if (ended.size() > 64) ended.erase(ended.begin());
+}
+
+}  // namespace
+
 void inherit(content& heir, const content& gone) {
   std::vector<std::string> keys = gone.ended;
   for (const call& c : gone.calls)
-    if (c.over() && !c.key().empty()) keys.push_back(c.key());
-  for (const std::string& key : keys)
-    if (std::find(heir.ended.begin(), heir.ended.end(), key) == heir.ended.end()) heir.ended.push_back(key);
-  while (heir.ended.size() > 64) heir.ended.erase(heir.ended.begin());
+    if (c.over()) keys.push_back(c.key());
+  for (const std::string& key : keys) remember(heir.ended, key);
 }
 
 void take_in(content& c, int kind, const content* before) {
@@ -459,6 +467,8 @@ void take_in(content& c, int kind, const content* before) {
     const bool late = ends_are_final && was_over && !one.over() && !one.call_id.empty();
     if (late) c.rewritten = true;
     if (late && !(goes_on && known->over())) continue;
+    if (ends_are_final && known != nullptr && one.over() && !goes_on && (known->part_of(one) || one.part_of(*known)))
+      remember(c.ended, known->key());
     c.calls.push_back(late ? *known : one);
     c.calls.back().told = ends_are_final && was_over && c.calls.back().over();
   }

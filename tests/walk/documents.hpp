@@ -54,7 +54,11 @@ struct call {
   bool told = false;  ///< that it is over: by an earlier document
   /// Which dialog it is, whoever tells of it; empty: it does not say.
   std::string key() const {
-    return call_id.empty() || local_tag.empty() || remote_tag.empty() ? "" : call_id + "/" + local_tag + "/" + remote_tag;
+    return call_id.empty() || local_tag.empty() ? "" : call_id + "/" + local_tag + "/" + remote_tag;
+  }
+  /// Whether what is known of it may be all of what is known of the other by now.
+  bool part_of(const call& o) const {
+    return call_id == o.call_id && (local_tag == o.local_tag || local_tag.empty()) && (remote_tag == o.remote_tag || remote_tag.empty());
   }
   bool same_dialog(const call& o) const { return !key().empty() && key() == o.key(); }
   bool over() const { return state == "terminated"; }
