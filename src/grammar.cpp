@@ -366,6 +366,19 @@ bool event_value::has(std::string_view name, std::optional<std::string_view> val
   return found;
 }
 
+std::optional<std::string> event_value::value_of(std::string_view name) const {
+  std::optional<std::string> found;
+  if (parameters.empty()) return found;
+  walk_parameters(parameters, [&](const parameter& p) {
+    if (!iequals(p.name, name)) return true;
+    found.emplace();
+    unquoted value{p};
+    for (char c = 0; value.next(c);) *found += c;
+    return false;
+  });
+  return found;
+}
+
 result<event_value, event_fault> parse_event(std::string_view value) noexcept {
   value = trimmed(value);
   if (value.empty()) return unexpected{event_fault::missing};

@@ -13,9 +13,11 @@ std::size_t buckets_for(int log2) noexcept { return std::size_t{1} << std::clamp
 
 std::string_view event_id_of(const subscription& s) noexcept {
   constexpr std::string_view mark = ";id=";
-  const std::string_view event = s.dialog.event();
-  const std::size_t prefix = s.state->package->name.size() + mark.size();
-  return event.size() > prefix ? event.substr(prefix) : std::string_view{};
+  std::string_view rest = s.dialog.event();
+  rest.remove_prefix(std::min(rest.size(), s.state->package->name.size()));
+  if (!rest.starts_with(mark)) return {};
+  rest.remove_prefix(mark.size());
+  return rest.substr(0, rest.find(';'));
 }
 
 state_table::state_table(random_source& random, int subscriptions_log2, int resources_log2)

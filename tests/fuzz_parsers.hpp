@@ -7,6 +7,7 @@ namespace presence::test {
 
 void fuzz_rules(std::string_view bytes);
 void fuzz_dialog(std::string_view bytes);
+void fuzz_line(std::string_view bytes);
 void fuzz_messages(std::string_view bytes);
 
 }  // namespace presence::test

@@ -16,9 +16,10 @@ TEST_CASE("damaged rules, dialog-info and message-summary documents break no inv
   struct target {
     const char* corpus;
     void (*run)(std::string_view);
+    int rounds;
   };
   std::mt19937 random{7};
-  for (const target& t : {target{"rules", fuzz_rules}, {"dialog", fuzz_dialog}, {"message-summary", fuzz_messages}}) {
+  for (const target& t : {target{"rules", fuzz_rules, 1000}, {"dialog", fuzz_dialog, 250}, {"dialog", fuzz_line, 250}, {"message-summary", fuzz_messages, 1000}}) {
     std::size_t files = 0;
     for (const auto& entry : fs::directory_iterator{fs::path{PRESENCE_TEST_DATA} / "corpus" / t.corpus}) {
       std::ifstream in{entry.path(), std::ios::binary};
@@ -26,7 +27,7 @@ TEST_CASE("damaged rules, dialog-info and message-summary documents break no inv
       REQUIRE(!bytes.empty());
       ++files;
       t.run(bytes);
-      for (int round = 0; round < 1000; ++round) {
+      for (int round = 0; round < t.rounds; ++round) {
         std::string damaged = bytes;
         for (int edits = 0; edits < 2 && !damaged.empty(); ++edits) {
           const std::size_t at = random() % damaged.size();

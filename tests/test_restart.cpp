@@ -5,6 +5,7 @@
 
 #include <presence/memory_storage.hpp>
 
+#include "lamp.hpp"
 #include "places.hpp"
 
 using namespace presence;
@@ -403,4 +404,25 @@ TEST_CASE_TEMPLATE("a chain of restarts changes nothing for watchers and publish
   scenario s{{.rows = &other, .authorized = true}};
   without = story(s, false);
   CHECK(with == without);
+}
+
+TEST_CASE_TEMPLATE("a selection is there after a restart, and ends (DLG-3.2-1, DLG-3.4-1, T13)", Place, EVERY_STORAGE) {
+  Place place;
+  lamp s{dialog_package(), &place.rows()};
+  const std::string one = " call-id=\"c@h\" local-tag=\"l\" remote-tag=\"r1\"", two = " call-id=\"c@h\" local-tag=\"l\" remote-tag=\"r2\"";
+  const std::string specific = ";call-id=\"c@h\";to-tag=l;from-tag=r1";
+  s.tell(info(dialog_of("a", "early", {}, one) + dialog_of("b", "early", {}, two)));
+  s.watch("d1", "alice", 3600s, {}, specific + ";id=x");
+  s.watch("d2");
+  REQUIRE(s.engine->flush(s.now()));
+  s.restart();
+  const std::string mark = ";id=x;call-id=\"c@h\";to-tag=l;from-tag=r1";
+  CHECK(s.watch("d1", "alice", 3600s, {}, ";id=x") == "200 Expires=3600 | N d1#2" + mark + " active;expires=3600 v1 full{a:early}");
+  s.restart();
+  CHECK(s.tell(info(dialog_of("a", "early", {}, one)), "e1").find("N d1#") == std::string::npos);
+  s.restart();
+  CHECK(s.tell(info(dialog_of("a", "terminated", {}, one)), "e2").find("N d1#3" + mark + " terminated;reason=noresource") != std::string::npos);
+  s.restart();
+  CHECK(s.watch("d1", "alice", 3600s, {}, ";id=x").find("481") == 0);
+  CHECK(s.engine->stats().subscriptions == 1);
 }

@@ -196,7 +196,8 @@ TEST_CASE("the Event id of a subscription is what stands behind the package name
   event_state& state = f.table.obtain("sip:alice@example.com", f.package);
   CHECK(event_id_of(f.watch(state, "w", 1)).empty());
   CHECK(event_id_of(f.watch(state, "w", 2, start, "presence;id=a")) == "a");
-  CHECK(event_id_of(f.watch(state, "w", 3, start, "presence;id=a.b;id=c")) == "a.b;id=c");
+  CHECK(event_id_of(f.watch(state, "w", 3, start, "presence;id=a.b;call-id=\";id=c\"")) == "a.b");
+  CHECK(event_id_of(f.watch(state, "w", 4, start, "presence;call-id=\";id=c\"")).empty());
 }
 
 TEST_CASE("usages of a dialog draw from one counter that lives as long as the last of them (EVT-4.4.1-1, PROP-2)") {

@@ -40,6 +40,11 @@ class parsed_document {
   /// replace, or where `aggregate` decided something about it for good. check_publish reads it again. No body: the bytes
   /// as they are.
   virtual body stored() const { return {}; }
+  /// Of a composed document (body::outline), whose word alone it is: a publish_request::sender. What he publishes is told to
+  /// him nevertheless where another's word is what is shown then. nullopt: it is not one's alone.
+  virtual std::optional<std::string_view> sender() const { return {}; }
+  /// Of a composed document: what it is about is over for good. A subscription that sees it ends with it (noresource).
+  virtual bool is_last() const { return false; }
 };
 using document = std::shared_ptr<const parsed_document>;
 
@@ -65,6 +70,8 @@ struct offered_subscription {
   const subscribe_request& request;
   bool refresh;
 };
+
+struct event_value;  // grammar.hpp
 
 /// One publication as an aggregator sees it.
 struct published {
@@ -115,7 +122,6 @@ struct watcher_view {
   const presence::dialog& dialog;
   std::uint32_t version;          ///< of the document about to be sent: 0, 1, 2, ... per subscription
   bool full;                      ///< complete state is due (it answers a SUBSCRIBE)
-  bool published_it = false;      ///< the newest publication came from his Contact (publish_request::sender)
 };
 
 /// A watcher whose right to watch is asked about.
@@ -174,6 +180,14 @@ struct event_package {
   std::function<body(const body& state, std::string_view resource, std::span<const published> all, const view&)>
       authorize_body = {};
 
+  /// Parameters of a SUBSCRIBE's Event value that say what of the state it is about (RFC 4235 section 3.2). They stay with
+  /// the subscription, in dialog::event(); those of a refresh change nothing.
+  std::vector<std::string> event_parameters = {};
+  /// The view of who gave them, shown by `authorize_body`: `seen`, which `authorize` gave (null: the whole), and of that
+  /// what he asked for; or a refusal. Called with each SUBSCRIBE and each decision. A watcher's view may make documents that
+  /// end his subscription: parsed_document::is_last. Whoever replaces `authorize_body` replaces this, too.
+  std::function<result<std::shared_ptr<const view>, refusal>(const event_value&, std::shared_ptr<const view> seen)> select = {};
+
   /// pres_ev evs_publ_handl: accepts a document, or refuses the PUBLISH with its own status.
   /// The media type was compared with `content_types` before. Asked again about each stored document when
   /// the package is registered. Absent: anything goes.
@@ -224,7 +238,7 @@ struct event_package {
   std::function<told_sphere(std::span<const published>, instant now)> sphere = {};
 
   /// Whether a watcher may see less than the whole.
-  bool has_views() const noexcept { return req_auth && authorize && authorize_body; }
+  bool has_views() const noexcept { return authorize_body && ((req_auth && authorize) || select); }
 };
 
 }  // namespace presence

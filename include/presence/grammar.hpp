@@ -130,6 +130,8 @@ struct event_value {
   /// Whether there is a parameter `name` (without regard to case). With a `value` its value must be
   /// that one, byte by byte after unquoting; without, any value or none will do.
   bool has(std::string_view name, std::optional<std::string_view> value = std::nullopt) const noexcept;
+  /// The value of a parameter, unquoted; empty if it has none. nullopt: it is not there.
+  std::optional<std::string> value_of(std::string_view name) const;
 };
 
 /// Why an Event value is refused: 489 when it is missing, 400 for the others (GRM-5).

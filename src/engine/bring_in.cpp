@@ -90,7 +90,7 @@ void engine::impl::read(const row_filter& wanted, const event_package& package, 
 
 void engine::impl::reconsider_restored(event_state& state, instant now) {
   const event_package& package = *state.package;
-  if (!package.req_auth || state.watcher_count() == 0) return;
+  if ((!package.req_auth && !package.select) || state.watcher_count() == 0) return;
   std::optional<question> asked;
   for (const auto index : state.watchers) {
     if (index == slab<subscription>::none) continue;
@@ -98,7 +98,7 @@ void engine::impl::reconsider_restored(event_state& state, instant now) {
     authorization answer{sub_handling::block};
     try {
       if (!asked) asked.emplace(about(package, state.resource(), now));
-      answer = ask(*asked, identity_of(s));
+      answer = ask(*asked, s);
     } catch (const std::bad_alloc&) {
       throw;
     } catch (const unreadable&) {

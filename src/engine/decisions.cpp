@@ -76,8 +76,7 @@ void engine::impl::refresh_watchers(event_state& state, refresh_type type, std::
       subscription& s = table.subscriptions()[index];
       if (!s.lasts(now) || s.stands == standing::pending) continue;
       if (must_wait(s, now)) continue;
-      const notify& n = plan_notify(s, content_for(s, state, due.after, false), now, out);
-      plan_reservation(s, n.cseq);
+      plan_present(s, state, due.after, now, out);
     }
   }
   if (!store(out, now)) return;

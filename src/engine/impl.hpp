@@ -151,6 +151,7 @@ struct engine::impl {
   std::vector<std::pair<subscription*, watcher_record>> missed_now;
   std::vector<published> offered;
   std::string resource_text, watcher_text, tag_text;
+  std::string event_text;          ///< Event value to keep and repeat: the package, the id, parameters the package knows
 
   instant tick(instant now) noexcept { return clock = std::max(clock, now); }
   bool durable() const noexcept { return rows != nullptr; }
@@ -311,6 +312,9 @@ struct engine::impl {
   question about(const event_package& package, std::string_view resource, instant now, told_sphere sphere) const;
   question about(const event_package& package, std::string_view resource, instant now);
   authorization ask(const question& what, const identity& who) const;
+  /// About a watcher who has a subscription, and sees of it what it is about.
+  authorization ask(const question& what, const subscription& s) const;
+  static std::shared_ptr<const view> selected(const subscription& s, std::shared_ptr<const view> seen);
   /// What the resource's presence says; without enable_sphere_check decisions do not look at it.
   told_sphere sphere_of(std::string_view resource, instant now);
   /// Whether the moment has come at which decisions about the state's watchers may be others (Z11, Z12).
@@ -325,6 +329,11 @@ struct engine::impl {
   /// A watcher's standing and view change with this call; a NOTIFY planned now shows it.
   void plan_turn(subscription& s, standing stands, std::shared_ptr<const view> what);
   void plan_end_turn(subscription& s, end_reason reason, effects& out);
+  /// Whether who sees it is to see nothing more; and the NOTIFY that tells it and ends his subscription.
+  static bool is_last(const body& shown) noexcept { return shown.outline() != nullptr && shown.outline()->is_last(); }
+  notify& plan_last(subscription& s, body content, effects& out);
+  /// Tells him the state as it is, or its end.
+  void plan_present(subscription& s, event_state& state, const picture& real, instant now, effects& out);
   /// How who loses his permission is told so (Z09); `decided` is rejected or probation.
   end_reason removal(const subscription& s, end_reason decided) const noexcept {
     return settings.removal_retry_after > seconds{0} && s.stands != standing::pending ? end_reason::probation : decided;
@@ -421,8 +430,9 @@ struct engine::impl {
   bool take_resource_from_contact(const subscribe_request& request, effects& out);
   bool admit_accept(const subscribe_request& request, const event_package& package, effects& out) const;
   /// `sibling`: a usage of the same dialog, whose tag, route set and addresses it shares.
-  dialog make_dialog(const subscribe_request& request, const event_state& state, std::string_view event_id,
-                     const subscription* sibling);
+  void keep_event(const event_value& event, const event_package& package);  ///< fills event_text
+  dialog make_dialog(const subscribe_request& request, const event_state& state, const subscription* sibling);
+  static constexpr std::uint16_t most_selections = 256;  ///< views of a state, where watchers ask for theirs
   /// Whether a request inside a dialog comes from who made it (SEC-AUTH-4).
   bool is_same_watcher(const subscribe_request& request, const subscription& s) const;
   /// Where a dialog's NOTIFYs go from now on: put in place for all its usages while NOTIFYs are
@@ -501,6 +511,8 @@ struct engine::impl {
   /// Writes down the NOTIFYs of a changed state to all active watchers but `except`.
   void plan_fan_out(event_state& state, const picture& before, const picture& after, std::string_view sender,
                     const subscription* except, instant now, effects& out);
+  /// Whether a change by `sender` is not told to him: it is his, and so is what is shown now (P03).
+  static bool is_own_word(const subscription& s, const picture& shown, std::string_view sender) noexcept;
   std::uint32_t next_cseq(const subscription& s) const noexcept;
   std::uint32_t reserved_to(std::uint32_t cseq) const noexcept { return cseq + (settings.cseq_block - 1); }
   /// Makes `pending` durable. False: nothing happened, `out` says so, nothing may be committed.

@@ -127,8 +127,6 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
       table.rules_timers().insert(*r, now + settings.retry_after);
     }
   }
-  std::vector<event_state*> touched;
-  touched.reserve(taken.states.size() + taken.subscriptions.size() + taken.undecideds.size());
   while (!later.empty() && later.front().due <= now) {
     unpaid.push_back(later.front().id);  // may throw, and is there still then
     std::pop_heap(later.begin(), later.end());
@@ -136,6 +134,10 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
   }
   const auto debts = unpaid;
   plan_unpaid(now, out);
+  std::vector<event_state*> touched;
+  touched.reserve(taken.states.size() + taken.subscriptions.size() + taken.undecideds.size() + turned.size());
+  for (const turn& t : turned)
+    if (t.ends != end_reason::none) touched.push_back(t.s->state);
   if (!store(out, now)) {
     unpaid = debts;
     return;
@@ -199,8 +201,7 @@ void engine::impl::plan_unpaid(instant now, effects& out) {
       const auto& all = s->state->publications;
       const bool lapsed = std::any_of(all.begin(), all.end(), [&](const auto& p) { return p->deadline <= now; });
       const picture real = lapsed ? compose(*s->state, &without_lapsed, now) : present(*s->state, s);
-      const notify& n = plan_notify(*s, content_for(*s, *s->state, real, false), now, out);
-      plan_reservation(*s, n.cseq);
+      plan_present(*s, *s->state, real, now, out);
     } catch (const std::bad_alloc&) {
       throw;
     } catch (...) {  // the debt stays: the next change or refresh pays it

@@ -22,14 +22,25 @@ body engine::impl::content_for(const subscription& s, const event_state& state, 
     seen = neutral(state, as_pres(s));
   if (!seen) return seen;
   if (package.tailor) {
-    watcher_view view{state.resource(), s.dialog, s.version, full};
-    const publication* newest = nullptr;
-    for (const auto& p : state.publications)
-      if (p->deadline > clock && (newest == nullptr || p->arrival >= newest->arrival)) newest = p.get();
-    view.published_it = newest != nullptr && !newest->sender.empty() && newest->sender == s.dialog.remote_target();
-    if (auto tailored = package.tailor(seen, view)) return *std::move(tailored);
+    if (auto tailored = package.tailor(seen, {state.resource(), s.dialog, s.version, full})) return *std::move(tailored);
   }
   return seen;
+}
+
+void engine::impl::plan_present(subscription& s, event_state& state, const picture& real, instant now, effects& out) {
+  body content = content_for(s, state, real, false);
+  if (s.stands != standing::pending && is_last(real.of(s))) {
+    plan_last(s, std::move(content), out);
+    return;
+  }
+  const notify& n = plan_notify(s, std::move(content), now, out);
+  plan_reservation(s, n.cseq);
+}
+
+bool engine::impl::is_own_word(const subscription& s, const picture& shown, std::string_view sender) noexcept {
+  if (sender.empty() || s.dialog.remote_target() != sender) return false;
+  const parsed_document* outline = shown.of(s).outline();
+  return outline == nullptr || outline->sender().value_or(sender) == sender;
 }
 
 std::uint32_t engine::impl::next_cseq(const subscription& s) const noexcept {
@@ -171,13 +182,19 @@ void engine::impl::plan_fan_out(event_state& state, const picture& before, const
     subscription& s = table.subscriptions()[watchers[i]];
     const told& t = s.stands == standing::polite ? offline.of(s) : real.of(s);
     if (!t.changed || !hears_of_changes(s, now) || &s == except) continue;
-    if (!sender.empty() && s.dialog.remote_target() == sender) {  // P03
+    const bool last = is_last(after.of(s));
+    if (!last && is_own_word(s, after, sender)) {  // P03
       s.unsure = true;  // he misses a document: the next is a full one
       continue;
     }
-    if (must_wait(s, now)) continue;
+    if (!last && must_wait(s, now)) continue;
     const bool shared = !package.tailor && !s.unsure && !s.owes && t.content;
-    const notify& n = plan_notify(s, shared ? t.content : content_for(s, state, after, false), now, out);
+    body content = shared ? t.content : content_for(s, state, after, false);
+    if (last) {
+      plan_last(s, std::move(content), out);
+      continue;
+    }
+    const notify& n = plan_notify(s, std::move(content), now, out);
     plan_reservation(s, n.cseq);
   }
 }
@@ -299,8 +316,7 @@ void engine::impl::report(const notify_report& outcome, instant now, effects& ou
   lapse due = plan_lapse(state, now, s);
   plan_lapse_told(state, due, nullptr, now, out);  // may be what he is told, or the end of it
   if (std::none_of(out.notifies.begin(), out.notifies.end(), [&](const notify& n) { return table.find(n.id) == s; })) {
-    const notify& n = plan_notify(*s, content_for(*s, state, due.after, false), now, out);
-    plan_reservation(*s, n.cseq);
+    plan_present(*s, state, due.after, now, out);
   }
   if (store(out, now)) {
     commit_notifies(out);

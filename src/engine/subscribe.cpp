@@ -85,16 +85,31 @@ bool engine::impl::admit_accept(const subscribe_request& request, const event_pa
   return false;
 }
 
-dialog engine::impl::make_dialog(const subscribe_request& request, const event_state& state,
-                                 std::string_view event_id, const subscription* sibling) {
-  std::string event = state.package->name;
-  if (!event_id.empty()) (event += ";id=") += event_id;
+void engine::impl::keep_event(const event_value& event, const event_package& package) {
+  event_text = package.name;
+  if (event.id) (event_text += ";id=") += *event.id;
+  for (const std::string& name : package.event_parameters) {
+    const auto value = event.value_of(name);
+    if (!value) continue;
+    (event_text += ';') += name;
+    if (value->empty()) continue;
+    const bool quotes = !is_token(*value);
+    event_text += quotes ? "=\"" : "=";
+    for (const char c : *value) {
+      if (c == '"' || c == '\\') event_text += '\\';
+      event_text += c;
+    }
+    if (quotes) event_text += '"';
+  }
+}
+
+dialog engine::impl::make_dialog(const subscribe_request& request, const event_state& state, const subscription* sibling) {
   std::string made;
   std::string_view contact = settings.server_address.empty() ? request.local_contact : settings.server_address;
   if (contact.empty()) contact = (made = "sip:") += host_of(state.resource());
   if (sibling != nullptr) {
     dialog_fields fields = sibling->dialog.fields();  // its target is already the request's
-    fields.event = event;
+    fields.event = event_text;
     fields.headers = state.package->notify_headers;
     return dialog{fields};
   }
@@ -110,7 +125,7 @@ dialog engine::impl::make_dialog(const subscribe_request& request, const event_s
                  .remote_target = request.contact,
                  .route_set = request.record_route,
                  .local_contact = contact,
-                 .event = event,
+                 .event = event_text,
                  .watcher = watcher_text,
                  .cookie = request.cookie,
                  .user_agent = request.user_agent,
@@ -270,6 +285,12 @@ void engine::impl::subscribe_as(const subscribe_request& request, instant now, e
   } else if (!request.content.bytes.empty() && !request.content.optional) {
     return refuse(out, 415);  // no filters yet: not silently ignored (FLT-11)
   }
+  if (package.select) {
+    auto asked = package.select(event, answer.view);
+    if (!asked) return refuse(out, asked.error());
+    answer.view = s == nullptr ? *std::move(asked) : selected(*s, std::move(answer.view));
+  }
+  keep_event(event, package);
   if (refused != nullptr) {
     refuse(out, refused->status);
     if (refused->status == 423) out.answer.min_expires = static_cast<std::uint32_t>(bounds.shortest.count());
@@ -359,10 +380,11 @@ void engine::impl::begin(const subscribe_request& request, const event_package& 
   subscription& s = *plan.made;
   s.state = &state;
   s.watcher = account;
-  s.dialog = make_dialog(request, state, event_id, sibling);
+  s.dialog = make_dialog(request, state, sibling);
   s.deadline = now + lifetime;
   s.stands = stands;
   if (stands != standing::pending) s.view = table.hold_view(state, std::move(answer.view), as_pres(s));
+  if (package.select && s.view > most_selections) return refuse_later(out, "Too Many Selections");
   note(state, answer);
   if (sibling != nullptr) table.share_numbers(*sibling, s);  // one dialog, one sequence of CSeqs
   s.since = now;
@@ -389,12 +411,14 @@ void engine::impl::begin(const subscribe_request& request, const event_package& 
     if (durable()) pending.ended_subscriptions.push_back(key_of(*lapsed));
   }
   lapse due = plan_lapse(state, now, &s);
+  const bool over = lifetime != seconds{0} && stands != standing::pending && is_last(due.after.of(s));
+  if (over) lifetime = seconds{0}, out.answer.expires = 0;
   notify& n = plan_notify(s, content_for(s, state, due.after, true), now, out);
   out.answer.dialog = s.dialog;
   if (lifetime == seconds{0}) {  // a fetch: the NOTIFY says it all
     n.id = {};
     n.state = subscription_state::terminated;
-    n.reason = end_reason::timeout;
+    n.reason = over ? end_reason::noresource : end_reason::timeout;
     n.expires = 0;
   } else if (durable()) {
     s.cseq_ceiling = reserved_to(n.cseq);
@@ -420,12 +444,12 @@ void engine::impl::begin(const subscribe_request& request, const event_package& 
     table.link(s, state, *account);
     uses(state, traced_operation::subscribe);
     if (plan.waits != nullptr) pending_began(*plan.waits);
-    if (lapsed != nullptr) commit_end(*lapsed, now);
   } else if (plan.waits != nullptr && plan.waits->pending == 0) {
     if (waited == nullptr) plan.waits->id = watcher_id(s);
     plan.waits->ended_in(s.dialog);
     table.set_waiting(*plan.waits, now + settings.waiting_limit);
   }
+  if (lapsed != nullptr) commit_end(*lapsed, now);
   if (waits_no_more) table.erase(*waited);
   commit_notifies(out);
   commit_lapse(state, due, now);
@@ -450,11 +474,24 @@ void engine::impl::refresh(subscription& s, const subscribe_request& request, au
   const bool approved = before == standing::pending && s.stands != standing::pending;
 
   lapse due = plan_lapse(state, now, &s);
+  out.answer.dialog = s.dialog;
+  if (approved) plan_answered(s);
+  if (s.stands != standing::pending && is_last(due.after.of(s))) {
+    out.answer.expires = 0;
+    plan_last(s, content_for(s, state, due.after, true), out);
+    plan_other_usages(s, *request.cseq);
+    plan_lapse_told(state, due, &s, now, out);
+    if (!store(out, now)) return;
+    target.kept = true;
+    if (s.shared != nullptr) s.shared->remote_cseq = *request.cseq;
+    commit_notifies(out);
+    commit_lapse(state, due, now);
+    table.release_if_idle(state);
+    return;
+  }
   notify& n = plan_notify(s, content_for(s, state, due.after, true), now, out);
   n.expires = static_cast<std::uint32_t>(lifetime.count());
-  out.answer.dialog = s.dialog;
   if (approved) {
-    plan_answered(s);
     watcher_record record = record_of(s);
     record.event = watcher_event::approved;
     record.deadline = now + lifetime;

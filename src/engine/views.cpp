@@ -176,6 +176,21 @@ authorization engine::impl::ask(const question& what, const identity& who) const
   return answer;
 }
 
+authorization engine::impl::ask(const question& what, const subscription& s) const {
+  authorization answer = ask(what, identity_of(s));
+  answer.view = selected(s, std::move(answer.view));
+  return answer;
+}
+
+std::shared_ptr<const view> engine::impl::selected(const subscription& s, std::shared_ptr<const view> seen) {
+  const event_package& package = *s.state->package;
+  if (!package.select) return seen;
+  const auto event = parse_event(s.dialog.event());
+  if (!event) return seen;
+  auto narrowed = package.select(*event, seen);
+  return narrowed ? *std::move(narrowed) : seen;
+}
+
 void engine::impl::note(event_state& state, const authorization& answer) {
   if (answer.until) table.recheck(state, *answer.until);
   if (!answer.by_sphere || (state.rules && state.rules->by_sphere)) return;
@@ -201,6 +216,12 @@ void engine::impl::plan_end_turn(subscription& s, end_reason reason, effects& ou
   turned.push_back({&s, s.stands, s.view, reason});
   tell_end(s, removal(s, reason));
   plan_removed(s, reason, out);
+}
+
+notify& engine::impl::plan_last(subscription& s, body content, effects& out) {
+  turned.push_back({&s, s.stands, s.view, end_reason::noresource});
+  tell_end(s, end_reason::noresource);
+  return plan_end(s, end_reason::noresource, std::move(content), out);
 }
 
 void engine::impl::commit_turns(instant now) noexcept {
@@ -296,7 +317,7 @@ engine::impl::picture engine::impl::plan_decisions(event_state& state, const pic
     if (index == slab<subscription>::none) continue;
     subscription& s = table.subscriptions()[index];
     if (&s == except || (!asked.only.empty() && s.watcher->uri() != asked.only)) continue;
-    authorization answer = ask(asked, identity_of(s));
+    authorization answer = ask(asked, s);
     note(state, answer);
     const reconsidered verdict = reconsider(s.stands, answer.handling);
     if (!s.lasts(now)) continue;  // he is not told any more
@@ -312,6 +333,10 @@ engine::impl::picture engine::impl::plan_decisions(event_state& state, const pic
       plan_end_turn(s, d.verdict.ends, out);
       continue;
     }
+    if (is_last(after.of(s)) && s.stands != standing::pending) {
+      plan_last(s, content_for(s, state, after, false), out);
+      continue;
+    }
     const bool turns = d.before != s.stands;
     if (d.before == standing::active && s.stands == standing::polite && too_soon(s, now)) {  // as real absence would be told
       plan_changed(s, s.shared != nullptr ? s.shared->local_cseq : s.local_cseq);
@@ -321,7 +346,7 @@ engine::impl::picture engine::impl::plan_decisions(event_state& state, const pic
     if (turns && d.before == standing::pending) tell(s, watcher_event::approved);
     if (!turns) {
       if (s.stands == standing::pending || (!asked.tells_all && same_meaning(d.seen, after.of(s)))) continue;
-      if (!sender.empty() && s.dialog.remote_target() == sender) {
+      if (is_own_word(s, after, sender)) {
         s.unsure = true;
         continue;
       }

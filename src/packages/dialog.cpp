@@ -3,6 +3,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
@@ -11,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include <presence/grammar.hpp>
 #include <presence/packages.hpp>
 
 #include "../xml.hpp"
@@ -33,11 +35,16 @@ struct shown_dialog {
 
 const checked_document* checked(const published& p) noexcept { return dynamic_cast<const checked_document*>(p.parsed); }
 
+struct united_dialogs {
+  std::vector<shown_dialog> found;
+  std::vector<std::uint64_t> ended;  ///< told before, by key, in order
+};
+
 /// The dialogs of all publications: of one dialog that several report the newest word, and an end is
 /// final (DLG-AGG-1, V11); ends are told once (DLG-AGG-3).
-std::vector<shown_dialog> united(std::span<const published> all) {
-  std::vector<shown_dialog> found;
-  std::vector<std::uint64_t> ended;  // told before
+united_dialogs united(std::span<const published> all) {
+  united_dialogs out;
+  auto& [found, ended] = out;
   for (const published& p : all) {
     const checked_document* d = checked(p);
     if (d == nullptr) continue;
@@ -70,17 +77,77 @@ std::vector<shown_dialog> united(std::span<const published> all) {
     if (!std::binary_search(ended.begin(), ended.end(), key)) found[place] = counts;
   }
   std::erase_if(found, [](const shown_dialog& d) { return d.what == nullptr; });
-  return found;
+  return out;
 }
 
-/// The newest document alone (BLA-2).
-std::vector<shown_dialog> newest(std::span<const published> all) {
-  const published* last = nullptr;
-  for (const published& p : all)
-    if (!p.leaving && checked(p) != nullptr && (last == nullptr || p.arrival >= last->arrival)) last = &p;
+/// Which dialogs a subscription is about (DLG-3.2-1): those of one INVITE, or one of them.
+struct selection final : view {
+  std::string call_id, local_tag, remote_tag;  ///< of the observed user agent; no remote tag: any
+
+  bool equals(const view& other) const noexcept override {
+    const auto* o = dynamic_cast<const selection*>(&other);
+    return o != nullptr && std::tie(call_id, local_tag, remote_tag) == std::tie(o->call_id, o->local_tag, o->remote_tag);
+  }
+  bool has(const entry& e) const noexcept {
+    return e.call_id == call_id && e.local_tag == local_tag && (remote_tag.empty() || e.remote_tag == remote_tag);
+  }
+  /// Of the one dialog it is about; 0: there may be several.
+  std::uint64_t key() const noexcept { return remote_tag.empty() ? 0 : key_of(call_id, local_tag, remote_tag); }
+};
+
+/// An Event value's parameters: all three, the first two, or none of them.
+result<std::shared_ptr<const view>, refusal> select(const event_value& event, std::shared_ptr<const view> seen) {
+  auto asked = std::make_shared<selection>();
+  int given = 0;
+  for (const auto& [name, to] : {std::pair{"call-id", &asked->call_id}, {"to-tag", &asked->local_tag}, {"from-tag", &asked->remote_tag}}) {
+    const auto value = event.value_of(name);
+    if (!value) continue;
+    ++given;
+    if (value->empty()) return unexpected{refusal{400, "Bad Event"}};
+    *to = *value;
+  }
+  if (given == 0) return seen;
+  if (asked->call_id.empty() || asked->local_tag.empty()) return unexpected{refusal{400, "Bad Event"}};
+  if (seen) return seen;  // who may see less does not learn which dialogs there are
+  return std::shared_ptr<const view>{std::move(asked)};
+}
+
+/// Whose document a bridged line shows (BLA-2): of the newest of each phone the newest that has a live dialog, if there
+/// is one, so that nobody hangs up another's call (P40). What no phone has published is not live.
+const published* counts(std::span<const published> all) {
+  const published* best = nullptr;
+  const auto live = [](const published& p) { return p.arrival != 0 && checked(p)->has_live(); };
+  for (std::size_t i = all.size(); i-- > 0;) {
+    const published& p = all[i];
+    if (p.leaving || checked(p) == nullptr) continue;
+    const auto replaces = [&](const published& later) {
+      return !later.leaving && checked(later) != nullptr && later.sender == p.sender &&
+             std::tuple{later.arrival, &later} > std::tuple{p.arrival, &p};
+    };
+    if (!p.sender.empty() && std::any_of(all.begin(), all.end(), replaces)) continue;
+    if (best == nullptr || std::tuple{live(p), p.arrival} > std::tuple{live(*best), best->arrival}) best = &p;
+  }
+  return best;
+}
+
+/// Whether a document would take live dialogs from the one it replaces and tells of none itself: it may tell their ends.
+bool takes_over(const checked_document& before, const checked_document& incoming) noexcept {
+  if (incoming.names_live) return false;
+  bool ends_one = false, leaves_one_out = false;
+  for (const entry& e : before.dialogs) {
+    if (e.over()) continue;
+    const auto same = [&](const entry& k) { return e.key != 0 ? k.key == e.key : k.id == e.id && k.same_as(e); };
+    const auto named = std::find_if(incoming.dialogs.begin(), incoming.dialogs.end(), same);
+    if (named == incoming.dialogs.end()) leaves_one_out = true;
+    else if (named->over()) ends_one = true;
+  }
+  return leaves_one_out || (before.has_live() && !ends_one);
+}
+
+std::vector<shown_dialog> dialogs_of(const published* one) {
   std::vector<shown_dialog> found;
-  if (last == nullptr) return found;
-  for (const entry& e : checked(*last)->dialogs) found.push_back({last, &e, false});
+  if (one == nullptr) return found;
+  for (const entry& e : checked(*one)->dialogs) found.push_back({one, &e, false});
   return found;
 }
 
@@ -130,7 +197,7 @@ void settle_ids(std::span<const published> publications, const std::vector<shown
   }
 }
 
-/// What a composed document says, for `difference`.
+/// What a composed document says, for `difference`, and whose word it is.
 struct outline final : parsed_document {
   struct dialog {
     std::string id;
@@ -139,6 +206,11 @@ struct outline final : parsed_document {
     bool over;
   };
   std::vector<dialog> dialogs;  ///< by id
+  std::optional<std::string> said_by = {};
+  bool last = false;
+
+  std::optional<std::string_view> sender() const override { return said_by; }
+  bool is_last() const override { return last; }
 };
 
 struct writer {
@@ -185,8 +257,10 @@ struct writer {
   }
 };
 
-body aggregate(std::string_view resource, std::span<const published> publications, const dialog_options& how) {
-  std::vector<shown_dialog> all = united(publications);
+body aggregate(std::string_view resource, std::span<const published> publications, const dialog_options& how,
+               const selection* asked = nullptr) {
+  auto [all, ended] = united(publications);
+  if (asked != nullptr) std::erase_if(all, [&](const shown_dialog& d) { return !asked->has(*d.what); });
   if (how.single_dialog && all.size() > 1) {
     // whatever their order: it is another one when something has left
     const auto less = [](const shown_dialog& a, const shown_dialog& b) {
@@ -197,19 +271,30 @@ body aggregate(std::string_view resource, std::span<const published> publication
   }
   settle_ids(publications, all);
   writer w{resource, true};
-  if (how.partial) w.outline = std::make_shared<outline>();
+  const std::uint64_t only = asked != nullptr ? asked->key() : 0;
+  if (how.partial || only != 0) w.outline = std::make_shared<outline>();
   for (const shown_dialog& d : all) w.add(d);
+  if (only != 0)  // the dialog it is about is over (DLG-3.4-1)
+    w.outline->last = all.empty() ? std::binary_search(ended.begin(), ended.end(), only)
+                                  : all.front().state() == call_state::terminated;
   return w.done();
+}
+
+/// The document of a bridged line, which is one phone's word.
+writer line(std::string_view resource, const published* shown) {
+  writer w{resource, true};
+  w.outline = std::make_shared<outline>();
+  if (shown != nullptr) w.outline->said_by = shown->sender;
+  return w;
 }
 
 /// What a stranger sees: whether there is a call (DLG-3.6-1, SEC-PKG-1).
 struct stranger final : view {
-  bool equals(const view&) const noexcept override { return true; }
+  bool equals(const view& other) const noexcept override { return dynamic_cast<const stranger*>(&other) != nullptr; }
 };
 
-body virtual_dialog(std::string_view resource, const std::vector<shown_dialog>& all) {
+body virtual_dialog(writer w, const std::vector<shown_dialog>& all) {
   const bool live = std::any_of(all.begin(), all.end(), [](const auto& d) { return d.state() != call_state::terminated; });
-  writer w{resource, true};
   if (!all.empty()) {
     w.out += "<dialog id=\"virtual\"><state>";
     w.out += to_string(live ? call_state::confirmed : call_state::terminated);
@@ -221,17 +306,13 @@ body virtual_dialog(std::string_view resource, const std::vector<shown_dialog>& 
 
 /// Who is not the resource himself, nor one `shares` names, sees what `strangers` says.
 void admit(event_package& package, dialog_options::shown strangers,
-           std::function<bool(std::string_view line, const identity& who)> shares,
-           std::vector<shown_dialog> (*dialogs)(std::span<const published>)) {
+           std::function<bool(std::string_view line, const identity& who)> shares) {
   if (strangers == dialog_options::shown::everything) return;
   package.req_auth = true;
   package.authorize = [strangers, shares = std::move(shares)](const authorization_query& q) -> authorization {
     if (q.watcher.proves(q.resource) || (shares && shares(q.resource, q.watcher))) return sub_handling::allow;
     if (strangers == dialog_options::shown::nothing) return sub_handling::block;
     return {sub_handling::allow, std::make_shared<const stranger>()};
-  };
-  package.authorize_body = [dialogs](const body&, std::string_view resource, std::span<const published> all, const view&) {
-    return virtual_dialog(resource, dialogs(all));
   };
 }
 
@@ -283,7 +364,13 @@ event_package dialog_package(dialog_options how) {
   package.aggregate = [how](std::string_view resource, std::span<const published> all) { return aggregate(resource, all, how); };
   package.neutral = [how](std::string_view resource) { return aggregate(resource, {}, how); };
   if (how.partial) package.difference = difference;
-  admit(package, how.strangers, {}, united);
+  package.event_parameters = {"call-id", "to-tag", "from-tag"};
+  package.select = select;
+  package.authorize_body = [how](const body&, std::string_view resource, std::span<const published> all, const view& seen) {
+    if (const auto* asked = dynamic_cast<const selection*>(&seen)) return aggregate(resource, all, how, asked);
+    return virtual_dialog(writer{resource, true}, united(all).found);
+  };
+  admit(package, how.strangers, {});
   return package;
 }
 
@@ -299,18 +386,18 @@ event_package dialog_sla_package(dialog_sla_options how) {
     return check(offer, {.session_descriptions = how.session_descriptions,
                          .remote_target_is_identity = how.remote_target_is_identity});
   };
-  // a phone that has nothing to say does not hang up another's call (P40)
+  // a phone that has nothing to say does not hang up another's call, also where it knows its tag (P40)
   package.superseded = [](const offered_document& offer, const parsed_document* parsed, std::span<const published> live) {
     const auto* incoming = dynamic_cast<const checked_document*>(parsed);
-    if (incoming == nullptr || !incoming->names_none || offer.sender.empty()) return false;
-    return std::any_of(live.begin(), live.end(), [&](const published& p) {
-      return checked(p) != nullptr && checked(p)->has_live() && p.sender != offer.sender;
-    });
+    const auto* before = dynamic_cast<const checked_document*>(offer.previous);
+    if (incoming == nullptr || before == nullptr || offer.sender.empty()) return false;
+    return takes_over(*before, *incoming) &&
+           std::any_of(live.begin(), live.end(), [&](const published& p) { return p.parsed == before && p.sender != offer.sender; });
   };
   const auto write = [](std::string_view resource, std::span<const published> all) {
-    const std::vector<shown_dialog> dialogs = newest(all);
-    writer w{resource, true};
-    for (const shown_dialog& d : dialogs) {
+    const published* shown = counts(all);
+    writer w = line(resource, shown);
+    for (const shown_dialog& d : dialogs_of(shown)) {
       d.what->shown_as = d.what->id;
       w.add(d);
     }
@@ -318,11 +405,16 @@ event_package dialog_sla_package(dialog_sla_options how) {
   };
   package.aggregate = write;
   package.neutral = [write](std::string_view resource) { return write(resource, {}); };
-  package.tailor = [write](const body&, const watcher_view& to) -> std::optional<body> {
-    if (!to.full || !to.published_it) return std::nullopt;
+  package.tailor = [write](const body& state, const watcher_view& to) -> std::optional<body> {
+    const auto said_by = state.outline() != nullptr ? state.outline()->sender() : std::nullopt;
+    if (!said_by || said_by->empty() || *said_by != to.dialog.remote_target()) return std::nullopt;
     return write(to.resource, {});  // he does not get his own word back (BLA-4)
   };
-  admit(package, how.strangers, how.shares, newest);
+  package.authorize_body = [](const body&, std::string_view resource, std::span<const published> all, const view&) {
+    const published* shown = counts(all);
+    return virtual_dialog(line(resource, shown), dialogs_of(shown));
+  };
+  admit(package, how.strangers, how.shares);
   return package;
 }
 

@@ -50,6 +50,7 @@ class reader {
       entry e;
       if (const auto fault = dialog(n, e); !fault.empty()) return fault;
       if (!ids.insert(tree_.find(n, {}, "id")->value).second) return "Two dialogs of one id";
+      out.names_live = out.names_live || !e.over();
       const auto at = before.find(e.id);
       const entry* known = at != before.end() ? at->second : nullptr;
       if (how_.ends_are_final && has_ended(e, known, out)) {
@@ -62,11 +63,12 @@ class reader {
         }
       }
       // tags may become known while it is the same dialog; they do not change
-      if (known != nullptr && known->call_id == e.call_id && (known->key == e.key || known->key == 0))
-        e.shown_as = known->shown_as;
+      if (known != nullptr && known->grows_into(e)) e.shown_as = known->shown_as;
+      // an end that says more of it than was known, or less
+      if (how_.ends_are_final && known != nullptr && e.over() && known->key != e.key && (known->grows_into(e) || e.grows_into(*known)))
+        out.remember_end(known->key);
       out.dialogs.push_back(std::move(e));
     }
-    out.names_none = ids.empty();
     if (state == "partial" && previous != nullptr) {
       rewritten = true;
       std::vector<entry> kept;
@@ -158,11 +160,8 @@ class reader {
     if (closed) return "A dialog without a state";
     out.behind_id = bytes(id_end, n.content);
 
-    if (!out.call_id.empty() && !out.local_tag.empty() && !out.remote_tag.empty()) {
-      digest key;
-      for (const std::string* part : {&out.call_id, &out.local_tag, &out.remote_tag}) key.add(*part);
-      out.key = key.value();
-    }
+    if (!out.call_id.empty() && !out.local_tag.empty())
+      out.key = key_of(out.call_id, out.local_tag, out.remote_tag);
 
     digest meaning;
     add_start(n, meaning, id);
@@ -308,15 +307,23 @@ std::string escaped(std::string_view text) {
   return value;
 }
 
-void checked_document::remember_ends(const checked_document& gone) const {
+std::uint64_t key_of(std::string_view call_id, std::string_view local_tag, std::string_view remote_tag) noexcept {
+  digest key;
+  for (const std::string_view part : {call_id, local_tag, remote_tag}) key.add(part);
+  return key.value();
+}
+
+void checked_document::remember_end(std::uint64_t key) const {
   constexpr std::size_t most = 64;  // a phone that keeps its publication for days ends many
-  const auto remember = [&](std::uint64_t key) {
-    if (std::find(ended.begin(), ended.end(), key) == ended.end()) ended.push_back(key);
-  };
-  for (const std::uint64_t key : gone.ended) remember(key);
+  if (key == 0 || std::find(ended.begin(), ended.end(), key) != ended.end()) return;
+  if (ended.size() == most) ended.erase(ended.begin());
+  ended.push_back(key);
+}
+
+void checked_document::remember_ends(const checked_document& gone) const {
+  for (const std::uint64_t key : gone.ended) remember_end(key);
   for (const entry& e : gone.dialogs)
-    if (e.over() && e.key != 0) remember(e.key);
-  if (ended.size() > most) ended.erase(ended.begin(), ended.end() - most);
+    if (e.over()) remember_end(e.key);
 }
 
 result<document, refusal> check(const offered_document& offer, const reading& how) {

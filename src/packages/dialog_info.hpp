@@ -27,6 +27,9 @@ std::string_view to_string(call_state state) noexcept;
 /// As the value of an attribute, in quotes of either kind.
 std::string escaped(std::string_view text);
 
+/// A digest; never 0.
+std::uint64_t key_of(std::string_view call_id, std::string_view local_tag, std::string_view remote_tag) noexcept;
+
 /// One dialog of a document.
 struct entry {
   std::string id, call_id, local_tag, remote_tag, direction;
@@ -34,8 +37,8 @@ struct entry {
   /// The element up to and behind the value of its id, with the declarations it needs.
   std::string before_id, behind_id;
   std::uint64_t meaning = 0;  ///< digest, without the id
-  /// Digest of Call-ID and tags: equal for one dialog of one user agent, whoever tells of it. 0: it does not
-  /// tell which dialog it is.
+  /// key_of() its Call-ID and tags: equal for one dialog of one user agent, whoever tells of it; without a remote tag, for
+  /// one INVITE that nobody has answered yet. 0: it does not tell which dialog it is.
   std::uint64_t key = 0;
   bool told = false;  ///< its end: by an earlier document
   /// The id it was shown under, once it was; kept while its publication lives. This and `ended` are all of a
@@ -47,11 +50,16 @@ struct entry {
   bool same_as(const entry& other) const noexcept {
     return call_id == other.call_id && local_tag == other.local_tag && remote_tag == other.remote_tag;
   }
+  /// Whether it may be the other one, of which more is known by now; of two documents, as above.
+  bool grows_into(const entry& other) const noexcept {
+    return call_id == other.call_id && (local_tag.empty() || local_tag == other.local_tag) &&
+           (remote_tag.empty() || remote_tag == other.remote_tag);
+  }
 };
 
 struct checked_document final : parsed_document {
   std::vector<entry> dialogs;
-  bool names_none = false;  ///< as it was published, before it was merged
+  bool names_live = false;  ///< a live dialog, as it was published, before it was merged
   /// Dialogs that earlier documents told the end of, this publication's or one's that is gone: what others
   /// still say of them does not count. By key, the latest last.
   mutable std::vector<std::uint64_t> ended = {};
@@ -61,6 +69,7 @@ struct checked_document final : parsed_document {
   bool has_live() const noexcept {
     return std::any_of(dialogs.begin(), dialogs.end(), [](const entry& e) { return !e.over(); });
   }
+  void remember_end(std::uint64_t key) const;
   /// Takes over which dialogs another document tells the end of, or knows of.
   void remember_ends(const checked_document& gone) const;
 };

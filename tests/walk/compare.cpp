@@ -20,7 +20,7 @@ void walk::compare(expectation& expected, const effects& out, const std::string&
   counts.met["NOTIFYs"] += out.notifies.size();
   std::string all = what + "\n expected " + std::to_string(expected.status) + "\n";
   for (const auto& e : expected.notifies)
-    all += "  " + dialogs[e.dialog].call_id + " " + package_names[e.kind] + ";" + e.event_id + " " + e.subscription_state + " " +
+    all += "  " + dialogs[e.dialog].call_id + " " + package_names[e.kind] + ";" + e.event_id + e.parameters + " " + e.subscription_state + " " +
            (e.optional ? "(perhaps) " : "") + (e.body ? e.body->text : "(no body)") + "\n";
   for (const auto& c : expected.changes) all += "  change: " + c.watcher.key + " " + c.watcher.uri + " " + c.watcher.status + " " + c.watcher.event + "\n";
   all += " got\n" + to_string(out);
@@ -36,13 +36,17 @@ void walk::compare(expectation& expected, const effects& out, const std::string&
     for (std::size_t i = met.size(); i-- > 0;) {
       const auto& e = expected.notifies[i];
       const m_dialog& d = dialogs[e.dialog];
-      const std::string event = package_names[e.kind] + (e.event_id.empty() ? "" : ";id=" + e.event_id);
+      const std::string event = package_names[e.kind] + (e.event_id.empty() ? "" : ";id=" + e.event_id) + e.parameters;
       if (!met[i] && n.dialog.call_id() == d.call_id && n.dialog.remote_tag() == d.from_tag && n.dialog.event() == event &&
           (d.to_tag.empty() || n.dialog.local_tag() == d.to_tag))
         found = i;
     }
     require(found != met.size(), "a NOTIFY nobody expects: " + to_string(n) + "\n" + all);
     met[found] = true;
+    if (!expected.notifies[found].parameters.empty()) {
+      counts.met["selected dialogs"]++;
+      counts.met["ended with their dialog"] += what != "terminate" && n.reason == end_reason::noresource;
+    }
     try {
       check(expected.notifies[found], n, expected, all);
     } catch (const std::logic_error& e) {  // a document that cannot be read

@@ -76,12 +76,15 @@ bool walk::refresh(const std::string& resource, int kind, refresh_type type) {
     decide_again(expected, resource, kind, was, {}, -1);
     decide_waiting(expected, resource, kind);
   } else {
+    std::vector<int> over;
     for (m_subscription& s : subscriptions) {
       // who is politely blocked is told as one whose resource is offline would be (SEC-LEAK-1)
       if (s.resource != resource || s.kind != kind || s.stands == stand::pending || !hears(s)) continue;
       if (s.in_flight) s.owes = owing::yes;
+      else if (expect_last(expected, s)) over.push_back(s.name);
       else expect_notify(expected, s);
     }
+    for (const int name : over) end(expected, name, "noresource");
   }
   settle(resource, kind);
   compare(expected, out, "refresh_watchers");
@@ -111,8 +114,7 @@ void walk::terminate() {
     if (!meant(s) || (reason == end_reason::giveup && s.stands != stand::pending)) continue;
     std::optional<shown> last;
     if (reason == end_reason::invariant && s.stands != stand::pending) {
-      last = about_watchers(s.kind) ? shown{} : seen_by(s);
-      if (s.kind == k_sla && own_word(s, dialogs[s.dialog].contact)) last = neutral(s.kind, s.resource);
+      last = about_watchers(s.kind) ? shown{} : sent_to(s, dialogs[s.dialog].contact);
     }
     const bool again = reason == end_reason::probation || reason == end_reason::giveup;
     expected_notify& e = expect_end(expected, s, why.c_str(), last);

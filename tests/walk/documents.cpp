@@ -320,6 +320,7 @@ shown compose_virtual(const std::vector<call>& calls) {
 
 shown compose_dialog(const variant& how, const std::vector<held>& all, const sight& seen) {
   std::vector<known_call> found = united(all);
+  if (seen.is != sight::of::stranger) std::erase_if(found, [&](const known_call& k) { return !seen.of_these.has(k.what); });
   if (seen.is != sight::of::stranger && how.dialog.single_dialog && found.size() > 1) {
     const known_call* best = &found.front();
     for (const known_call& k : found) {
@@ -334,10 +335,8 @@ shown compose_dialog(const variant& how, const std::vector<held>& all, const sig
 }
 
 shown compose_sla(const std::vector<held>& all, const sight& seen) {
-  const held* newest = nullptr;
-  for (const held& h : all)
-    if (!h.leaving && (newest == nullptr || h.order >= newest->order)) newest = &h;
-  const std::vector<call> calls = newest != nullptr ? newest->what->calls : std::vector<call>{};
+  const held* shows = on_the_line(all);
+  const std::vector<call> calls = shows != nullptr ? shows->what->calls : std::vector<call>{};
   return seen.is == sight::of::stranger ? compose_virtual(calls) : in_words(calls);
 }
 
@@ -389,13 +388,72 @@ void write(content& c, int kind, const std::string& resource) {
   }
 }
 
+bool is_over(const std::vector<held>& all, const chosen_dialogs& which) {
+  const std::string key = which.call_id + "/" + which.local_tag + "/" + which.remote_tag;
+  bool lives = false, leaves = false;
+  for (const held& h : all) {
+    for (const std::string& ended : h.what->ended)
+      if (ended == key) return true;
+    for (const call& c : h.what->calls) {
+      if (c.key() != key) continue;
+      if (c.over()) return true;
+      (h.leaving ? leaves : lives) = true;
+    }
+  }
+  return leaves && !lives;
+}
+
+const held* on_the_line(const std::vector<held>& all) {
+  const auto lives = [](const held& h) {
+    return std::any_of(h.what->calls.begin(), h.what->calls.end(), [](const call& c) { return !c.over(); });
+  };
+  std::map<std::string, const held*> last_word;  // of each phone that is known
+  for (const held& h : all) {
+    if (h.leaving) continue;
+    const held*& last = last_word[h.sender.empty() ? "number " + std::to_string(h.number) : h.sender];
+    if (last == nullptr || h.order >= last->order) last = &h;
+  }
+  const held* best = nullptr;
+  for (const bool live : {true, false}) {
+    for (const held& h : all) {
+      const bool counts = std::any_of(last_word.begin(), last_word.end(), [&](const auto& known) { return known.second == &h; });
+      if (counts && lives(h) == live && (best == nullptr || h.order >= best->order)) best = &h;
+    }
+    if (best != nullptr) break;
+  }
+  return best;
+}
+
+bool takes_away(const content& before, const content& incoming) {
+  if (std::any_of(incoming.named.begin(), incoming.named.end(), [](const call& c) { return !c.over(); })) return false;
+  std::size_t live = 0, kept = 0, ended = 0;
+  for (const call& c : before.calls) {
+    if (c.over()) continue;
+    ++live;
+    for (const call& now : incoming.calls) {
+      const bool same = c.key().empty() ? now.id == c.id && now.call_id == c.call_id && now.local_tag == c.local_tag && now.remote_tag == c.remote_tag
+                                        : now.same_dialog(c);
+      if (same) ++(now.over() ? ended : kept);
+    }
+  }
+  return live > kept + ended || (live != 0 && ended == 0);
+}
+
+namespace {
+
+void remember(std::vector<std::string>& ended, const std::string& key) {
+  if (key.empty() || std::find(ended.begin(), ended.end(), key) != ended.end()) return;
+  ended.push_back(key);
+  if (ended.size() > 64) ended.erase(ended.begin());
+}
+
+}  // namespace
+
 void inherit(content& heir, const content& gone) {
   std::vector<std::string> keys = gone.ended;
   for (const call& c : gone.calls)
-    if (c.over() && !c.key().empty()) keys.push_back(c.key());
-  for (const std::string& key : keys)
-    if (std::find(heir.ended.begin(), heir.ended.end(), key) == heir.ended.end()) heir.ended.push_back(key);
-  while (heir.ended.size() > 64) heir.ended.erase(heir.ended.begin());
+    if (c.over()) keys.push_back(c.key());
+  for (const std::string& key : keys) remember(heir.ended, key);
 }
 
 void take_in(content& c, int kind, const content* before) {
@@ -414,6 +472,8 @@ void take_in(content& c, int kind, const content* before) {
     const bool late = ends_are_final && was_over && !one.over() && !one.call_id.empty();
     if (late) c.rewritten = true;
     if (late && !(goes_on && known->over())) continue;
+    if (ends_are_final && known != nullptr && one.over() && !goes_on && (known->part_of(one) || one.part_of(*known)))
+      remember(c.ended, known->key());
     c.calls.push_back(late ? *known : one);
     c.calls.back().told = ends_are_final && was_over && c.calls.back().over();
   }

@@ -54,7 +54,11 @@ struct call {
   bool told = false;  ///< that it is over: by an earlier document
   /// Which dialog it is, whoever tells of it; empty: it does not say.
   std::string key() const {
-    return call_id.empty() || local_tag.empty() || remote_tag.empty() ? "" : call_id + "/" + local_tag + "/" + remote_tag;
+    return call_id.empty() || local_tag.empty() ? "" : call_id + "/" + local_tag + "/" + remote_tag;
+  }
+  /// Whether what is known of it may be all of what is known of the other by now.
+  bool part_of(const call& o) const {
+    return call_id == o.call_id && (local_tag == o.local_tag || local_tag.empty()) && (remote_tag == o.remote_tag || remote_tag.empty());
   }
   bool same_dialog(const call& o) const { return !key().empty() && key() == o.key(); }
   bool over() const { return state == "terminated"; }
@@ -97,10 +101,24 @@ struct held {
   bool has_news = true;
 };
 
+/// Which dialogs a subscription is about: those of one INVITE, or one of them (DLG-3.2-1).
+struct chosen_dialogs {
+  std::string call_id = {}, local_tag = {}, remote_tag = {};
+  bool any() const { return call_id.empty(); }
+  bool one() const { return !remote_tag.empty(); }
+  bool has(const call& c) const {
+    return any() || (c.call_id == call_id && c.local_tag == local_tag && (!one() || c.remote_tag == remote_tag));
+  }
+  std::string parameters() const {
+    return any() ? "" : ";call-id=" + call_id + ";to-tag=" + local_tag + (one() ? ";from-tag=" + remote_tag : "");
+  }
+};
+
 /// What somebody may see.
 struct sight {
   enum class of { everything, by_rules, stranger } is = of::everything;
   grants by = {};
+  chosen_dialogs of_these = {};  ///< of everything
 };
 
 /// A document in words. `gist` leaves out what is no change by itself.
@@ -111,6 +129,12 @@ struct shown {
   std::vector<std::string> over = {};
 };
 shown compose(int kind, const variant& how, const std::string& resource, const std::vector<held>& all, const sight& seen);
+/// Whether it is known that the one dialog is over, or the document that is shown now tells so (DLG-3.4-1).
+bool is_over(const std::vector<held>& all, const chosen_dialogs& which);
+/// Whose document a bridged line shows (BLA-2, P40); null: nobody's.
+const held* on_the_line(const std::vector<held>& all);
+/// Whether a document of another would take away live dialogs of which it says nothing (P40).
+bool takes_away(const content& before, const content& incoming);
 std::optional<std::string> sphere_of(const std::vector<held>& all);
 
 /// A NOTIFY's body in the words of compose(). Throws std::runtime_error if it is none.

@@ -91,13 +91,17 @@ std::shared_ptr<content> maker::some_content(int kind, const std::string& resour
       if (!chance(60)) continue;
       one.state = one_of(states);
       one.remote = "n" + std::to_string(++serial);
+      if (one.call_id.empty() || one.local_tag.empty() || !chance(40)) continue;
+      call other = one;  // a remote tag becomes known, or is not told any more
+      other.remote_tag = one.remote_tag.empty() ? "r" + one.call_id.substr(1) : "";
+      if (std::none_of(c.named.begin(), c.named.end(), [&](const call& k) { return k.same_dialog(other); })) one = other;
     }
     for (auto more = changes ? pick(2) : pick(4); more > 0; --more) {
       const std::string fresh = std::to_string(++serial);
       call one{chance(50) ? std::to_string(pick(3)) : "u" + fresh, "", "", "", one_of(states), "n" + fresh};
       const std::string which = chance(40) ? std::to_string(pick(4)) : "u" + fresh;  // several phones tell of one dialog
       if (chance(80)) one.call_id = "c" + which;
-      if (chance(85)) one.local_tag = "l", one.remote_tag = "r" + which;
+      if (chance(85)) one.local_tag = "l", one.remote_tag = chance(80) ? "r" + which : "";
       const auto same = [&](const call& k) { return k.id == one.id || k.same_dialog(one); };
       if (std::none_of(c.named.begin(), c.named.end(), same)) c.named.push_back(std::move(one));
     }

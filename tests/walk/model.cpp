@@ -16,7 +16,27 @@ std::vector<held> model::held_by(const std::string& resource, int kind) const {
 shown model::seen_by(const m_subscription& s) const {
   if (s.stands == stand::pending) return {.has_body = false};
   if (s.stands == stand::polite) return neutral(s.kind, s.resource);
-  return compose(s.kind, how, s.resource, held_by(s.resource, s.kind), s.sees);
+  sight sees = s.sees;
+  sees.of_these = s.about;
+  return compose(s.kind, how, s.resource, held_by(s.resource, s.kind), sees);
+}
+
+shown model::sent_to(const m_subscription& s, const std::string& contact) const {
+  const auto all = held_by(s.resource, s.kind);
+  const held* shows = s.kind == k_sla && s.stands == stand::active ? on_the_line(all) : nullptr;
+  return shows != nullptr && !shows->sender.empty() && shows->sender == contact ? neutral(s.kind, s.resource) : seen_by(s);
+}
+
+bool model::own_change(const m_subscription& s, const std::string& sender) const {
+  if (sender.empty() || dialogs[s.dialog].contact != sender) return false;
+  const auto all = held_by(s.resource, s.kind);
+  const held* shows = s.kind == k_sla ? on_the_line(all) : nullptr;
+  return shows == nullptr || shows->sender == sender;
+}
+
+bool model::is_over(const m_subscription& s) const {
+  return s.kind == k_dialog && s.stands == stand::active && s.sees.is == sight::of::everything && s.about.one() &&
+         walking::is_over(held_by(s.resource, s.kind), s.about);
 }
 
 std::optional<std::string> model::sphere_now(const std::string& resource) const {
@@ -124,9 +144,10 @@ expected_notify& model::expect_notify(expectation& out, m_subscription& s, bool 
     e.body = shown{};
     e.watchers = watchers_now(s.resource, watched_by(s.kind));
     e.untold = std::exchange(s.untold, {});
-  } else if (const shown is = seen_by(s); is.has_body) {
+  } else if (const shown is = sent_to(s, dialogs[s.dialog].contact); is.has_body) {
     e.body = is;
   }
+  e.parameters = s.about.parameters();
   e.version = s.version;
   e.version_may_jump = s.version_may_jump;
   s.in_flight = true;
@@ -145,8 +166,20 @@ expected_notify& model::expect_end(expectation& out, const m_subscription& s, co
   }
   e.version = s.version;
   e.version_may_jump = s.version_may_jump;
+  e.parameters = s.about.parameters();
   out.notifies.push_back(std::move(e));
   return out.notifies.back();
+}
+
+bool model::expect_last(expectation& out, const m_subscription& s) {
+  if (!is_over(s)) return false;
+  expect_end(out, s, "noresource", seen_by(s)).full = s.unsure || s.owes != owing::no;
+  return true;
+}
+
+void model::expect_present(expectation& out, int name) {
+  if (expect_last(out, *find(name))) end(out, name, "noresource");
+  else expect_notify(out, *find(name));
 }
 
 void model::tell_change(expectation& out, const std::string& resource, int kind, const look& was, const std::string& sender, int except) {
@@ -158,16 +191,22 @@ void model::tell_change(expectation& out, const std::string& resource, int kind,
     edges[{kind, resource}] = clock;  // advance() looks once more, and at those who wait
     return;
   }
+  std::vector<int> over;
   for (m_subscription& s : subscriptions) {
     if (s.resource != resource || s.kind != kind || s.stands != stand::active || s.name == except || !hears(s)) continue;
     if (was.gists.at(s.name) == seen_by(s).gist) continue;
-    if (!sender.empty() && dialogs[s.dialog].contact == sender) {
+    if (expect_last(out, s)) {
+      over.push_back(s.name);
+      continue;
+    }
+    if (own_change(s, sender)) {
       s.unsure = true;  // he misses a document
       continue;
     }
     if (s.in_flight) s.owes = owing::yes;
     else expect_notify(out, s, false);
   }
+  for (const int name : over) end(out, name, "noresource");
 }
 
 void model::decide_again(expectation& out, const std::string& resource, int kind, const look& was, const std::string& sender, int except) {
@@ -190,10 +229,14 @@ void model::decide_again(expectation& out, const std::string& resource, int kind
     const bool turns = next != s.stands;
     leave_pending(out, s, next);
     s.sees = answer.sees;
+    if (expect_last(out, s)) {
+      over.emplace_back(s.name, "noresource");
+      continue;
+    }
     if (turns) {
       expect_notify(out, s);
     } else if (s.stands == stand::active && !about_watchers(kind) && was.gists.at(s.name) != seen_by(s).gist) {
-      if (!sender.empty() && dialogs[s.dialog].contact == sender) s.unsure = true;
+      if (own_change(s, sender)) s.unsure = true;
       else if (s.in_flight) s.owes = owing::yes;
       else expect_notify(out, s);
     } else if (evicts && s.stands != stand::pending) {

@@ -78,6 +78,7 @@ struct m_subscription {
   std::map<std::string, std::string> calls = {};       ///< live dialogs by id
   std::map<std::string, m_watcher> watchers = {};      ///< by key
   std::vector<m_watcher> untold = {}, late = {};       ///< ends still to be told; those of this call
+  chosen_dialogs about = {};  ///< from its first SUBSCRIBE on
   std::string key() const { return "s" + std::to_string(name); }
 };
 
@@ -110,6 +111,7 @@ struct expected_notify {
   std::uint32_t version = 0;  ///< of the last document of a subscription that ends, or of a fetch
   bool version_may_jump = false;
   std::vector<m_watcher> watchers = {}, untold = {};  ///< what a full watcherinfo lists; ends told late
+  std::string parameters = {};  ///< of its Event value
 };
 
 /// What a call must answer and do.
@@ -155,6 +157,12 @@ class model {
   std::vector<held> held_by(const std::string& resource, int kind) const;
   shown neutral(int kind, const std::string& resource) const { return compose(kind, how, resource, {}, {}); }
   shown seen_by(const m_subscription& s) const;
+  /// What he is sent of it at `contact`: not the document that came from there (BLA-4).
+  shown sent_to(const m_subscription& s, const std::string& contact) const;
+  /// Whether a change by `sender` is not told at that Contact (P03).
+  bool own_change(const m_subscription& s, const std::string& sender) const;
+  /// Whether the dialog he subscribed to is over.
+  bool is_over(const m_subscription& s) const;
   /// What each watcher of a state sees, and the presentity's sphere.
   struct look {
     std::map<int, std::string> gists = {};
@@ -180,6 +188,10 @@ class model {
   m_subscription* find(int name);
   expected_notify& expect_notify(expectation& out, m_subscription& s, bool full = true);
   expected_notify& expect_end(expectation& out, const m_subscription& s, const char* reason, std::optional<shown> body = {});
+  /// If what he subscribed to is over he is told so; the caller ends him. Otherwise false.
+  bool expect_last(expectation& out, const m_subscription& s);
+  /// He is told the state as it is, or that it is over.
+  void expect_present(expectation& out, int name);
   /// A change of a state is told to its watchers but `except`. Call it with what leaves and arrives marked.
   void tell_change(expectation& out, const std::string& resource, int kind, const look& was, const std::string& sender = {},
                    int except = -1);

@@ -10,10 +10,6 @@ namespace {
 constexpr seconds package_minimum[published_kinds] = {seconds{60}, seconds{60}, seconds{60}, seconds{60}, seconds{10}};
 constexpr seconds package_default[published_kinds] = {seconds{3600}, seconds{3600}, seconds{3600}, seconds{3600}, seconds{300}};
 
-bool has_live(const content& c) {
-  return std::any_of(c.calls.begin(), c.calls.end(), [](const call& k) { return !k.over(); });
-}
-
 }  // namespace
 
 void walk::publish() {
@@ -90,9 +86,8 @@ void walk::publish() {
     take_in(*what, kind, op == does::modify && target->has_body ? target->what.get() : nullptr);
     if (kind == k_dialog && what->rewritten && !what->partial) counts.met["late dialogs"]++;
     // what comes too late is accepted and ignored (P40)
-    const bool late = kind == k_sla && what->named.empty() && !sender.empty() &&
-                      std::any_of(own.begin(), own.end(), [&](const auto* p) { return live(p) && has_live(*p->what) && p->sender != sender; });
-    if (late) op = op == does::modify ? does::refresh : does::nothing;
+    const bool late = kind == k_sla && op == does::modify && !sender.empty() && target->sender != sender && takes_away(*target->what, *what);
+    if (late) op = does::refresh;
     if (late) counts.met["superseded"]++;
     if (op == does::create && static_cast<std::size_t>(count) >= bounds.limits.publications_per_resource) op = does::refuse;
   }

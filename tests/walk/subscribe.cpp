@@ -85,8 +85,8 @@ void walk::subscribe() {
   std::string contact = "sip:" + user_of(dialog.resource) + "@" + std::to_string(pick(3)) + "." + std::to_string(d) + ".example.com";
   const char* accept = nullptr;
   std::uint32_t cseq = repeated ? dialog.first_cseq : dialog.sent_cseq + 1 + static_cast<std::uint32_t>(pick(2));
-  enum class wrong { nothing, bad_event, other_watcher, stale_cseq, bad_accept, no_contact } flaw = wrong::nothing;
-  if (chance(8) && !repeated) flaw = static_cast<wrong>(1 + pick(5));
+  enum class wrong { nothing, bad_event, other_watcher, stale_cseq, bad_accept, no_contact, bad_selection } flaw = wrong::nothing;
+  if (chance(8) && !repeated) flaw = static_cast<wrong>(1 + pick(6));
   switch (flaw) {
     case wrong::bad_event: event = "foo"; break;
     case wrong::other_watcher:
@@ -100,10 +100,21 @@ void walk::subscribe() {
       break;
     case wrong::bad_accept: accept = "text/html"; break;
     case wrong::no_contact: contact.clear(); break;
+    case wrong::bad_selection:
+      if (kind != k_dialog) flaw = wrong::nothing;
+      break;
     case wrong::nothing: break;
   }
   if (in_dialog && asked == seconds{0} && known == nullptr && !may("fetch_in_dialog")) asked = seconds{100};
-  const std::string event_value = event_id.empty() ? event : event + ";id=" + event_id;
+  // which dialogs it is about stays what it was at first
+  chosen_dialogs about;
+  if (known == nullptr && kind == k_dialog && chance(40)) {
+    const std::string n = std::to_string(pick(4));
+    about = {"c" + n, "l", chance(65) ? "r" + n : ""};
+  }
+  std::string event_value = event_id.empty() ? event : event + ";id=" + event_id;
+  if (flaw == wrong::bad_selection) event_value += ";to-tag=l";
+  else event_value += known != nullptr && chance(50) ? known->about.parameters() : about.parameters();
   note_down("subscribe ", dialog.call_id, in_dialog ? " in dialog " : repeated ? " repeated " : " new ", dialog.resource, " ", event_value,
             " by ", watcher, dialog.proven ? "" : " (unproven)", " exp=", asked ? std::to_string(asked->count()) : "-", " cseq=", std::to_string(cseq));
 
@@ -126,6 +137,7 @@ void walk::subscribe() {
     if (known != nullptr && in_dialog) op = does::reject;
     else rejected = true;
   } else if (flaw == wrong::bad_accept) expected.status = 406;
+  else if (flaw == wrong::bad_selection) expected.status = 400;
   else if (asked && !ends && *asked < package_minimum[kind]) expected.status = 423;
   else if (known != nullptr) op = ends ? does::end : does::refresh;
   else if (ends) op = does::fetch;
@@ -175,7 +187,9 @@ void walk::subscribe() {
       case does::create: case does::fetch: {
         m_subscription made{.name = ++last_name, .resource = dialog.resource, .kind = kind, .event_id = event_id, .watcher = dialog.watcher,
                             .proven = dialog.proven, .dialog = d, .stands = stand_of(answer.handling), .sees = answer.sees, .since = clock,
-                            .deadline = clock + lifetime};
+                            .deadline = clock + lifetime, .about = about};
+        const bool fetches = op == does::fetch || is_over(made);
+        if (fetches && op == does::create) expected.expires = 0;
         if (op == does::create && in_dialog) {  // its predecessor that lapsed goes without a word
           const auto before = std::find_if(subscriptions.begin(), subscriptions.end(),
                                            [&](const auto& s) { return s.dialog == d && s.kind == kind && s.event_id == event_id; });
@@ -202,19 +216,18 @@ void walk::subscribe() {
             if (op == does::fetch && waited == nullptr) tell(expected, made.resource, kind, watcher_of(u), "waiting", "timeout");
           }
         }
-        if (op == does::create) tell(expected, made.resource, kind, watcher_of(made), made.stands == stand::pending ? "pending" : "active", "subscribe");
+        if (!fetches) tell(expected, made.resource, kind, watcher_of(made), made.stands == stand::pending ? "pending" : "active", "subscribe");
         else if (made.stands != stand::pending) tell(expected, made.resource, kind, watcher_of(made), "terminated", "timeout");
-        if (op == does::fetch) {
+        if (fetches) {
           std::optional<shown> seen;
           if (about_watchers(kind)) seen = shown{};
-          else if (made.stands != stand::pending) seen = seen_by(made);
-          if (kind == k_sla && own_word(made, contact)) seen = neutral(kind, made.resource);
-          expect_end(expected, made, "timeout", seen).name = -1;
+          else if (made.stands != stand::pending) seen = sent_to(made, contact);
+          expect_end(expected, made, op == does::fetch ? "timeout" : "noresource", seen).name = -1;
           expected.notifies.back().contact = contact;
           tell_change(expected, dialog.resource, kind, was);
         } else {
           subscriptions.push_back(made);
-          expect_answer(expected, subscriptions.back());
+          expect_notify(expected, subscriptions.back());
           tell_change(expected, dialog.resource, kind, was, {}, last_name);
         }
         break;
@@ -232,8 +245,14 @@ void walk::subscribe() {
         known->deadline = clock + lifetime;
         leave_pending(expected, *known, answer.handling == sub_handling::confirm ? known->stands : stand_of(answer.handling));
         known->sees = answer.sees;
-        expect_answer(expected, *known);
+        if (expect_last(expected, *known)) {
+          expected.notifies.back().full = true;
+          expected.expires = 0;
+        } else {
+          expect_notify(expected, *known);
+        }
         tell_change(expected, dialog.resource, kind, was, {}, name);
+        if (expected.expires == 0u) end(expected, name, "noresource");
         break;
       }
       case does::end: {
@@ -246,7 +265,7 @@ void walk::subscribe() {
           m_subscription as_now = *known;
           as_now.stands = stand_of(answer.handling);
           as_now.sees = answer.sees;
-          last = about_watchers(kind) ? shown{} : kind == k_sla && own_word(as_now, contact) ? neutral(kind, as_now.resource) : seen_by(as_now);
+          last = about_watchers(kind) ? shown{} : sent_to(as_now, contact);
         }
         expect_end(expected, *known, "timeout", last);
         tell_change(expected, dialog.resource, kind, was, {}, name);
@@ -273,18 +292,6 @@ void walk::subscribe() {
     require(out.answer.dialog.local_tag() == out.notifies[0].dialog.local_tag(), "two To tags");
     require(dialog.to_tag.empty() || out.answer.dialog.local_tag() == dialog.to_tag, "another To tag");
   }
-}
-
-bool walk::own_word(const m_subscription& s, const std::string& contact) const {
-  const m_publication* newest = nullptr;
-  for (const m_publication& p : publications)
-    if (p.resource == s.resource && p.kind == s.kind && !p.leaving && (newest == nullptr || p.order >= newest->order)) newest = &p;
-  return s.stands != stand::pending && newest != nullptr && !newest->sender.empty() && newest->sender == contact;
-}
-
-void walk::expect_answer(expectation& out, m_subscription& s) {
-  expected_notify& e = expect_notify(out, s);
-  if (s.kind == k_sla && own_word(s, dialogs[s.dialog].contact)) e.body = neutral(s.kind, s.resource);  // BLA-4
 }
 
 }  // namespace presence::test::walking

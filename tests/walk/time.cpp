@@ -93,7 +93,7 @@ void walk::advance() {
     if (s->in_flight) {  // told already; by another slice, perhaps
       if (expected.sliced) s->owes = owing::perhaps;
     } else {
-      expect_notify(expected, *s);
+      expect_present(expected, name);
     }
   }
   for (const auto& [resource, kind] : std::exchange(settle_later, {})) settle(resource, kind);
@@ -178,7 +178,7 @@ void walk::report(std::size_t at) {
     mark_lapsed(resource, kind);
     tell_change(expected, resource, kind, was);
     s = find(one.name);
-    if (s != nullptr && !s->in_flight) expect_notify(expected, *s);
+    if (s != nullptr && !s->in_flight) expect_present(expected, one.name);
     settle(resource, kind);
   } else if (s->owes == owing::perhaps) {
     s->owes = owing::no;

@@ -80,9 +80,6 @@ class walk : model, maker {
   void advance();
   void publish();
   void subscribe();
-  /// The newest document of a bridged line came from his own phone (BLA-4).
-  bool own_word(const m_subscription& s, const std::string& contact) const;
-  void expect_answer(expectation& out, m_subscription& s);
   void change_rules();
   void refresh_watchers();
   bool nothing_is_due() const;
