@@ -530,6 +530,8 @@ struct engine::impl {
   instant second_ends() const noexcept { return second_of_rate + seconds{1}; }
   instant second_of_rate{};
   std::size_t handled = 0;  ///< deadlines, in that second
+  /// And at once, where other engines may be quicker: the fewer states a change has, the less often it is refused.
+  std::size_t most_shared = unlimited;
   std::optional<instant> next_deadline() const noexcept;
   result<void, std::string> restore(const event_package& package, instant now);
   /// What rules say by now about a subscription that was read from the storage.
