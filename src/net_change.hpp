@@ -35,6 +35,12 @@ class net_change {
   std::size_t size() const noexcept {  ///< row operations
     return ended_publications.size() + publications.size() + subscriptions.size() + watchers.size();
   }
+  bool holds(const subscription_key& key) const { return subscriptions.contains(key); }
+  /// Whether the row of a subscription that exists has been written.
+  bool stores(const subscription_key& key) const {
+    const auto at = subscriptions.find(key);
+    return at == subscriptions.end() || !(at->second.begins || at->second.ends);
+  }
   /// The first `most` row operations as one change; they stay until drop().
   change first(std::size_t most) const;
   /// Forgets the first `most`.

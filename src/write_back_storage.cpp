@@ -1,4 +1,5 @@
 #include <utility>
+#include <vector>
 
 #include <presence/write_back_storage.hpp>
 
@@ -18,7 +19,17 @@ write_back_storage::~write_back_storage() = default;
 std::size_t write_back_storage::held_back() const noexcept { return held_->size(); }
 
 result<void, storage_error> write_back_storage::apply(const change& what) {
-  held_->add(what);
+  change numbers;  // of stored rows: they are known before they are used, or they would come again after a crash
+  for (const number_reservation& r : what.reservations)
+    if (held_->stores(r.key)) numbers.reservations.push_back(r);
+  if (numbers.empty()) {
+    held_->add(what);
+    return {};
+  }
+  if (auto written = write(numbers); !written) return written;
+  change others = what;
+  std::erase_if(others.reservations, [&](const number_reservation& r) { return !held_->holds(r.key); });
+  held_->add(std::move(others));
   return {};
 }
 

@@ -456,22 +456,39 @@ TEST_CASE("with force_delete a document lapses in silence, and whoever asks does
 }
 
 TEST_CASE("after a silent lapse partial documents begin anew with a full one (M06, N27)") {
-  scenario s{{.settings = {.force_delete = true},
-              .packages = {dialog_package({.strangers = dialog_options::shown::everything, .partial = true})}}};
-  const auto publish = [&](const std::string& id, seconds lifetime) {
-    s.publish("alice", {.raw = R"(<dialog-info xmlns="urn:ietf:params:xml:ns:dialog-info" version="0" state="full" )"
-                               R"(entity="sip:alice@example.com"><dialog id=")" + id + R"("><state>confirmed</state></dialog></dialog-info>)",
-                        .type = "application/dialog-info+xml", .expires = lifetime, .event = "dialog"});
-  };
-  publish("a", 60s);
-  s.subscribe("d1", {.expires = 3600s, .event = "dialog"});
-  publish("b", 600s);
-  CHECK(s.dialogs["d1"].notifies.back().body_bytes().find("partial") != std::string::npos);
-  CHECK(s.wait(60s) == "");
-  publish("c", 600s);
-  const std::string next = s.dialogs["d1"].notifies.back().body_bytes();
-  CHECK(next.find("full") != std::string::npos);
-  CHECK(next.find("id=\"a\"") == std::string::npos);
+  for (const bool shared : {false, true}) {
+    for (const bool by_clock : {true, false}) {
+      CAPTURE(shared);
+      CAPTURE(by_clock);
+      memory_storage rows;
+      scenario::setup given{.settings = {.force_delete = true},
+                            .packages = {dialog_package({.strangers = dialog_options::shown::everything, .partial = true})}};
+      if (shared) {
+        given.rows = &rows;
+        given.settings.subs_db_mode = 3;
+        given.settings.new_usage_in_dialog = false;
+      }
+      scenario s{given};
+      const auto publish = [&](const std::string& id, seconds lifetime) {
+        s.publish("alice", {.raw = R"(<dialog-info xmlns="urn:ietf:params:xml:ns:dialog-info" version="0" state="full" )"
+                                   R"(entity="sip:alice@example.com"><dialog id=")" + id +
+                                   R"("><state>confirmed</state></dialog></dialog-info>)",
+                            .type = "application/dialog-info+xml", .expires = lifetime, .event = "dialog"});
+        return s.dialogs["d1"].notifies.empty() ? std::string{} : s.dialogs["d1"].notifies.back().body_bytes();
+      };
+      publish("a", 60s);
+      s.subscribe("d1", {.expires = 3600s, .event = "dialog"});
+      const bool partial = publish("b", 600s).find("partial") != std::string::npos;
+      CHECK(partial == !shared);  // no engine knows what another one's watcher was not told
+      if (by_clock) CHECK(s.wait(62s) == "");
+      s.at = start + 62s;
+      const std::string next = publish("c", 600s);
+      CAPTURE(next);
+      CHECK(next.find("full") != std::string::npos);
+      const auto gone = next.find("id=\"a\"");  // not there, or as ended
+      CHECK((gone == std::string::npos || next.find("terminated</state>", gone) < next.find("<dialog ", gone)));
+    }
+  }
 }
 
 TEST_CASE("a refresh and the end of a lifetime have one winner (M08)") {

@@ -81,6 +81,26 @@ TEST_CASE("what lapses is told once, by whoever looks first (C01, M04)") {
   CHECK(s.on(1).publish("alice", {.if_match = "e1"}) == "412");
 }
 
+TEST_CASE("much that is due together is ended also while others go on changing it (C01, RL6, M07)") {
+  shared_world s;
+  constexpr int all = 20;
+  const auto resource = [](int n) { return "r" + std::to_string(n); };
+  for (int n = 0; n < all; ++n) s.on(1).subscribe("d" + std::to_string(n), {.to = resource(n), .expires = 60s});
+  s.at += 60s;
+  int changes = 0;
+  s.first.times = 1000;
+  s.first.between = [&] {  // always one of them, before what was read can be written
+    const std::string one = address(resource(changes++ % all)), document = pidf("t1:open", one);
+    s.other->publish({.resource = one, .event = "presence", .content = {.type = "application/pidf+xml", .bytes = document}}, s.at);
+  };
+  std::size_t ended = 0;
+  for (int looks = 0; looks < 2 * all && ended < all; ++looks) {
+    ended += s.on(1).engine->advance(s.at).notifies.size();
+    s.at = s.engine->next_deadline().value();
+  }
+  CHECK(ended == all);
+}
+
 TEST_CASE("each engine looks for what is due at moments of its own, and whoever is left does it all (C02)") {
   shared_world s;
   std::set<std::int64_t> moments;

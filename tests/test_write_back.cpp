@@ -211,6 +211,46 @@ TEST_CASE("a crash takes what was not written: 412, 481, and a number of a NOTIF
   CHECK(s.dialogs["d1"].notifies.back().cseq > used);
 }
 
+TEST_CASE("nor after a restart, whatever it is used for first and however often the engine crashes (T05, N09, RL3)") {
+  enum class use { change, refresh, leave, lapse };
+  for (const use first : {use::change, use::refresh, use::leave, use::lapse}) {
+    CAPTURE(static_cast<int>(first));
+    memory_storage rows;
+    scenario s{write_back_on(rows)};
+    s.subscribe("d1", {.expires = 600s});
+    REQUIRE(s.engine->flush(s.at));  // a clean end
+    s.restart();
+    std::uint32_t used = s.dialogs["d1"].notifies.back().cseq;
+    for (int crash = 0; crash < 3; ++crash) {
+      CAPTURE(crash);
+      if (first == use::change) s.publish("alice", {.body = crash % 2 == 0 ? "t1:open" : "t1:closed"});
+      if (first == use::refresh) s.subscribe("d1", {.expires = 600s});
+      if (first == use::leave) s.subscribe("d1", {.expires = 0s});
+      if (first == use::lapse) s.at = start + 600s, s.told(s.engine->advance(s.at));
+      CHECK(s.dialogs["d1"].notifies.back().cseq > used);
+      used = s.dialogs["d1"].notifies.back().cseq;
+      s.restart();  // nothing was flushed
+    }
+  }
+}
+
+TEST_CASE("the first number after a restart needs the database, and waits for it (T05, RL2)") {
+  memory_storage rows;
+  faulty_storage faulty{rows};
+  scenario s{write_back_on(faulty)};
+  s.subscribe("d1", {.expires = 3600s});
+  REQUIRE(s.engine->flush(s.at));
+  s.restart();
+  faulty.fail_all(true);
+  CHECK(s.publish("alice", {.body = "t1:open"}) == "503 Retry-After=5");
+  faulty.fail_all(false);
+  CHECK(s.publish("alice", {.body = "t1:open"}) == "200 e1 Expires=3600 | N d1#2 active;expires=3600 P(t1:open)");
+  const std::size_t writes = faulty.writes();
+  CHECK(s.publish("alice", {.body = "t1:closed", .if_match = "e1"}) == "200 e2 Expires=3600 | N d1#3 active;expires=3600 P(t1:closed)");
+  CHECK(faulty.writes() == writes);  // once
+  CHECK(rows_in(rows) == 1);         // the publication is held back
+}
+
 TEST_CASE("a database that is gone stops nobody in write-back mode, and gets everything when it is back (RL2, T05)") {
   memory_storage rows;
   faulty_storage faulty{rows};

@@ -4,7 +4,8 @@
 ///
 /// What a crash takes: everything since the last flush. Publishers are then answered 412 and publish again,
 /// watchers 481 and subscribe again, and who had left gets one NOTIFY too many. Numbers of NOTIFYs are
-/// never used twice, because an engine in this mode reserves far more of them at once.
+/// never used twice: reservations for rows that are stored are passed on at once. They are few, because an
+/// engine in this mode reserves far more numbers at once.
 ///
 /// One engine writes such a database, and nobody else: what changes behind it is not noticed, and is
 /// overwritten. Memory: the rows held back, so no more than what the engine holds and the database has.
@@ -34,7 +35,8 @@ class write_back_storage : public storage {
                                        std::vector<watcher_row>& out) override;
   result<std::size_t, storage_error> sweep(instant before, const std::vector<std::string>& known) override;
 
-  /// Never fails, and never says conflict. Cost: logarithmic in what is held back, per row operation.
+  /// Never says conflict, and fails only if it has reservations to pass on. Cost: logarithmic in what is held
+  /// back, per row operation.
   result<void, storage_error> apply(const change& what) override;
 
   /// Writes at most `most` row operations, in one transaction. What could not be written stays held back.

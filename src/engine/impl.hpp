@@ -165,6 +165,7 @@ struct engine::impl {
   bool shared() const noexcept { return durable() && settings.subs_db_mode == 3; }
   /// Whether the storage knows all that was told in a subscription that began then, and not only what may have been.
   bool exact_numbers(instant since) const noexcept {
+    if (settings.force_delete) return false;  // what went in silence has no number
     return shared() || (bounded() && settings.cseq_block == 1 && began != instant{} && since >= began);
   }
   bool bounded() const noexcept { return keeping && keeping->bounded(); }
@@ -419,6 +420,8 @@ struct engine::impl {
   /// Tells all watchers but `except` of it, if there is anything to tell.
   void plan_lapse_told(event_state& state, lapse& due, const subscription* except, instant now, effects& out);
   void commit_lapse(event_state& state, lapse& due, instant now) noexcept;
+  /// Watchers were not told of something: the next document each gets is a full one.
+  void make_unsure(event_state& state) noexcept;
   void erase_publication(publication& p) noexcept;
   void erase_lapsed(event_state& state, instant now) noexcept;
 
@@ -561,6 +564,8 @@ struct engine::impl {
   instant second_ends() const noexcept { return second_of_rate + seconds{1}; }
   instant second_of_rate{};
   std::size_t handled = 0;  ///< deadlines, in that second
+  /// And at once, where other engines may be quicker: the fewer states a change has, the less often it is refused.
+  std::size_t most_shared = unlimited;
   std::optional<instant> next_deadline() const noexcept;
   result<void, std::string> restore(const event_package& package, instant now);
   /// What rules say by now about a subscription that was read from the storage.

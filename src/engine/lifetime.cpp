@@ -60,6 +60,7 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
     if (now >= second_ends()) second_of_rate = now, handled = 0;
     budget = std::min(budget, settings.advance_rate - std::min(settings.advance_rate, handled));
   }
+  if (shared()) budget = std::min(budget, most_shared);
 
   const bool all_found = budget == 0 || find_due(now, budget);
   std::size_t looks = budget;  // at deadlines that were moved since
@@ -140,8 +141,10 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
     if (t.ends != end_reason::none) touched.push_back(t.s->state);
   if (!store(out, now)) {
     unpaid = debts;
+    if (outrun) most_shared = std::max<std::size_t>(count() / 8, 1);
     return;
   }
+  most_shared = most_shared > unlimited / 2 ? unlimited : 2 * most_shared;
 
   taken.kept = true;
   if (at_a_rate) handled += count();

@@ -95,6 +95,7 @@ void engine::impl::plan_changed(const subscription& s, std::uint32_t cseq) {
   if (cseq > s.cseq_ceiling) {
     row.version += reserved_to(cseq) - row.local_cseq;
     row.local_cseq = reserved_to(cseq);
+    if (held_back) pending.reservations.push_back({key_of(s), row.local_cseq, row.version});
   }
   pending.changed_subscriptions.push_back(std::move(row));
 }
@@ -109,10 +110,8 @@ notify& engine::impl::plan_end(subscription& s, end_reason reason, body content,
   n.content = std::move(content);
   n.version = s.version;
   if (durable()) pending.ended_subscriptions.push_back(key_of(s));
-  if (s.shared != nullptr) {
-    plan_reservation(s, n.cseq);
-    usage_ends = true;
-  }
+  usage_ends = s.shared != nullptr || usage_ends;
+  if (s.shared != nullptr || held_back) plan_reservation(s, n.cseq);
   return n;
 }
 
@@ -204,7 +203,7 @@ bool engine::impl::store(effects& out, instant now) {
   plan_watcher_information(now, out);
   if (!durable() || pending.empty()) return true;
   stamp_states();
-  if (usage_ends) {  // usages of one dialog reserve for each other, and may end together
+  if (usage_ends && !held_back) {  // usages of one dialog reserve for each other, and may end together
     const auto& ended = pending.ended_subscriptions;
     std::erase_if(pending.reservations, [&](const number_reservation& r) {
       return std::find(ended.begin(), ended.end(), r.key) != ended.end();

@@ -79,13 +79,15 @@ void engine::impl::erase_lapsed(event_state& state, instant now) noexcept {
   }
 }
 
+void engine::impl::make_unsure(event_state& state) noexcept {
+  for (const auto index : state.watchers)
+    if (index != slab<subscription>::none) table.subscriptions()[index].unsure = true;
+}
+
 void engine::impl::commit_lapse(event_state& state, lapse& due, instant now) noexcept {
   if (due.any) {
     erase_lapsed(state, now);
-    if (settings.force_delete) {  // who was not told needs a full document next
-      for (const auto index : state.watchers)
-        if (index != slab<subscription>::none) table.subscriptions()[index].unsure = true;
-    }
+    if (settings.force_delete) make_unsure(state);
     remember(state, state.package->tells_leaving ? picture{} : std::move(due.after));
     recheck_by_sphere(state, now);
   }
@@ -316,7 +318,9 @@ void engine::impl::carry_out(const event_package& package, publication* target,
   if (watched || decides) {
     const edit what{.target = modified || removed ? target : nullptr, .incoming = created || modified ? &incoming : nullptr};
     const edit without_lapsed;
-    before = lapsed && settings.force_delete ? compose(state, &without_lapsed, now) : present(state);
+    const bool silent = lapsed && settings.force_delete;
+    if (silent) make_unsure(state);
+    before = silent ? compose(state, &without_lapsed, now) : present(state);
     after = compose(state, &what, now);
     if (decides) take_stored(incoming);
     if (watched) {
