@@ -39,7 +39,8 @@ inline std::string short_of(const std::string& document) {
 }
 
 struct lamp : scenario {
-  explicit lamp(event_package p, storage* rows = nullptr) : scenario{{.rows = rows, .packages = {p}}}, name{p.name} {}
+  explicit lamp(event_package p, storage* rows = nullptr, const options& settings = {})
+      : scenario{{.settings = settings, .rows = rows, .packages = {p}}}, name{p.name} {}
   std::string shortened(std::string line) const {
     for (auto begin = line.find("[<?xml"); begin != std::string::npos; begin = line.find("[<?xml", begin)) {
       const auto end = line.find("</dialog-info>]", begin) + 15;

@@ -172,7 +172,9 @@ TEST_CASE("of one lamp's dialogs those of the selection count (DLG-3.2-1, DLG-AG
 }
 
 TEST_CASE("equal selections share one document, and there are so many of them (N23, SEC-DOS-2)") {
-  lamp s{dialog_package()};
+  options settings;
+  settings.limits.subscriptions_per_watcher_and_resource = 1000;
+  lamp s{dialog_package(), nullptr, settings};
   s.tell(info(three));
   for (const char* d : {"d1", "d2"}) s.watch(d, "alice", 3600s, {}, specific);
   const auto& first = s.dialogs["d1"].notifies.back().content;
