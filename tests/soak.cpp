@@ -96,7 +96,9 @@ class soak {
     need(engine_.flush(now_).has_value(), "the rows cannot be written");
     take(engine_.cleanup(now_));
     const engine_stats left = engine_.stats();
-    need(left.resources + left.publications + left.subscriptions + left.undecided == 0, "something is left in memory");
+    need(left.resources + left.publications + left.subscriptions + left.undecided == 0,
+         "left in memory: " + std::to_string(left.resources) + " states, " + std::to_string(left.publications) + " publications, " +
+             std::to_string(left.subscriptions) + " subscriptions, " + std::to_string(left.undecided) + " undecided");
     need(!engine_.check(), engine_.check().value_or(""));
     if (rows == nullptr) return;
     std::vector<publication_row> publications;

@@ -155,3 +155,32 @@ TEST_CASE("who waits is decided about by all addresses he proved, also after a r
     CHECK(left.find(":bob:") == std::string::npos);
   }
 }
+
+TEST_CASE("whoever is decided about by the call that fetches for him is gone when it returns (M10, Z11)") {
+  // asked at the door he is not known yet, and a moment later he is
+  options settings;
+  settings.server_address = "sip:server.example.com";
+  seeded_random random{1};
+  engine e{settings, {}, nullptr, &random};
+  std::vector<sub_handling> answers{confirm, confirm};
+  event_package package = presence_package();
+  package.req_auth = true;
+  package.authorize = [&](const authorization_query& q) {
+    authorization said{answers.empty() ? allow : answers.back()};
+    if (!answers.empty()) answers.pop_back();
+    said.until = q.now + 60s;
+    return said;
+  };
+  REQUIRE(e.add_event(std::move(package), start));
+  const auto subscribe = [&](std::string_view call_id, seconds expires, instant now) {
+    return e.subscribe({.resource = "sip:alice@example.com", .event = "presence", .expires = expires, .call_id = call_id, .from_tag = "f",
+                        .from_uri = "sip:bob@example.com", .contact = "sip:bob@192.0.2.1", .cseq = 1, .who = {.uri = "sip:bob@example.com"}},
+                       now);
+  };
+  CHECK(subscribe("c1", 3600s, start).answer.status == 200);
+  CHECK(e.stats().undecided == 1);
+  CHECK(subscribe("c2", 0s, start + 60s).answer.status == 200);
+  CHECK(answers.empty());
+  CHECK(e.stats().undecided == 0);
+  CHECK(e.check() == std::nullopt);
+}

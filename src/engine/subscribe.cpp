@@ -354,6 +354,7 @@ void engine::impl::begin(const subscribe_request& request, const event_package& 
     subscription* made = nullptr;
     ~planned() {
       if (made != nullptr) e.table.discard(*made);
+      if (waits != nullptr) waits = e.table.find_undecided(state, account);  // a decision of this call may have ended it
       if (waits != nullptr) e.settle(*waits);
       --account.users;
       e.table.release_if_unused(account);
