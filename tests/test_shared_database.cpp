@@ -338,3 +338,34 @@ TEST_CASE("options that cannot go together are refused with a sentence (T10, C01
   o.fallback2db = true;
   CHECK_FALSE(o.check());
 }
+
+TEST_CASE("an engine without the package leaves what lapses to one that has it, for a while (C01, L05, M04)") {
+  memory_storage rows;
+  options settings;
+  settings.server_address = "sip:server.example.com";
+  settings.subs_db_mode = 3;
+  settings.new_usage_in_dialog = false;
+  settings.clean_period = 100s;
+  seeded_random random{1};
+  engine without{settings, {}, &rows, &random}, with{settings, {}, &rows, &random};
+  REQUIRE(without.add_event(presence_package(), start));
+  REQUIRE(with.add_event(presence_package(), start));
+  REQUIRE(with.add_event(message_summary_package(), start));
+  const auto subscribe = [&] {
+    return with.subscribe({.resource = "sip:alice@example.com", .event = "message-summary", .expires = 60s, .call_id = "c", .from_tag = "f",
+                           .from_uri = "sip:bob@example.com", .contact = "sip:bob@192.0.2.1", .cseq = 1},
+                          start);
+  };
+  REQUIRE(subscribe().answer.status == 200);
+  (void)without.cleanup(start + 61s);
+  const effects ended = with.advance(start + 62s);
+  REQUIRE(ended.notifies.size() == 1);
+  CHECK(ended.notifies[0].reason == end_reason::timeout);
+  // whose engine is gone does not stay for ever
+  REQUIRE(subscribe().answer.status == 200);
+  (void)without.cleanup(start + 223s);  // its time was up at 122
+  std::vector<subscription_row> left;
+  cursor at;
+  REQUIRE(rows.subscriptions({}, at, 10, left));
+  CHECK(left.empty());
+}

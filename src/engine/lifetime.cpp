@@ -217,8 +217,10 @@ void engine::impl::sweep(instant now) {
   if (packages.empty()) return;  // whose rows they are is not known yet (L05)
   std::vector<std::string> known;
   for (const auto& p : packages) known.push_back(p->package.name);
+  // where several engines share the rows, one that serves the package may be about to tell their end
+  const seconds grace = shared() ? std::max(settings.clean_period, seconds{60}) : seconds{0};
   ++counters.storage_calls;
-  const auto swept = rows->sweep(now, known);
+  const auto swept = rows->sweep(now - grace, known);
   if (swept) return;
   ++counters.storage_faults;
   log(log_level::warning, swept.error().text);
