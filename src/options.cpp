@@ -62,6 +62,7 @@ constexpr std::array settings{
     setting{"force_delete", &options::force_delete},
     setting{"subs_respond_200", &options::subs_respond_200},
     setting{"subs_db_mode", &options::subs_db_mode, 1, 3},  // 0 is an empty db_url
+    setting{"publ_cache", &options::publ_cache, 0, 2},
     setting{"timeout_rm_subs", &options::timeout_rm_subs},
     setting{"cseq_offset", &options::cseq_offset, 0, 2147483647},
 
@@ -275,6 +276,9 @@ result<void, std::string> options::check() const {
        "fallback2db and subs_db_mode 3 need new_usage_in_dialog off: usages of one dialog share its numbers"},
       {(cache_states != 0 || cache_bytes != 0) && (!fallback2db || subs_db_mode != 1),
        "cache_states and cache_bytes need fallback2db and subs_db_mode 1: what leaves memory has to be in the database"},
+      {publ_cache == 0 && subs_db_mode != 3, "publ_cache 0 needs subs_db_mode 3: otherwise documents are in memory, too"},
+      {publ_cache == 2 && (fallback2db || subs_db_mode == 3),
+       "publ_cache 2 needs subs_db_mode 1 or 2 and no fallback2db: what is in memory only must not leave it"},
       {passive && subs_db_mode != 3, "passive needs subs_db_mode 3: what is in memory would grow old"},
       {subs_db_mode == 3 && notify_interval > seconds{0},
        "notify_interval needs a memory, and subs_db_mode 3 has none"},

@@ -426,3 +426,45 @@ TEST_CASE_TEMPLATE("a selection is there after a restart, and ends (DLG-3.2-1, D
   CHECK(s.watch("d1", "alice", 3600s, {}, ";id=x").find("481") == 0);
   CHECK(s.engine->stats().subscriptions == 1);
 }
+
+TEST_CASE("with publ_cache 2 documents are in memory only, and subscriptions outlive a restart (T08)") {
+  for (const int mode : {1, 2}) {
+    CAPTURE(mode);
+    memory_storage rows;
+    scenario s{{.settings = {.subs_db_mode = mode, .publ_cache = 2}, .rows = &rows}};
+    s.subscribe("d1", {.expires = 3600s});
+    CHECK(s.publish("alice", {.body = "t1:open", .expires = 600s}) == "200 e1 Expires=600 | N d1#2 active;expires=3600 P(t1:open)");
+    CHECK(s.publish("alice", {.body = "t2:open"}) == "200 e2 Expires=3600 | N d1#3 active;expires=3600 P(t1:open,t2:open)");
+    CHECK(s.told(s.engine->refresh_watchers("sip:alice@example.com", "presence", refresh_type::state, s.at)) ==
+          "N d1#4 active;expires=3600 P(t1:open,t2:open)");
+    std::vector<effects> out;
+    const std::vector<received> calls{publish_request{.resource = "sip:bob@example.com", .event = "presence"},
+                                      options_request{.resource = "sip:bob@example.com"}};
+    CHECK(s.engine->handle(calls, s.at, out) == 2);
+    CHECK(s.wait(600s) == "N d1#5 active;expires=3000 P(t2:open)");
+    std::vector<publication_row> stored;
+    cursor at;
+    REQUIRE(s.engine->flush(s.at));
+    REQUIRE(rows.publications({}, at, 10, stored));
+    CHECK(stored.empty());
+    s.restart();
+    CHECK(s.publish("alice", {.if_match = "e2"}) == "412");
+    CHECK(s.publish("alice", {.body = "t2:open"}) == "200 e3 Expires=3600 | N d1#6 active;expires=3000 P(t2:open)");
+    s.audit();
+  }
+}
+
+TEST_CASE("what publ_cache needs is said (T08, L14)") {
+  options o;
+  o.publ_cache = 0;
+  CHECK(!o.check());
+  o.subs_db_mode = 3;
+  o.new_usage_in_dialog = false;
+  CHECK(o.check());
+  o.publ_cache = 2;
+  CHECK(!o.check());
+  o.subs_db_mode = 1;
+  CHECK(o.check());
+  o.fallback2db = true;
+  CHECK(!o.check());
+}

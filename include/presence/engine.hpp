@@ -172,8 +172,8 @@ class engine {
   /// jump forward there, and watchers who may have missed something are told the state again. When a row is not as
   /// expected the calls are made again, each with its own transaction.
   ///
-  /// One by one all the same: without a storage, with subs_db_mode 2 (written later anyway) and 3 (each call has to see
-  /// what other engines did).
+  /// One by one all the same: without a storage, with publ_cache 2, with subs_db_mode 2 (written later anyway) and 3
+  /// (each call has to see what other engines did).
   [[nodiscard]] std::size_t handle(std::span<const received> all, instant now, std::vector<effects>& out);
 
   // --- what the host reports and the clock brings ------------------------------------------------

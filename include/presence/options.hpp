@@ -71,6 +71,9 @@ struct options {
   /// db_update_period, many at once, and by flush() (write-back); 3: database only: nothing stays in memory from
   /// one call to the next, and several engines may share the database (C01). Publications, too.
   int subs_db_mode = 1;
+  /// 1: documents are kept as subs_db_mode says; 0: in the database only, which is subs_db_mode 3; 2: in memory only,
+  /// whatever is done with subscriptions: after a restart publishers are answered 412 and publish again (T08).
+  int publ_cache = 1;
   bool timeout_rm_subs = true;           ///< a NOTIFY nobody answers ends the subscription (N13)
   std::uint32_t cseq_offset = 0;         ///< a CSeq this much too low is still accepted (S10)
 

@@ -83,7 +83,7 @@ void engine::impl::read(const row_filter& wanted, const event_package& package, 
       for (auto& row : rows_of_one_page) take(std::move(row));
     }
   };
-  each(std::vector<publication_row>{}, [&](publication_row&& row) { adopt(std::move(row), package); });
+  if (stores_publications()) each(std::vector<publication_row>{}, [&](publication_row&& row) { adopt(std::move(row), package); });
   each(std::vector<subscription_row>{}, [&](subscription_row&& row) { adopt(std::move(row), package, now); });
   each(std::vector<watcher_row>{}, [&](watcher_row&& row) { adopt(row, package); });
 }

@@ -97,7 +97,7 @@ std::size_t engine::handle(std::span<const received> all, instant now, std::vect
     }
     out.resize(count);
   };
-  if (!e.durable() || e.held_back || e.shared() || all.size() < 2) {
+  if (!e.stores_publications() || e.held_back || e.shared() || all.size() < 2) {
     make_some(all.size(), false);
     return count;
   }

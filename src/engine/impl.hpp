@@ -155,6 +155,7 @@ struct engine::impl {
 
   instant tick(instant now) noexcept { return clock = std::max(clock, now); }
   bool durable() const noexcept { return rows != nullptr; }
+  bool stores_publications() const noexcept { return durable() && settings.publ_cache != 2; }
   void log(log_level level, std::string_view line) const noexcept;
 
   // --- what is not in memory (bring_in.cpp) ---

@@ -260,7 +260,7 @@ std::unique_ptr<publication> engine::impl::publication_of(publication_row row, c
 
 bool engine::impl::reload(std::string_view resource, const event_package& package, instant now, effects& out) {
   event_state* state = table.find(resource, package);
-  if (!durable()) {
+  if (!stores_publications()) {
     if (state != nullptr) remember(*state, {});
     return true;
   }

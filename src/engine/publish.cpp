@@ -22,7 +22,7 @@ publication_row engine::impl::row_of(const publication& p) const {
 }
 
 void engine::impl::plan_ended(const publication& p) {
-  if (durable())
+  if (stores_publications())
     pending.ended_publications.push_back({std::string{p.state->resource()}, p.state->package->name, p.etag});
 }
 
@@ -313,7 +313,7 @@ void engine::impl::carry_out(const event_package& package, publication* target,
   if (!state.watchers.empty() && state.watchers[0] != slab<subscription>::none)
     table.subscriptions()[state.watchers[0]].dialog.prefetch();
   const bool watched = touched && state.watcher_count() != 0;
-  const bool decides = package.decides_for_good && durable() && (created || modified) && state.publications.size() > (modified ? 1 : 0);
+  const bool decides = package.decides_for_good && stores_publications() && (created || modified) && state.publications.size() > (modified ? 1 : 0);
   picture before, after;
   if (watched || decides) {
     const edit what{.target = modified || removed ? target : nullptr, .incoming = created || modified ? &incoming : nullptr};
@@ -330,7 +330,7 @@ void engine::impl::carry_out(const event_package& package, publication* target,
     }
   }
   if (touched && !watched) out.state_changed = !(modified && same_meaning(target->content, incoming.content));
-  if (durable()) {
+  if (stores_publications()) {
     if (created) pending.new_publications.push_back(row_of(incoming));
     if (removed) plan_ended(*target);
     if (!created && !removed) {
