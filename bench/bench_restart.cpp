@@ -102,8 +102,8 @@ void run(const soci_settings& database, const settings& given) {
   const auto held = e.stats();
   if (held.subscriptions != given.subscriptions) throw std::runtime_error{"not every subscription is there"};
   std::printf("  restored in %.1f s (%.1f s of it on a processor): %.0f rows/s, %.0f MB (at most %.0f MB), %.0f bytes a subscription with its part"
-              " of a publication\n", took, cpu() - cpu_before, static_cast<double>(held.subscriptions + held.publications) / took, memory("VmRSS") - before, memory("VmHWM"),
-              (memory("VmRSS") - before) * 1048576 / static_cast<double>(held.subscriptions));
+              " of a publication\n", took, cpu() - cpu_before, static_cast<double>(held.subscriptions + held.publications) / took,
+              memory("VmRSS") - before, memory("VmHWM"), (memory("VmRSS") - before) * 1048576 / static_cast<double>(held.subscriptions));
 
   // the clock of the engine goes on as the deadlines say, without waiting for them
   std::size_t notifies = 0, most_in_a_second = 0, calls = 0;

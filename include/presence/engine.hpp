@@ -9,8 +9,8 @@
 ///
 /// The storage and the random source must outlive the engine.
 ///
-/// No call throws anything but std::bad_alloc; the constructor also what its random source throws. `now` should never run backwards; where it does, the
-/// engine stays at the latest instant it has seen, so that nothing expires or revives.
+/// No call throws anything but std::bad_alloc; the constructor also what its random source throws. `now` should never run
+/// backwards; where it does, the engine stays at the latest instant it has seen, so that nothing expires or revives.
 #pragma once
 
 #include <cstdint>

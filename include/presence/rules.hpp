@@ -120,8 +120,8 @@ using rules_source = std::function<std::optional<std::string>(std::string_view r
 /// Lets rules documents decide about the watchers of a package: sets req_auth, rules_document and
 /// authorize, whose views the `presence` package shows. Other packages cannot keep the limits of a rule: whom one
 /// limits is politely blocked (POL-TR-27). What such a package's own `authorize` said before still holds: the lesser of
-/// both decides, and its view is what is seen (strangers of `dialog`, headers of `message-summary`). A document is read again only when its text changed;
-/// one that cannot be read leaves the last good one in force. After a document changed call
+/// both decides, and its view is what is seen (strangers of `dialog`, headers of `message-summary`). A document is read
+/// again only when its text changed; one that cannot be read leaves the last good one in force. After a document changed call
 /// engine::refresh_watchers(resource, package, refresh_type::authorization).
 void authorize_by_rules(event_package& package, rules_source source, rules_options how = {});
 

@@ -217,7 +217,9 @@ bool engine::impl::find_due(instant now, std::size_t budget) {
 void engine::impl::stamp_states() {
   if (!shared()) return;
   const auto about_event = [&](const std::string& event) {
-    const auto has = [&](const auto& list, auto of) { return std::any_of(list.begin(), list.end(), [&](const auto& one) { return of(one) == event; }); };
+    const auto has = [&](const auto& list, auto of) {
+      return std::any_of(list.begin(), list.end(), [&](const auto& one) { return of(one) == event; });
+    };
     const auto event_of = [](const auto& one) -> const std::string& { return one.event; };
     return has(pending.ended_publications, event_of) || has(pending.new_publications, event_of) ||
            has(pending.changed_publications, [](const auto& u) -> const std::string& { return u.row.event; }) ||

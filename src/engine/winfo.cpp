@@ -211,7 +211,8 @@ body engine::impl::watcher_information(const event_state& state, const subscript
       const std::size_t first = all.size();
       for (const auto& [account, u] : *of->undecideds)
         if (u.pending == 0)
-          all.push_back({u.id, std::string{u.watcher->uri()}, std::string{u.named.display_name()}, watcher_state::waiting, watcher_event::timeout, {}, u.since});
+          all.push_back({u.id, std::string{u.watcher->uri()}, std::string{u.named.display_name()}, watcher_state::waiting,
+                         watcher_event::timeout, {}, u.since});
       std::sort(all.begin() + static_cast<std::ptrdiff_t>(first), all.end(), [](const auto& a, const auto& b) {
         return std::tie(a.since, a.uri) < std::tie(b.since, b.uri);
       });
@@ -245,7 +246,8 @@ void engine::impl::plan_watcher_information(instant now, effects& out) {
       const auto told = [&](const notify& n) { return n.id == table.id_of(s, n.cseq); };
       // what is not written down as done yet cannot be in a full document: who needs one gets it next
       const bool waits = must_wait(s, now);
-      if (waits || !state.package->difference_only || s.unsure || s.owes || decisions_due(state, now) || std::any_of(out.notifies.begin(), out.notifies.end(), told)) {
+      if (waits || !state.package->difference_only || s.unsure || s.owes || decisions_due(state, now) ||
+          std::any_of(out.notifies.begin(), out.notifies.end(), told)) {
         if (!waits) owing.push_back(&s);
         reserve_debts();
         for (const watcher_record& w : changes)

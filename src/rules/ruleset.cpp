@@ -327,7 +327,8 @@ result<ruleset, std::string> ruleset::parse(std::string_view text, const limits&
     if (id == nullptr || id->value.empty()) return unexpected{std::string{"A rule without an id"}};
     if (!ids.insert(id->value).second) return unexpected{std::string{"Two rules of one id"}};
     made.rules_.push_back(read.rule_of(n));
-    if (read.service_uris() > ruleset::most_service_uris) return unexpected{std::string{"More than "} + std::to_string(ruleset::most_service_uris) + " service-uri"};
+    if (read.service_uris() > ruleset::most_service_uris)
+      return unexpected{std::string{"More than "} + std::to_string(ruleset::most_service_uris) + " service-uri"};
   }
   return made;
 }
