@@ -89,6 +89,19 @@ TEST_CASE("an id stays with a dialog that is not shown at the moment (DLG-4.1-2)
   CHECK(s.tell(info(dialog_of("1", "early") + dialog_of("2", "early")), "e2").find("full{1:early,2:early,d") != std::string::npos);
 }
 
+TEST_CASE("dialogs that were one until more was known get ids of their own (DLG-4.1-2)") {
+  const std::string half = " call-id=\"c\" local-tag=\"l\"", whole = half + " remote-tag=\"r\"";
+  for (const bool first_grows : {false, true}) {
+    CAPTURE(first_grows);
+    lamp s{dialog_package()};
+    s.watch("d1");
+    s.tell(info(dialog_of("b", "early", {}, half)));
+    CHECK(s.tell(info(dialog_of("x", "trying", {}, half))).find("full{b:trying}") != std::string::npos);
+    if (first_grows) CHECK(s.tell(info(dialog_of("b", "confirmed", {}, whole)), "e1").find("full{b:confirmed,x:trying}") != std::string::npos);
+    else CHECK(s.tell(info(dialog_of("x", "confirmed", {}, whole)), "e2").find("full{b:early,x:confirmed}") != std::string::npos);
+  }
+}
+
 TEST_CASE("a partial publication changes only what it names (DLG-AGG-2)") {
   lamp s{dialog_package()};
   s.tell(info(dialog_of("a", "early") + dialog_of("b", "early")));

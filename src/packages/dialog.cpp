@@ -166,15 +166,20 @@ int interest(call_state state) noexcept {
 /// Gives each dialog an id of its own, the same while its publications live, whoever tells of it. What
 /// is not shown now keeps its id, for it may be shown again.
 void settle_ids(std::span<const published> publications, const std::vector<shown_dialog>& all) {
-  if (std::none_of(all.begin(), all.end(), [](const shown_dialog& d) { return d.what->shown_as.empty(); })) return;
-  std::set<std::string> known;
+  std::set<std::string_view> seen;
+  const auto settled = [&](const shown_dialog& d) { return !d.what->shown_as.empty() && seen.insert(d.what->shown_as).second; };
+  if (std::all_of(all.begin(), all.end(), settled)) return;
+  std::map<std::string, std::uint64_t> known;  // ids, and which dialog has each
   std::map<std::uint64_t, const std::string*> of_dialog;
   for (const published& p : publications) {
     const checked_document* d = checked(p);
     if (d == nullptr) continue;
     for (const entry& e : d->dialogs) {
       if (e.shown_as.empty()) continue;
-      known.insert(e.shown_as);
+      if (known.try_emplace(e.shown_as, e.key).first->second != e.key) {  // they were one dialog until more of one was known
+        e.shown_as.clear();
+        continue;
+      }
       if (e.key != 0) of_dialog.emplace(e.key, &e.shown_as);
     }
   }
@@ -185,7 +190,7 @@ void settle_ids(std::span<const published> publications, const std::vector<shown
       continue;
     }
     std::string id = d.what->id;
-    for (std::uint64_t n = 0; !known.insert(id).second; ++n) {
+    for (std::uint64_t n = 0; !known.try_emplace(id, d.what->key).second; ++n) {
       digest fresh;
       fresh.add(d.from->id);
       fresh.add(n);
