@@ -175,6 +175,10 @@ class reader {
         has_state = true;
         fault = state(c, out);
       }
+      if (is("remote")) {
+        for (const xml::node& t : tree_.children(c))
+          if (t.is(namespace_uri, "target")) out.remote_target = attribute(t, "uri");
+      }
       return is("local") || is("remote") ? participant(c, is("remote") && how_.remote_target_is_identity, out.behind_id, meaning)
                                          : write(c, out.behind_id, meaning);
     });
