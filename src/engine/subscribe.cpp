@@ -469,7 +469,8 @@ void engine::impl::refresh(subscription& s, const subscribe_request& request, au
   const standing before = s.stands;
   note(state, answer);
   plan_turn(s, verdict.now, std::move(answer.view));
-  if (state.package->select && s.view > most_selections && s.view != turned.back().view) return refuse_later(out, "Too Many Selections");
+  if (state.package->select && s.view > most_selections && s.view != turned.back().view)
+    return refuse_later(out, "Too Many Selections");
   retargeting target;
   retarget(s, request, target);
   const bool approved = before == standing::pending && s.stands != standing::pending;
