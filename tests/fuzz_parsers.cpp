@@ -138,7 +138,7 @@ void selected(const step& now, const dialog_info::entry& e) {
   for (const char c : e.call_id) (event += c == '"' || c == '\\' ? "\\" : "") += c;
   const auto read = parse_event(event += '"');
   if (!read) return;
-  const auto view = now.package.select(*read, nullptr);
+  const auto view = now.package.select(*read, {}, nullptr);
   require(view.has_value(), "a selection is refused", event);
   const body seen = now.package.authorize_body({}, resource, offered(now.after, now.incoming), **view);
   for (const auto& one : dialogs_in(now.package, seen))

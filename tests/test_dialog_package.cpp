@@ -62,6 +62,24 @@ TEST_CASE("equal ids of two publications are told apart, and stay what they were
   CHECK(s.watch("d1").find("full{" + fresh + ":early}") != std::string::npos);
 }
 
+TEST_CASE("two ids that become one dialog stay under the one that is shown, also after a restart (DLG-4.1-2, DLG-AGG-2)") {
+  const std::string half = " call-id=\"c\" local-tag=\"l\"", whole = half + " remote-tag=\"r\"";
+  struct row {
+    std::string before_a, before_b, shows;
+  };
+  for (const row& r : {row{whole, half, "b"}, {half, whole, "a"}, {half, {}, "a"}, {whole, {}, "a"}}) {
+    CAPTURE(r.before_a + r.before_b);
+    memory_storage rows;
+    lamp s{dialog_package(), &rows};
+    s.watch("d1");
+    s.tell(info(dialog_of("a", "early", {}, r.before_a) + (r.before_b.empty() ? "" : dialog_of("b", "early", {}, r.before_b))));
+    const std::string shown = "full{" + r.shows + ":confirmed}";
+    CHECK(s.tell(info(dialog_of("a", "early", {}, half) + dialog_of("b", "confirmed", {}, half)), "e1").find(shown) != std::string::npos);
+    s.restart();
+    CHECK(s.watch("d2").find(shown) != std::string::npos);
+  }
+}
+
 TEST_CASE("an id stays with a dialog that is not shown at the moment (DLG-4.1-2)") {
   lamp s{dialog_package()};
   s.tell(info(dialog_of("1", "confirmed")));
@@ -69,6 +87,19 @@ TEST_CASE("an id stays with a dialog that is not shown at the moment (DLG-4.1-2)
   CHECK(s.tell(info(dialog_of("1", "terminated")), "e1").find("full{1:terminated}") != std::string::npos);
   CHECK(s.tell(info(dialog_of("1", "early"))).find("full{d") != std::string::npos);
   CHECK(s.tell(info(dialog_of("1", "early") + dialog_of("2", "early")), "e2").find("full{1:early,2:early,d") != std::string::npos);
+}
+
+TEST_CASE("dialogs that were one until more was known get ids of their own (DLG-4.1-2)") {
+  const std::string half = " call-id=\"c\" local-tag=\"l\"", whole = half + " remote-tag=\"r\"";
+  for (const bool first_grows : {false, true}) {
+    CAPTURE(first_grows);
+    lamp s{dialog_package()};
+    s.watch("d1");
+    s.tell(info(dialog_of("b", "early", {}, half)));
+    CHECK(s.tell(info(dialog_of("x", "trying", {}, half))).find("full{b:trying}") != std::string::npos);
+    if (first_grows) CHECK(s.tell(info(dialog_of("b", "confirmed", {}, whole)), "e1").find("full{b:confirmed,x:trying}") != std::string::npos);
+    else CHECK(s.tell(info(dialog_of("x", "confirmed", {}, whole)), "e2").find("full{b:early,x:confirmed}") != std::string::npos);
+  }
 }
 
 TEST_CASE("a partial publication changes only what it names (DLG-AGG-2)") {

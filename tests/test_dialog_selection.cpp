@@ -187,3 +187,47 @@ TEST_CASE("equal selections share one document, and there are so many of them (N
   s.watch("s1", "alice", 0s);
   CHECK(s.watch("more", "alice", 3600s, {}, ";call-id=more;to-tag=l").starts_with("200"));
 }
+
+TEST_CASE("a party to a call is neither shown nor told of it, where the package says so (DLG-3.3-2, PROP-3)") {
+  const auto with = [](const std::string& id, const std::string& state, const std::string& target) {
+    return dialog_of(id, state, "<remote><target uri=\"" + target + "\"/></remote>");
+  };
+  const std::string desk = "sip:alice@192.0.2.1", other = "sip:alice@192.0.2.2";
+  memory_storage rows;
+  lamp s{dialog_package({.leaves_out_own = true}), &rows};
+  s.watch("d1", "alice", 3600s, desk);
+  s.watch("d2", "alice", 3600s, other);
+  CHECK(s.tell(info(with("a", "early", "SIP:alice@192.0.2.1"))) == "200 e1 Expires=3600 | N d2#2 active;expires=3600 v1 full{a:early}");
+  CHECK(s.tell(info(with("a", "confirmed", desk) + with("b", "early", "sip:c@h")), "e1") ==
+        "200 e2 Expires=3600 | N d1#2 active;expires=3600 v1 full{b:early} | N d2#3 active;expires=3600 v2 full{a:confirmed,b:early}");
+  CHECK(s.watch("d1", "alice", 3600s, desk).find("v2 full{b:early}") != std::string::npos);
+  // he moves
+  CHECK(s.watch("d1", "alice", 3600s, "sip:alice@192.0.2.9").find("v3 full{a:confirmed,b:early}") != std::string::npos);
+  CHECK(s.watch("d2", "alice", 3600s, desk).find("v3 full{b:early}") != std::string::npos);
+  s.restart();
+  CHECK(s.tell(info(with("a", "terminated", desk) + with("b", "early", "sip:c@h")), "e2") ==
+        "200 e3 Expires=3600 | N d1#5 active;expires=3600 v64 full{a:terminated,b:early}");
+  CHECK(s.watch("d2", "alice", 3600s, desk).find("full{b:early}") != std::string::npos);
+  // he may ask for it, and dialogs that do not say with whom are shown; a stranger sees what strangers see
+  s.tell(info(dialog_of("c", "early", "<remote><target uri=\"" + desk + "\"/></remote>", one) + dialog_of("d", "early")));
+  CHECK(s.watch("d3", "alice", 3600s, desk).find("full{b:early,d:early}") != std::string::npos);
+  CHECK(s.watch("d4", "alice", 3600s, desk, specific).find("full{c:early}") != std::string::npos);
+  CHECK(s.watch("d5", "eve", 3600s, desk).find("full{virtual:confirmed}") != std::string::npos);
+  // by default everybody sees it
+  lamp usual{dialog_package()};
+  usual.tell(info(with("a", "early", desk)));
+  CHECK(usual.watch("d1", "alice", 3600s, desk).find("full{a:early}") != std::string::npos);
+}
+
+TEST_CASE("Contacts that move make no more documents than selections may (DLG-3.3-2, SEC-DOS-2)") {
+  options settings;
+  settings.limits.subscriptions_per_watcher_and_resource = 1000;
+  lamp s{dialog_package({.leaves_out_own = true}), nullptr, settings};
+  const auto contact = [](int i) { return "sip:alice@192.0.2.1:" + std::to_string(1000 + i); };
+  for (int i = 0; i < 256; ++i) REQUIRE(s.watch("s" + std::to_string(i), "alice", 3600s, contact(i)).starts_with("200"));
+  REQUIRE(s.watch("same", "alice", 3600s, contact(0)).starts_with("200"));
+  CHECK(s.watch("same", "alice", 3600s, contact(256)).starts_with("503 Retry-After="));
+  CHECK(s.watch("same", "alice", 3600s, contact(1)).starts_with("200"));
+  s.watch("s0", "alice", 0s, contact(0));
+  CHECK(s.watch("same", "alice", 3600s, contact(256)).starts_with("200"));
+}

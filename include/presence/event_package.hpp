@@ -183,10 +183,11 @@ struct event_package {
   /// Parameters of a SUBSCRIBE's Event value that say what of the state it is about (RFC 4235 section 3.2). They stay with
   /// the subscription, in dialog::event(); those of a refresh change nothing.
   std::vector<std::string> event_parameters = {};
-  /// The view of who gave them, shown by `authorize_body`: `seen`, which `authorize` gave (null: the whole), and of that
-  /// what he asked for; or a refusal. Called with each SUBSCRIBE and each decision. A watcher's view may make documents that
-  /// end his subscription: parsed_document::is_last. Whoever replaces `authorize_body` replaces this, too.
-  std::function<result<std::shared_ptr<const view>, refusal>(const event_value&, std::shared_ptr<const view> seen)> select = {};
+  /// The view of who gave them and has that Contact, shown by `authorize_body`: `seen`, which `authorize` gave (null: the
+  /// whole), and of that what he asked for; or a refusal. Called with each SUBSCRIBE and each decision. A watcher's view may
+  /// make documents that end his subscription: parsed_document::is_last. Whoever replaces `authorize_body` replaces this, too.
+  std::function<result<std::shared_ptr<const view>, refusal>(const event_value&, std::string_view contact,
+                                                             std::shared_ptr<const view> seen)> select = {};
 
   /// pres_ev evs_publ_handl: accepts a document, or refuses the PUBLISH with its own status.
   /// The media type was compared with `content_types` before. Asked again about each stored document when

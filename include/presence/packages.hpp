@@ -47,12 +47,16 @@ struct dialog_options {
   bool single_dialog = false;  ///< only the most interesting: early, confirmed, proceeding, trying, ended (V10)
   bool partial = false;        ///< changes are told by partial documents (DLG-3.3-3); off: always full ones
   bool session_descriptions = false;  ///< passed on; off: dropped (DLG-4.1-4)
+  /// Who sees everything and chooses nothing is not shown dialogs with his own Contact as the remote target (DLG-3.3-2).
+  /// Makes a document for each Contact that watches, of which there may be 256 for a resource.
+  bool leaves_out_own = false;
 };
 
 /// `dialog` (RFC 4235) with application/dialog-info+xml, for busy-lamp fields: the dialogs of all
 /// publications in one document; of one dialog that several report the newest word counts, an end is
 /// final and told once, and dialogs of a publication that lapses end with it. 400 for what is no
-/// dialog-info. Replace `authorize` for a policy of your own; a null view shows everything.
+/// dialog-info. Event parameters choose dialogs, and a subscription to one ends with it (DLG-3.2-1, DLG-3.4-1).
+/// Replace `authorize` for a policy of your own; a null view shows everything.
 event_package dialog_package(dialog_options how = {});
 
 struct dialog_sla_options {
@@ -66,8 +70,8 @@ struct dialog_sla_options {
   bool remote_target_is_identity = false;
 };
 
-/// `dialog;sla`, bridged line appearance: the newest document, under one entity tag, numbered per
-/// watcher; the phone it came from is not told its own word (P03, P40, S26; BLA rows). It is shown to who
+/// `dialog;sla`, bridged line appearance: the newest document with a live dialog, or else the newest, under one entity tag,
+/// numbered per watcher; the phone it came from is not told its own word (P03, P40, S26; BLA rows). It is shown to who
 /// proves the line's address or shares it; replace `authorize` for a policy of your own.
 event_package dialog_sla_package(dialog_sla_options how = {});
 

@@ -316,7 +316,7 @@ struct engine::impl {
   authorization ask(const question& what, const identity& who) const;
   /// About a watcher who has a subscription, and sees of it what it is about.
   authorization ask(const question& what, const subscription& s) const;
-  static std::shared_ptr<const view> selected(const subscription& s, std::shared_ptr<const view> seen);
+  static std::shared_ptr<const view> selected(const subscription& s, std::string_view contact, std::shared_ptr<const view> seen);
   /// What the resource's presence says; without enable_sphere_check decisions do not look at it.
   told_sphere sphere_of(std::string_view resource, instant now);
   /// Whether the moment has come at which decisions about the state's watchers may be others (Z11, Z12).

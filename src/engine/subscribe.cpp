@@ -286,9 +286,9 @@ void engine::impl::subscribe_as(const subscribe_request& request, instant now, e
     return refuse(out, 415);  // no filters yet: not silently ignored (FLT-11)
   }
   if (package.select) {
-    auto asked = package.select(event, answer.view);
+    auto asked = package.select(event, request.contact, answer.view);
     if (!asked) return refuse(out, asked.error());
-    answer.view = s == nullptr ? *std::move(asked) : selected(*s, std::move(answer.view));
+    answer.view = s == nullptr ? *std::move(asked) : selected(*s, request.contact, std::move(answer.view));
   }
   keep_event(event, package);
   if (refused != nullptr) {
@@ -470,6 +470,8 @@ void engine::impl::refresh(subscription& s, const subscribe_request& request, au
   const standing before = s.stands;
   note(state, answer);
   plan_turn(s, verdict.now, std::move(answer.view));
+  if (state.package->select && s.view > most_selections && s.view != turned.back().view)
+    return refuse_later(out, "Too Many Selections");
   retargeting target;
   retarget(s, request, target);
   const bool approved = before == standing::pending && s.stands != standing::pending;

@@ -178,16 +178,17 @@ authorization engine::impl::ask(const question& what, const identity& who) const
 
 authorization engine::impl::ask(const question& what, const subscription& s) const {
   authorization answer = ask(what, identity_of(s));
-  answer.view = selected(s, std::move(answer.view));
+  answer.view = selected(s, s.dialog.remote_target(), std::move(answer.view));
   return answer;
 }
 
-std::shared_ptr<const view> engine::impl::selected(const subscription& s, std::shared_ptr<const view> seen) {
+std::shared_ptr<const view> engine::impl::selected(const subscription& s, std::string_view contact,
+                                                   std::shared_ptr<const view> seen) {
   const event_package& package = *s.state->package;
   if (!package.select) return seen;
   const auto event = parse_event(s.dialog.event());
   if (!event) return seen;
-  auto narrowed = package.select(*event, seen);
+  auto narrowed = package.select(*event, contact, seen);
   return narrowed ? *std::move(narrowed) : seen;
 }
 

@@ -14,6 +14,7 @@
 
 #include <presence/grammar.hpp>
 #include <presence/packages.hpp>
+#include <presence/uri.hpp>
 
 #include "../xml.hpp"
 #include "dialog_info.hpp"
@@ -80,23 +81,27 @@ united_dialogs united(std::span<const published> all) {
   return out;
 }
 
-/// Which dialogs a subscription is about (DLG-3.2-1): those of one INVITE, or one of them.
+/// Which dialogs a subscription is about: those of one INVITE, or one of them (DLG-3.2-1), or all with others (DLG-3.3-2).
 struct selection final : view {
   std::string call_id, local_tag, remote_tag;  ///< of the observed user agent; no remote tag: any
+  std::string but_with;                        ///< a remote target; used where there is no Call-ID
 
   bool equals(const view& other) const noexcept override {
     const auto* o = dynamic_cast<const selection*>(&other);
-    return o != nullptr && std::tie(call_id, local_tag, remote_tag) == std::tie(o->call_id, o->local_tag, o->remote_tag);
+    return o != nullptr && std::tie(call_id, local_tag, remote_tag, but_with) ==
+                               std::tie(o->call_id, o->local_tag, o->remote_tag, o->but_with);
   }
   bool has(const entry& e) const noexcept {
+    if (call_id.empty()) return e.remote_target.empty() || !same_uri(e.remote_target, but_with);
     return e.call_id == call_id && e.local_tag == local_tag && (remote_tag.empty() || e.remote_tag == remote_tag);
   }
   /// Of the one dialog it is about; 0: there may be several.
   std::uint64_t key() const noexcept { return remote_tag.empty() ? 0 : key_of(call_id, local_tag, remote_tag); }
 };
 
-/// An Event value's parameters: all three, the first two, or none of them.
-result<std::shared_ptr<const view>, refusal> select(const event_value& event, std::shared_ptr<const view> seen) {
+/// An Event value has all three parameters, the first two, or none of them.
+result<std::shared_ptr<const view>, refusal> select(const event_value& event, std::string_view contact,
+                                                    std::shared_ptr<const view> seen, bool leaves_out_own) {
   auto asked = std::make_shared<selection>();
   int given = 0;
   for (const auto& [name, to] : {std::pair{"call-id", &asked->call_id}, {"to-tag", &asked->local_tag}, {"from-tag", &asked->remote_tag}}) {
@@ -106,7 +111,11 @@ result<std::shared_ptr<const view>, refusal> select(const event_value& event, st
     if (value->empty()) return unexpected{refusal{400, "Bad Event"}};
     *to = *value;
   }
-  if (given == 0) return seen;
+  if (given == 0) {
+    if (seen || !leaves_out_own || contact.empty()) return seen;
+    asked->but_with = contact;
+    return std::shared_ptr<const view>{std::move(asked)};
+  }
   if (asked->call_id.empty() || asked->local_tag.empty()) return unexpected{refusal{400, "Bad Event"}};
   if (seen) return seen;  // who may see less does not learn which dialogs there are
   return std::shared_ptr<const view>{std::move(asked)};
@@ -166,15 +175,20 @@ int interest(call_state state) noexcept {
 /// Gives each dialog an id of its own, the same while its publications live, whoever tells of it. What
 /// is not shown now keeps its id, for it may be shown again.
 void settle_ids(std::span<const published> publications, const std::vector<shown_dialog>& all) {
-  if (std::none_of(all.begin(), all.end(), [](const shown_dialog& d) { return d.what->shown_as.empty(); })) return;
-  std::set<std::string> known;
+  std::set<std::string_view> seen;
+  const auto settled = [&](const shown_dialog& d) { return !d.what->shown_as.empty() && seen.insert(d.what->shown_as).second; };
+  if (std::all_of(all.begin(), all.end(), settled)) return;
+  std::map<std::string, std::uint64_t> known;  // ids, and which dialog has each
   std::map<std::uint64_t, const std::string*> of_dialog;
   for (const published& p : publications) {
     const checked_document* d = checked(p);
     if (d == nullptr) continue;
     for (const entry& e : d->dialogs) {
       if (e.shown_as.empty()) continue;
-      known.insert(e.shown_as);
+      if (known.try_emplace(e.shown_as, e.key).first->second != e.key) {  // they were one dialog until more of one was known
+        e.shown_as.clear();
+        continue;
+      }
       if (e.key != 0) of_dialog.emplace(e.key, &e.shown_as);
     }
   }
@@ -185,7 +199,7 @@ void settle_ids(std::span<const published> publications, const std::vector<shown
       continue;
     }
     std::string id = d.what->id;
-    for (std::uint64_t n = 0; !known.insert(id).second; ++n) {
+    for (std::uint64_t n = 0; !known.try_emplace(id, d.what->key).second; ++n) {
       digest fresh;
       fresh.add(d.from->id);
       fresh.add(n);
@@ -365,7 +379,9 @@ event_package dialog_package(dialog_options how) {
   package.neutral = [how](std::string_view resource) { return aggregate(resource, {}, how); };
   if (how.partial) package.difference = difference;
   package.event_parameters = {"call-id", "to-tag", "from-tag"};
-  package.select = select;
+  package.select = [how](const event_value& event, std::string_view contact, std::shared_ptr<const view> seen) {
+    return select(event, contact, std::move(seen), how.leaves_out_own);
+  };
   package.authorize_body = [how](const body&, std::string_view resource, std::span<const published> all, const view& seen) {
     if (const auto* asked = dynamic_cast<const selection*>(&seen)) return aggregate(resource, all, how, asked);
     return virtual_dialog(writer{resource, true}, united(all).found);

@@ -95,7 +95,7 @@ class reader {
     return tree_.source.substr(begin, end - begin);
   }
 
-  /// One dialog under two ids: the later word under the earlier id. True if there was one.
+  /// One dialog under two ids: the later word, under the id it is shown under, or else the earlier. True if there was one.
   static bool unite(std::vector<entry>& dialogs) {
     std::map<std::uint64_t, std::size_t> place;
     std::size_t kept = 0;
@@ -108,10 +108,12 @@ class reader {
         continue;
       }
       entry& earlier = dialogs[at->second];
-      std::string id = std::move(earlier.id), shown_as = std::move(earlier.shown_as);
+      // what it is shown as stays with its id, which is all that is stored
+      if (!earlier.shown_as.empty() || dialogs[i].shown_as.empty()) {
+        dialogs[i].id = std::move(earlier.id);
+        dialogs[i].shown_as = std::move(earlier.shown_as);
+      }
       earlier = std::move(dialogs[i]);
-      earlier.id = std::move(id);
-      if (!shown_as.empty()) earlier.shown_as = std::move(shown_as);
     }
     const bool any = kept != dialogs.size();
     dialogs.resize(kept);
@@ -172,6 +174,10 @@ class reader {
       if (is("state")) {
         has_state = true;
         fault = state(c, out);
+      }
+      if (is("remote")) {
+        for (const xml::node& t : tree_.children(c))
+          if (t.is(namespace_uri, "target")) out.remote_target = attribute(t, "uri");
       }
       return is("local") || is("remote") ? participant(c, is("remote") && how_.remote_target_is_identity, out.behind_id, meaning)
                                          : write(c, out.behind_id, meaning);

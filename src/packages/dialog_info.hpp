@@ -32,7 +32,7 @@ std::uint64_t key_of(std::string_view call_id, std::string_view local_tag, std::
 
 /// One dialog of a document.
 struct entry {
-  std::string id, call_id, local_tag, remote_tag, direction;
+  std::string id, call_id, local_tag, remote_tag, direction, remote_target;
   call_state state = call_state::trying;
   /// The element up to and behind the value of its id, with the declarations it needs.
   std::string before_id, behind_id;
