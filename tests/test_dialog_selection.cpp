@@ -231,3 +231,25 @@ TEST_CASE("Contacts that move make no more documents than selections may (DLG-3.
   s.watch("s0", "alice", 0s, contact(0));
   CHECK(s.watch("same", "alice", 3600s, contact(256)).starts_with("200"));
 }
+
+TEST_CASE("a name goes together with a selection, over a restart (PRS-ENT-1, DLG-3.2-1)") {
+  struct chosen final : view {
+    bool equals(const view&) const noexcept override { return true; }
+  };
+  event_package p = opaque_package("named");
+  p.names_as_subscribed = true;
+  p.select = [](const event_value&, std::string_view, std::shared_ptr<const view>) -> result<std::shared_ptr<const view>, refusal> {
+    return std::shared_ptr<const view>{std::make_shared<const chosen>()};
+  };
+  p.authorize_body = [](const body& state, std::string_view resource, std::span<const published>, const view&) {
+    return body{"a/b", std::string{resource.substr(0, 4)} + "=" + std::string{state.bytes()}};
+  };
+  memory_storage rows;
+  scenario s{{.rows = &rows, .packages = {p}}};
+  s.publish("alice", {.raw = "1", .type = "a/b", .event = "named"});
+  CHECK(s.subscribe("d1", {.to = "pres:alice@example.com", .expires = 600s, .event = "named"}) ==
+        "200 Expires=600 | N d1#1 active;expires=600 [pres=1]");
+  s.restart();
+  CHECK(s.subscribe("d1", {.expires = 0s}).find("[pres=1]") != std::string::npos);
+  s.audit();
+}

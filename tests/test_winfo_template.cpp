@@ -94,3 +94,21 @@ TEST_CASE("who is politely blocked from watcher information sees nobody (SEC-LEA
   CHECK(s.subscribe("c2", {.by = "carol", .expires = 600s}) == "200 Expires=600 | N c2#1 active;expires=600 P()");
   CHECK(s.subscribe("d9", {.by = "alice", .event = "presence.winfo"}).find("full(w1:active:subscribe:carol") != std::string::npos);
 }
+
+TEST_CASE("who ends with the watchers he was told of leaves nothing to who comes next (SEC-LEAK-1)") {
+  event_package p = opaque_package("foo");
+  p.req_auth = true;
+  p.authorize = [](const authorization_query& q) -> authorization {
+    authorization answer{q.now < start + 60s || q.watcher.proves(address("carol")) ? sub_handling::allow : sub_handling::block};
+    if (q.now < start + 60s) answer.until = start + 60s;
+    return answer;
+  };
+  event_package w = watcherinfo_package("foo");
+  w.authorize = p.authorize;
+  scenario s{{.packages = {p, w}}};
+  s.subscribe("w1", {.by = "alice", .event = "foo.winfo"});
+  s.subscribe("d1", {.event = "foo"});
+  CHECK(s.wait_until(60s) == "N w1#3 terminated;reason=rejected | N d1#2 terminated;reason=rejected");
+  for (const std::string next : {"c1", "c2", "c3"})
+    CHECK(s.subscribe(next, {.by = "carol", .to = "carol", .event = "foo.winfo"}) == "200 Expires=3600 | N " + next + "#1 active;expires=3600 W0 full()");
+}

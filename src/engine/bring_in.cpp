@@ -48,7 +48,7 @@ void engine::impl::adopt(subscription_row row, const event_package& package, ins
   });
   table.link(s, state, account);
   if (sibling != nullptr) table.share_numbers(*sibling, s);
-  if (!package.req_auth) s.view = table.hold_view(state, {}, as_pres(s));  // else with the decision about him
+  if (!package.req_auth && !package.select) s.view = table.hold_view(state, {}, as_pres(s));  // else in reconsider_restored()
   if (s.stands == standing::pending) pending_began(table.obtain_undecided(state, account, s.since));
   // nobody knows what he has got; where numbers are exact, he finds a gap himself (WIN-58-7)
   s.unsure = !exact_numbers(row.since);

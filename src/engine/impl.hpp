@@ -379,7 +379,7 @@ struct engine::impl {
   void tell_rejected(const event_package& package, std::string_view display_name, instant now);
   void tell_waiting(const undecided& u, watcher_event event);
   /// Who has a view sees himself alone, whatever view it is (WIN-4.6-2); who is politely blocked sees nobody.
-  static bool may_see(const subscription& reader, const watcher_record& w) noexcept;
+  static bool may_see(const subscription& reader, std::string_view watcher) noexcept;
   /// The full document; `reader`, if any, also learns what he missed.
   body watcher_information(const event_state& state, const subscription* reader, instant now);
   void plan_watcher_information(instant now, effects& out);

@@ -265,7 +265,6 @@ void engine::impl::commit_notifies(const effects& out) noexcept {
     s->told = milliseconds_of(clock);
     if (!missed.empty()) missed.erase(n.id.slot);
   }
-  commit_turns(clock);
   commit_missed();
   for (subscription* s : owing) {
     const bool waits = s->owes && too_soon(*s, clock);
@@ -273,6 +272,7 @@ void engine::impl::commit_notifies(const effects& out) noexcept {
     ++counters.coalesced;
     if (!s->in_flight && !waits && unpaid.size() < unpaid.capacity()) unpaid.push_back(table.id_of(*s, 0));
   }
+  commit_turns(clock);  // at last: who ends may owe, too, and takes with him what he missed
 }
 
 void engine::impl::report(const notify_report& outcome, instant now, effects& out) {

@@ -192,25 +192,27 @@ void engine::impl::tell_waiting(const undecided& u, watcher_event event) {
   tell(*u.state, {u.id, std::string{u.watcher->uri()}, std::string{u.named.display_name()}, step(watcher_state::waiting, event), event, {}, u.since});
 }
 
-bool engine::impl::may_see(const subscription& reader, const watcher_record& w) noexcept {
-  return reader.stands == standing::active && (reader.view == 0 || w.uri == reader.watcher->uri());
+bool engine::impl::may_see(const subscription& reader, std::string_view watcher) noexcept {
+  return reader.stands == standing::active && (reader.view == 0 || watcher == reader.watcher->uri());
 }
 
 body engine::impl::watcher_information(const event_state& state, const subscription* reader, instant now) {
   std::vector<watcher_record> all;
-  if (const auto m = reader != nullptr ? missed.find(reader->self) : missed.end(); m != missed.end()) all = m->second;
+  const auto shows = [&](std::string_view watcher) { return reader == nullptr || may_see(*reader, watcher); };
+  if (const auto m = reader != nullptr ? missed.find(reader->self) : missed.end(); m != missed.end())
+    std::copy_if(m->second.begin(), m->second.end(), std::back_inserter(all), [&](const watcher_record& w) { return shows(w.uri); });
   const registered_package* watched = named(state.package->watched);
   event_state* of = watched != nullptr ? find_state(state.resource(), watched->package) : nullptr;
   if (of != nullptr) {
     for (const auto index : of->watchers) {
       if (index == slab<subscription>::none) continue;
       const subscription& s = table.subscriptions()[index];
-      if (!s.lapsed(now)) all.push_back(record_of(s));
+      if (!s.lapsed(now) && shows(s.watcher->uri())) all.push_back(record_of(s));
     }
     if (of->undecideds) {
       const std::size_t first = all.size();
       for (const auto& [account, u] : *of->undecideds)
-        if (u.pending == 0)
+        if (u.pending == 0 && shows(u.watcher->uri()))
           all.push_back({u.id, std::string{u.watcher->uri()}, std::string{u.named.display_name()}, watcher_state::waiting,
                          watcher_event::timeout, {}, u.since});
       std::sort(all.begin() + static_cast<std::ptrdiff_t>(first), all.end(), [](const auto& a, const auto& b) {
@@ -218,7 +220,6 @@ body engine::impl::watcher_information(const event_state& state, const subscript
       });
     }
   }
-  if (reader != nullptr) std::erase_if(all, [&](const watcher_record& w) { return !may_see(*reader, w); });
   return watcherinfo(state.resource(), state.package->watched, all, true, now);
 }
 
@@ -241,7 +242,7 @@ void engine::impl::plan_watcher_information(instant now, effects& out) {
     for (const auto index : state.watchers) {
       if (index == slab<subscription>::none) continue;
       subscription& s = table.subscriptions()[index];
-      const auto his = [&](const watcher_record& w) { return may_see(s, w); };
+      const auto his = [&](const watcher_record& w) { return may_see(s, w.uri); };
       if (!s.lasts(now) || std::none_of(changes.begin(), changes.end(), his)) continue;
       const auto told = [&](const notify& n) { return n.id == table.id_of(s, n.cseq); };
       // what is not written down as done yet cannot be in a full document: who needs one gets it next

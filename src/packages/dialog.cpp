@@ -36,14 +36,32 @@ struct shown_dialog {
 
 const checked_document* checked(const published& p) noexcept { return dynamic_cast<const checked_document*>(p.parsed); }
 
+/// Which dialogs a subscription is about: those of one INVITE, or one of them (DLG-3.2-1), or all with others (DLG-3.3-2).
+struct selection final : view {
+  std::string call_id, local_tag, remote_tag;  ///< of the observed user agent; no remote tag: any
+  std::string but_with;                        ///< a remote target; used where there is no Call-ID
+
+  bool equals(const view& other) const noexcept override {
+    const auto* o = dynamic_cast<const selection*>(&other);
+    return o != nullptr && std::tie(call_id, local_tag, remote_tag, but_with) ==
+                               std::tie(o->call_id, o->local_tag, o->remote_tag, o->but_with);
+  }
+  bool has(const entry& e) const noexcept {
+    if (call_id.empty()) return e.remote_target.empty() || !same_uri(e.remote_target, but_with);
+    return e.call_id == call_id && e.local_tag == local_tag && (remote_tag.empty() || e.remote_tag == remote_tag);
+  }
+  /// Of the one dialog it is about; 0: there may be several.
+  std::uint64_t key() const noexcept { return remote_tag.empty() ? 0 : key_of(call_id, local_tag, remote_tag); }
+};
+
 struct united_dialogs {
   std::vector<shown_dialog> found;
   std::vector<std::uint64_t> ended;  ///< told before, by key, in order
 };
 
 /// The dialogs of all publications: of one dialog that several report the newest word, and an end is
-/// final (DLG-AGG-1, V11); ends are told once (DLG-AGG-3).
-united_dialogs united(std::span<const published> all) {
+/// final (DLG-AGG-1, V11); ends are told once (DLG-AGG-3). With a selection its dialogs alone: there may be many selections.
+united_dialogs united(std::span<const published> all, const selection* asked = nullptr) {
   united_dialogs out;
   auto& [found, ended] = out;
   for (const published& p : all) {
@@ -51,6 +69,7 @@ united_dialogs united(std::span<const published> all) {
     if (d == nullptr) continue;
     ended.insert(ended.end(), d->ended.begin(), d->ended.end());
     for (const entry& e : d->dialogs) {
+      if (asked != nullptr && !asked->call_id.empty() && !asked->has(e)) continue;
       if (!e.over() || (p.arriving && !e.told)) {
         found.push_back({&p, &e, p.leaving});
       } else if (e.key != 0) {
@@ -80,24 +99,6 @@ united_dialogs united(std::span<const published> all) {
   std::erase_if(found, [](const shown_dialog& d) { return d.what == nullptr; });
   return out;
 }
-
-/// Which dialogs a subscription is about: those of one INVITE, or one of them (DLG-3.2-1), or all with others (DLG-3.3-2).
-struct selection final : view {
-  std::string call_id, local_tag, remote_tag;  ///< of the observed user agent; no remote tag: any
-  std::string but_with;                        ///< a remote target; used where there is no Call-ID
-
-  bool equals(const view& other) const noexcept override {
-    const auto* o = dynamic_cast<const selection*>(&other);
-    return o != nullptr && std::tie(call_id, local_tag, remote_tag, but_with) ==
-                               std::tie(o->call_id, o->local_tag, o->remote_tag, o->but_with);
-  }
-  bool has(const entry& e) const noexcept {
-    if (call_id.empty()) return e.remote_target.empty() || !same_uri(e.remote_target, but_with);
-    return e.call_id == call_id && e.local_tag == local_tag && (remote_tag.empty() || e.remote_tag == remote_tag);
-  }
-  /// Of the one dialog it is about; 0: there may be several.
-  std::uint64_t key() const noexcept { return remote_tag.empty() ? 0 : key_of(call_id, local_tag, remote_tag); }
-};
 
 /// An Event value has all three parameters, the first two, or none of them.
 result<std::shared_ptr<const view>, refusal> select(const event_value& event, std::string_view contact,
@@ -273,8 +274,8 @@ struct writer {
 
 body aggregate(std::string_view resource, std::span<const published> publications, const dialog_options& how,
                const selection* asked = nullptr) {
-  auto [all, ended] = united(publications);
-  if (asked != nullptr) std::erase_if(all, [&](const shown_dialog& d) { return !asked->has(*d.what); });
+  auto [all, ended] = united(publications, asked);
+  if (asked != nullptr && asked->call_id.empty()) std::erase_if(all, [&](const shown_dialog& d) { return !asked->has(*d.what); });
   if (how.single_dialog && all.size() > 1) {
     // whatever their order: it is another one when something has left
     const auto less = [](const shown_dialog& a, const shown_dialog& b) {
