@@ -71,6 +71,26 @@ TEST_CASE("an id stays with a dialog that is not shown at the moment (DLG-4.1-2)
   CHECK(s.tell(info(dialog_of("1", "early") + dialog_of("2", "early")), "e2").find("full{1:early,2:early,d") != std::string::npos);
 }
 
+TEST_CASE("two dialogs that were one until a phone knew more of its own have ids of their own (DLG-4.1-2, DLG-AGG-1)") {
+  const std::string half = " call-id=\"c\" local-tag=\"l\"";
+  const std::string whole = half + " remote-tag=\"r\"";
+  for (const bool first_grows : {false, true}) {
+    CAPTURE(first_grows);
+    lamp s{dialog_package()};
+    s.watch("d1");
+    s.tell(info(dialog_of("a", "proceeding", {}, half)));
+    s.wait(1s);
+    CHECK(s.tell(info(dialog_of("b", "trying", {}, half))).find("full{a:trying}") != std::string::npos);
+    s.wait(1s);
+    const std::string id = first_grows ? "a" : "b";
+    const std::string both = s.tell(info(dialog_of(id, "early", {}, whole)), first_grows ? "e1" : "e2");
+    const std::string own = first_grows ? both.substr(both.find("full{d") + 5, 13) : "b";  // what is free stays as published
+    CHECK(both.substr(both.find("full{")) == (first_grows ? "full{" + own + ":early,a:trying}" : "full{a:proceeding,b:early}"));
+    s.wait(1s);
+    CHECK(s.tell(info(dialog_of(id, "confirmed", {}, whole)), "e3").find(own + ":confirmed") != std::string::npos);
+  }
+}
+
 TEST_CASE("a partial publication changes only what it names (DLG-AGG-2)") {
   lamp s{dialog_package()};
   s.tell(info(dialog_of("a", "early") + dialog_of("b", "early")));

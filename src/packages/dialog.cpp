@@ -1,6 +1,7 @@
 // The packages `dialog` (RFC 4235) and `dialog;sla` (bridged line appearance).
 #include <algorithm>
 #include <functional>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <optional>
@@ -40,6 +41,19 @@ struct united_dialogs {
   std::vector<std::uint64_t> ended;  ///< told before, by key, in order
 };
 
+/// Two dialogs that were one under one id, until one publisher knew more of it: the older word keeps the id.
+void part_ids(const std::vector<shown_dialog>& all) {
+  std::vector<shown_dialog> known;
+  std::copy_if(all.begin(), all.end(), std::back_inserter(known), [](const shown_dialog& d) { return !d.what->shown_as.empty(); });
+  std::sort(known.begin(), known.end(), [](const shown_dialog& a, const shown_dialog& b) {
+    return std::tie(a.what->shown_as, a.from->arrival) < std::tie(b.what->shown_as, b.from->arrival);
+  });
+  for (std::size_t i = 1, kept = 0; i < known.size(); ++i) {
+    if (known[i].what->shown_as == known[kept].what->shown_as) known[i].what->shown_as.clear();
+    else kept = i;
+  }
+}
+
 /// The dialogs of all publications: of one dialog that several report the newest word, and an end is
 /// final (DLG-AGG-1, V11); ends are told once (DLG-AGG-3).
 united_dialogs united(std::span<const published> all) {
@@ -77,6 +91,7 @@ united_dialogs united(std::span<const published> all) {
     if (!std::binary_search(ended.begin(), ended.end(), key)) found[place] = counts;
   }
   std::erase_if(found, [](const shown_dialog& d) { return d.what == nullptr; });
+  part_ids(found);
   return out;
 }
 
