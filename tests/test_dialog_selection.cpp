@@ -149,6 +149,26 @@ TEST_CASE("usages of one SIP dialog are about dialogs of their own, and end with
   CHECK(s.watch("d1").starts_with("200 Expires=3600 | N d1#6 active"));
 }
 
+TEST_CASE("a usage ends with what has lapsed while its SIP dialog gets another one, refreshes or ends one (DLG-3.4-1, EVT-4.4.1-1)") {
+  for (const seconds asked : {3600s, 0s}) {
+    for (const char* id : {";id=7", ";id=8"}) {  // a known one, or another
+      CAPTURE(asked.count());
+      CAPTURE(id);
+      memory_storage rows;
+      lamp s{dialog_package(), &rows};
+      s.tell(info(dialog_of("a", "early", {}, one)), {}, 60s);
+      s.watch("d0", "alice", 3600s, {}, specific);
+      s.watch("d0", "alice", 3600s, {}, ";id=7");
+      s.at += 60s;
+      const std::string got = s.watch("d0", "alice", asked, {}, id);
+      CHECK(got.starts_with("200 "));
+      CHECK(got.find(" terminated;reason=noresource") != std::string::npos);
+      s.restart();
+      CHECK(s.watch("d0", "alice", 3600s, {}, specific).starts_with(asked == 0s && id == std::string{";id=7"} ? "481" : "200 Expires=3600"));
+    }
+  }
+}
+
 TEST_CASE("a stranger does not learn by a selection which dialogs there are (DLG-3.6-1, SEC-PKG-1)") {
   lamp s{dialog_package()};
   s.tell(info(three));

@@ -203,11 +203,12 @@ bool engine::impl::store(effects& out, instant now) {
   plan_watcher_information(now, out);
   if (!durable() || pending.empty()) return true;
   stamp_states();
-  if (usage_ends && !held_back) {  // usages of one dialog reserve for each other, and may end together
-    const auto& ended = pending.ended_subscriptions;
-    std::erase_if(pending.reservations, [&](const number_reservation& r) {
-      return std::find(ended.begin(), ended.end(), r.key) != ended.end();
-    });
+  if (usage_ends) {  // usages of one dialog reserve for each other and change together, and may end together
+    const auto ended = [&all = pending.ended_subscriptions](const subscription_key& k) {
+      return std::find(all.begin(), all.end(), k) != all.end();
+    };
+    std::erase_if(pending.changed_subscriptions, [&](const subscription_row& r) { return ended(presence::key_of(r)); });
+    if (!held_back) std::erase_if(pending.reservations, [&](const number_reservation& r) { return ended(r.key); });
   }
   if (grouping) {
     together.add(std::move(pending));

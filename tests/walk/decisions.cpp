@@ -59,9 +59,11 @@ void walk::refresh_watchers() {
 bool walk::refresh(const std::string& resource, int kind, refresh_type type) {
   note_down("refresh_watchers ", resource, " ", package_names[kind], type == refresh_type::state ? " state" : " rules");
   maybe_fault();
+  const std::size_t calls = rows ? rows->calls() : 0;
   const effects out = engine->refresh_watchers(resource, package_names[kind], type, now);
+  const bool read = rows && (!out.storage_failed || rows->calls() > calls + 1);  // its first call
   const bool fault = failed(out, false, "refresh_watchers");
-  if (type == refresh_type::state && rows && !fault) {  // read again
+  if (type == refresh_type::state && read) {
     for (auto& p : publications)
       if (p.resource == resource && p.kind == kind) {
         p.order = ticks(p.since);
@@ -72,14 +74,20 @@ bool walk::refresh(const std::string& resource, int kind, refresh_type type) {
   expectation expected;
   const look was = look_at(resource, kind);
   mark_lapsed(resource, kind);
-  if (type == refresh_type::authorization) {
+  const auto edge = edges.find({kind, resource});
+  const bool due = by_sphere.contains({kind, resource}) || (edge != edges.end() && edge->second <= clock);
+  if (type == refresh_type::authorization || due) {
     decide_again(expected, resource, kind, was, {}, -1);
     decide_waiting(expected, resource, kind);
-  } else {
+  }
+  if (type == refresh_type::state) {
+    std::erase_if(expected.notifies, [](const expected_notify& e) { return e.optional; });
+    std::set<int> told;  // what was decided, with the new state
+    for (const expected_notify& e : expected.notifies) told.insert(e.name);
     std::vector<int> over;
     for (m_subscription& s : subscriptions) {
       // who is politely blocked is told as one whose resource is offline would be (SEC-LEAK-1)
-      if (s.resource != resource || s.kind != kind || s.stands == stand::pending || !hears(s)) continue;
+      if (s.resource != resource || s.kind != kind || s.stands == stand::pending || !hears(s) || told.contains(s.name)) continue;
       if (s.in_flight) s.owes = owing::yes;
       else if (expect_last(expected, s)) over.push_back(s.name);
       else expect_notify(expected, s);
@@ -98,7 +106,8 @@ void walk::terminate() {
   const int kind = everything || chance(40) ? -1 : a_kind();
   static constexpr end_reason reasons[] = {end_reason::deactivated, end_reason::probation, end_reason::giveup,
                                            end_reason::noresource,  end_reason::rejected,  end_reason::invariant};
-  const end_reason reason = everything ? end_reason::noresource : one_of(reasons);
+  end_reason reason = everything ? end_reason::noresource : one_of(reasons);
+  if (reason == end_reason::invariant && clock < blocked_until) reason = end_reason::deactivated;  // advance() rests
   const std::string why{to_string(reason)};
   if (reason == end_reason::invariant) advance();  // while decisions are due nobody is shown anything
   note_down(everything ? "remove_resource " : "terminate_watchers ", resource, " ", kind < 0 ? "" : package_names[kind], " ", why);

@@ -174,7 +174,16 @@ void walk::subscribe() {
   const bool on_probation = op == does::refresh && known->stands != stand::pending && answer.handling == sub_handling::confirm;
   if (op == does::create || op == does::fetch || (op == does::refresh && !on_probation)) note(kind, dialog.resource, answer);
   if (failed(out, true, "subscribe")) return;
-  if (rejected) tell(expected, dialog.resource, kind, {"r" + std::to_string(++last_name), watcher, "", "", {}, clock}, "terminated", "rejected");
+  if (rejected) {
+    tell(expected, dialog.resource, kind, {"r" + std::to_string(++last_name), watcher, "", "", {}, clock}, "terminated", "rejected");
+    // who waits under an address he proves is decided about (the table of 5.2)
+    m_undecided* const waited = dialog.proven ? undecided_of(dialog.resource, kind, watcher) : nullptr;
+    if (waited != nullptr && waited->pending == 0) {
+      tell_waiting_over(expected, *waited, "rejected");
+      drop(waited);
+      counts.met["refused while waiting"]++;
+    }
+  }
   if (op != does::nothing) {
     const look was = look_at(dialog.resource, kind);
     if (op != does::reject) mark_lapsed(dialog.resource, kind);

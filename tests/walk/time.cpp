@@ -111,6 +111,15 @@ void walk::advance() {
     tell_waiting_over(expected, u, "giveup");
     return true;
   });
+  // which of those that are due at once ends first is free, and says whether a watcher of several waits
+  const auto order = [&](int name) {
+    const m_subscription& s = *find(name);
+    const std::string event = package_names[s.kind] + (s.event_id.empty() ? "" : ";id=" + s.event_id) + s.about.parameters();
+    return std::find_if(all.notifies.begin(), all.notifies.end(), [&](const notify& n) {
+      return n.dialog.call_id() == dialogs[s.dialog].call_id && n.dialog.event() == event;
+    }) - all.notifies.begin();
+  };
+  std::stable_sort(over.begin(), over.end(), [&](int a, int b) { return order(a) < order(b); });
   for (const int name : over) end(expected, name, "timeout");
   // decisions may be others by now
   std::set<std::pair<int, std::string>> states;
