@@ -87,6 +87,14 @@ TEST_CASE("nor with the ends of its own calls, under whatever tag (P40)") {
     for (const char* state : {"full", "partial"}) CHECK(s.tell(info(end, state), "e1", {}, cy) == "200 e1 Expires=3600");
     CHECK(s.tell(info(end), "e1", {}, cx) == "200 e1 Expires=3600 | N d1#2 active;expires=3600 v1 full{b:terminated}");
   }
+  SUBCASE("the other's tag, and its removal") {
+    CHECK(s.tell({}, "e1", 0s, cy) == "200 e1 Expires=0");
+    CHECK(s.engine->count_publications({}) == 1);
+    CHECK(s.tell({}, "e1", 0s, cx) == "200 e1 Expires=0 | N d1#2 active;expires=3600 v1 full{}");
+    s.tell(info(dialog_of("a", "terminated", {}, which)), {}, {}, cx);
+    CHECK(s.tell({}, "e2", 0s, cy).starts_with("200 e2 Expires=0"));  // nobody's call
+    CHECK(s.engine->count_publications({}) == 0);
+  }
   SUBCASE("the other's tag, and the end of its call") {
     const std::string over = dialog_of("a", "terminated", {}, which);
     CHECK(s.tell(info(over), "e1", {}, cy) == "200 e1 Expires=3600 | N d1#2 active;expires=3600 v1 full{a:terminated}");

@@ -220,6 +220,8 @@ struct event_package {
   /// resource's publications (P37: a final state stays final; P40: another's live dialog stays).
   std::function<bool(const offered_document&, const parsed_document* parsed, std::span<const published> live)>
       superseded = {};
+  /// Ask `superseded` also about the removal of a publication: the document is empty then, and `parsed` null.
+  bool guards_removal = false;
   /// A publication has ended: what the documents that stay are to remember of its document (of an end that is
   /// final). Called when that is stored.
   std::function<void(const parsed_document& heir, const parsed_document& gone)> inherit = {};

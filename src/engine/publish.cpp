@@ -173,6 +173,9 @@ void engine::impl::publish(const publish_request& request, instant now, bool tru
       out.operation = what.target != nullptr ? publish_operation::refreshed : publish_operation::none;
     }
   }
+  if (out.operation == publish_operation::removed && package.guards_removal && package.superseded &&
+      is_superseded(*state, what.target, incoming, now))
+    out.operation = publish_operation::none;
   if ((out.operation == publish_operation::created || out.operation == publish_operation::modified) &&
       !has_room(state, what.target, incoming.content.bytes().size(), now))
     return refuse_later(out, "Too Much State");

@@ -404,11 +404,12 @@ event_package dialog_sla_package(dialog_sla_options how) {
                          .remote_target_is_identity = how.remote_target_is_identity});
   };
   // a phone that has nothing to say does not hang up another's call, also where it knows its tag (P40)
+  package.guards_removal = true;
   package.superseded = [](const offered_document& offer, const parsed_document* parsed, std::span<const published> live) {
     const auto* incoming = dynamic_cast<const checked_document*>(parsed);
     const auto* before = dynamic_cast<const checked_document*>(offer.previous);
-    if (incoming == nullptr || before == nullptr || offer.sender.empty()) return false;
-    return takes_over(*before, *incoming) &&
+    if (before == nullptr || offer.sender.empty()) return false;
+    return (incoming != nullptr ? takes_over(*before, *incoming) : before->has_live()) &&
            std::any_of(live.begin(), live.end(), [&](const published& p) { return p.parsed == before && p.sender != offer.sender; });
   };
   const auto write = [](std::string_view resource, std::span<const published> all) {
