@@ -91,6 +91,12 @@ void walk::publish() {
     if (late) counts.met["superseded"]++;
     if (op == does::create && static_cast<std::size_t>(count) >= bounds.limits.publications_per_resource) op = does::refuse;
   }
+  // nor does another hang up who is on the line (P40)
+  if (kind == k_sla && op == does::end && !sender.empty() && target->sender != sender &&
+      std::any_of(target->what->calls.begin(), target->what->calls.end(), [](const call& c) { return !c.over(); })) {
+    op = does::nothing;
+    counts.met["removals superseded"]++;
+  }
   if (expected.status == 0) expected.status = op == does::refuse ? 503 : 200;
   if (expected.status == 200) expected.expires = static_cast<std::uint32_t>(lifetime.count());
 
