@@ -33,6 +33,7 @@ struct limits {
   std::size_t views_kept = 64;
   std::size_t subscriptions_per_watcher = 10000; ///< a resource list server subscribes this often
   /// Of one watcher to one resource and package: his devices, and what they left behind when they were switched off.
+  /// Whoever asked for privacy (identity::anonymous) counts as one watcher with all others who did.
   std::size_t subscriptions_per_watcher_and_resource = 100;
   std::size_t subscriptions_per_resource = 200000;
   std::size_t subscriptions = 50000000;  ///< in all; bounds memory
