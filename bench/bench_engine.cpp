@@ -34,6 +34,7 @@ struct world {
     o.server_address = "sip:10.0.0.1:5060";
     o.advance_rate = 0;
     o.limits.subscriptions_per_watcher = 1u << 30;
+    o.limits.subscriptions_per_watcher_and_resource = 1u << 30;
     o.subs_htable_size = o.pres_htable_size = std::max(9, static_cast<int>(std::bit_width(hint)));
     return o;
   }
