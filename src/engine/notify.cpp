@@ -140,10 +140,11 @@ void engine::impl::plan_fan_out(event_state& state, const picture& before, const
   // what each view is told; nothing where it shows no change (PRS-6.7-2)
   struct told {
     bool changed = false;
-    body content;  // for who has the last document
+    bool last = false;  // who sees it is ended with it
+    body content;       // for who has the last document
   };
   const auto tell_view = [&](const body& was, const body& is, std::size_t view) {
-    told t{!same_meaning(was, is), is};
+    told t{!same_meaning(was, is), is_last(is), is};
     if (t.changed && package.difference && was && is) {
       if (auto partial = package.difference(entity_of(state, as_pres(state, view)), was, is)) t.content = *std::move(partial);
     }
@@ -181,15 +182,14 @@ void engine::impl::plan_fan_out(event_state& state, const picture& before, const
     subscription& s = table.subscriptions()[watchers[i]];
     const told& t = s.stands == standing::polite ? offline.of(s) : real.of(s);
     if (!t.changed || !hears_of_changes(s, now) || &s == except) continue;
-    const bool last = is_last(after.of(s));
-    if (!last && is_own_word(s, after, sender)) {  // P03
+    if (!t.last && is_own_word(s, after, sender)) {  // P03
       s.unsure = true;  // he misses a document: the next is a full one
       continue;
     }
-    if (!last && must_wait(s, now)) continue;
+    if (!t.last && must_wait(s, now)) continue;
     const bool shared = !package.tailor && !s.unsure && !s.owes && t.content;
     body content = shared ? t.content : content_for(s, state, after, false);
-    if (last) {
+    if (t.last) {
       plan_last(s, std::move(content), out);
       continue;
     }
