@@ -433,8 +433,8 @@ struct engine::impl {
   bool admit_dialog(const subscribe_request& request, effects& out) const;
   bool take_resource_from_contact(const subscribe_request& request, effects& out);
   bool admit_accept(const subscribe_request& request, const event_package& package, effects& out) const;
-  /// `sibling`: a usage of the same dialog, whose tag, route set and addresses it shares.
   void keep_event(const event_value& event, const event_package& package);  ///< fills event_text
+  /// `sibling`: a usage of the same dialog, whose tag, route set and addresses it shares.
   dialog make_dialog(const subscribe_request& request, const event_state& state, const subscription* sibling);
   static constexpr std::uint16_t most_selections = 256;  ///< views of a state, where watchers ask for theirs
   /// Whether a request inside a dialog comes from who made it (SEC-AUTH-4).
