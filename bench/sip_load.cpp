@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -36,6 +37,8 @@ constexpr const char* usage =
     "  refresh N       a PUBLISH without a document, N times\n"
     "  resubscribe N   a SUBSCRIBE in the dialog, N times; done when each has his NOTIFY\n"
     "  wake            a new document of the first presentity until one is answered, for a server that starts\n"
+    "  floor N         N datagrams of a NOTIFY's size sent and as many of an answer's size received, without any SIP: the\n"
+    "                  processor time of a pair in us, with a system call for each and with one for 64\n"
     "At most --window requests are open at once. `lost`: NOTIFYs that never came; `repeated`: that came again; `reused`:\n"
     "other NOTIFYs with a number that is not above the last; `wrong`: watchers whose last document is not the last one.\n";
 
@@ -48,6 +51,8 @@ struct settings {
   std::size_t presentities = 1000, watchers = 10, window = 64;
   std::uint64_t seed = 1;
 };
+
+constexpr std::size_t most = 64;  // datagrams in one system call
 
 /// The value of a header line, or nothing; `name` as servers write it.
 std::string_view header(std::string_view message, std::string_view name) {
@@ -67,18 +72,12 @@ std::uint32_t number(std::string_view text) {
 class load {
  public:
   explicit load(const settings& s) : how_{s}, random_{s.seed}, presentities_(s.presentities), watchers_(s.presentities * s.watchers) {
-    socket_ = ::socket(AF_INET, SOCK_DGRAM, 0);
+    socket_ = bound_socket();
     const int room = 32 << 20;
     ::setsockopt(socket_, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
     const timeval patience{.tv_sec = 0, .tv_usec = 20'000};
     ::setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    sockaddr_in own{};
-    own.sin_family = AF_INET;
-    own.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t length = sizeof own;
-    if (::bind(socket_, reinterpret_cast<sockaddr*>(&own), sizeof own) != 0) throw std::runtime_error{"no socket"};
-    ::getsockname(socket_, reinterpret_cast<sockaddr*>(&own), &length);
-    here_ = "127.0.0.1:" + std::to_string(ntohs(own.sin_port));
+    here_ = "127.0.0.1:" + std::to_string(ntohs(name_of(socket_).sin_port));
     server_.sin_family = AF_INET;
     server_.sin_port = htons(s.port);
     if (::inet_pton(AF_INET, s.address.c_str(), &server_.sin_addr) != 1) throw std::runtime_error{"--target wants ADDRESS:PORT"};
@@ -90,6 +89,7 @@ class load {
   void run(const std::string& phase, std::size_t times) {
     counts_ = {};
     begun_ = steady::now();
+    waking_ = phase == "wake";
     const auto any = [&](std::size_t n) { return std::uniform_int_distribution<std::size_t>{0, n - 1}(random_); };
     if (phase == "publish") work(presentities_.size(), [&](std::size_t i) { publish(i, true); return true; });
     else if (phase == "subscribe") work(watchers_.size(), [&](std::size_t i) { subscribe(i); return true; });
@@ -113,6 +113,12 @@ class load {
       throw std::runtime_error{"unknown phase: " + phase};
     }
     tell(phase);
+  }
+
+  /// What a server cannot do without, on this machine now: see `floor` above.
+  static void tell_floor(std::size_t pairs) {
+    std::printf("{\"phase\": \"floor\", \"one\": %.3f, \"together\": %.3f}\n", floor(pairs, 1), floor(pairs, most));
+    std::fflush(stdout);
   }
 
  private:
@@ -237,8 +243,60 @@ class load {
     }
   }
 
+  static double floor(std::size_t pairs, std::size_t together) {
+    const int ends[2] = {bound_socket(), bound_socket()};
+    sockaddr_in names[2] = {name_of(ends[0]), name_of(ends[1])};
+    std::array<char, 1000> notify{}, answer{};
+    std::array<mmsghdr, most> messages{};
+    iovec piece{};
+    const auto transfer = [&](bool out, int from, std::array<char, 1000>& text, std::size_t size) {
+      piece = {text.data(), size};
+      for (auto& one : messages) one.msg_hdr = {.msg_name = out ? &names[1 - from] : nullptr, .msg_namelen = out ? socklen_t{sizeof names[0]} : 0,
+                                                .msg_iov = &piece, .msg_iovlen = 1, .msg_control = nullptr, .msg_controllen = 0, .msg_flags = 0};
+      const int done = out ? ::sendmmsg(ends[from], messages.data(), static_cast<unsigned>(together), 0)
+                           : ::recvmmsg(ends[from], messages.data(), static_cast<unsigned>(together), MSG_DONTWAIT, nullptr);
+      if (done != static_cast<int>(together)) throw std::runtime_error{"floor: a datagram is missing"};
+    };
+    const auto now = [] {
+      timespec t{};
+      ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+      return static_cast<double>(t.tv_sec) * 1e6 + static_cast<double>(t.tv_nsec) / 1e3;
+    };
+    double spent = 0;
+    for (std::size_t i = 0; i < pairs; i += most) {
+      const auto rounds = [&](bool out, int from, std::array<char, 1000>& text, std::size_t size) {
+        for (std::size_t j = 0; j < most; j += together) transfer(out, from, text, size);
+      };
+      const double begun = now();
+      rounds(true, 0, notify, notify.size());
+      spent += now() - begun;
+      rounds(false, 1, notify, notify.size());
+      rounds(true, 1, answer, 300);
+      const double again = now();
+      rounds(false, 0, answer, answer.size());
+      spent += now() - again;
+    }
+    for (const int end : ends) ::close(end);
+    return spent / static_cast<double>((pairs + most - 1) / most * most);
+  }
+
+  static int bound_socket() {
+    const int made = ::socket(AF_INET, SOCK_DGRAM, 0);
+    sockaddr_in own{};
+    own.sin_family = AF_INET;
+    own.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (::bind(made, reinterpret_cast<sockaddr*>(&own), sizeof own) != 0) throw std::runtime_error{"no socket"};
+    return made;
+  }
+  static sockaddr_in name_of(int bound) {
+    sockaddr_in own{};
+    socklen_t length = sizeof own;
+    ::getsockname(bound, reinterpret_cast<sockaddr*>(&own), &length);
+    return own;
+  }
+
   void receive() {
-    constexpr std::size_t most = 64, size = 8192;
+    constexpr std::size_t size = 8192;
     static std::vector<std::array<char, size>> room(most);
     std::array<mmsghdr, most> messages{};
     std::array<iovec, most> pieces{};
@@ -254,6 +312,21 @@ class load {
       if (message.starts_with("SIP/2.0 ")) answered(message, number(message.substr(8, 3)));
       else if (message.starts_with("NOTIFY ")) notified(message);
     }
+    send_replies();
+  }
+
+  /// Answers to what came together leave together.
+  void send_replies() {
+    std::array<mmsghdr, most> messages{};
+    std::array<iovec, most> pieces{};
+    for (std::size_t i = 0; i < replies_; ++i) {
+      pieces[i] = {reply_[i].data(), reply_[i].size()};
+      messages[i].msg_hdr.msg_name = &server_;
+      messages[i].msg_hdr.msg_namelen = sizeof server_;
+      messages[i].msg_hdr.msg_iov = &pieces[i];
+      messages[i].msg_hdr.msg_iovlen = 1;
+    }
+    ::sendmmsg(socket_, messages.data(), static_cast<unsigned>(std::exchange(replies_, 0)), 0);
   }
 
   void answered(std::string_view message, std::uint32_t status) {
@@ -287,9 +360,10 @@ class load {
   }
 
   void notified(std::string_view message) {
-    std::string reply = "SIP/2.0 200 OK\r\n";
+    std::string& reply = reply_[replies_++];
+    reply = "SIP/2.0 200 OK\r\n";
     for (const char* name : {"Via", "From", "To", "Call-ID", "CSeq"}) reply.append(name).append(": ").append(header(message, name)).append("\r\n");
-    send(reply.append("Content-Length: 0\r\n\r\n"));
+    reply.append("Content-Length: 0\r\n\r\n");
     const std::string_view call = header(message, "Call-ID");
     const std::size_t i = number(call.substr(1));
     if (call.empty() || call[0] != 'w' || i >= watchers_.size()) return;
@@ -320,7 +394,7 @@ class load {
   void finish_publish(std::size_t i) {
     presentity& p = presentities_[i];
     const auto at = open_.find("p" + std::to_string(i));
-    if (at == open_.end() || !at->second.answered || p.told < active(i)) return;
+    if (at == open_.end() || !at->second.answered || (p.told < active(i) && !waking_)) return;
     open_.erase(at);
     p.open = false;
     ++counts_.done;
@@ -357,7 +431,10 @@ class load {
   sockaddr_in server_{};
   std::string here_;
   std::uint64_t branches_ = 0;
+  std::array<std::string, most> reply_ = {};  // to NOTIFYs that came together
+  std::size_t replies_ = 0;
   milliseconds patience_{500};
+  bool waking_ = false;
   steady::time_point begun_, finished_, looked_;
 };
 
@@ -383,7 +460,9 @@ int main(int argc, char** argv) try {
   load all{s};
   for (std::string line; std::getline(std::cin, line);) {
     const auto space = line.find(' ');
-    all.run(line.substr(0, space), space == std::string::npos ? 0 : number(std::string_view{line}.substr(space + 1)));
+    const std::string phase = line.substr(0, space);
+    const std::size_t times = space == std::string::npos ? 0 : number(std::string_view{line}.substr(space + 1));
+    phase == "floor" ? load::tell_floor(times) : all.run(phase, times);
   }
   return 0;
 } catch (const std::exception& e) {
