@@ -1,6 +1,5 @@
 #include "notify_sender.hpp"
 
-#include <netinet/in.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -18,21 +17,19 @@ namespace {
 constexpr std::size_t most_at_once = 1000;
 constexpr std::chrono::milliseconds soon{300};  // less than T1, after which the stack sends it again
 
-/// A descriptor of the UDP socket that is bound to this address, found among those of the process: the stack opens its
-/// sockets itself and names their addresses only. -1: there is none.
-int socket_bound_to(std::string_view host, std::string_view port) {
+/// A descriptor of the socket that is bound to this address, found among those of the process: the stack opens its
+/// sockets itself and tells their addresses only. -1: there is none.
+int socket_bound_to(const su_addrinfo_t& address) {
   std::error_code unreadable;
   for (const auto& entry : std::filesystem::directory_iterator{"/proc/self/fd", unreadable}) {
     const int socket = std::atoi(entry.path().filename().c_str());
-    int protocol = 0;
-    socklen_t size = sizeof protocol;
-    if (getsockopt(socket, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) != 0 || protocol != IPPROTO_UDP) continue;
+    int type = 0;
+    socklen_t type_size = sizeof type, size = sizeof(su_sockaddr_t);
     su_sockaddr_t own{};
-    size = sizeof own;
-    char text[INET6_ADDRSTRLEN] = {};
-    if (getsockname(socket, &own.su_sa, &size) != 0 || std::to_string(ntohs(own.su_port)) != port) continue;
-    su_inet_ntop(own.su_family, SU_ADDR(&own), text, sizeof text);
-    if (host == (own.su_family == AF_INET6 ? '[' + std::string{text} + ']' : std::string{text})) return socket;
+    if (getsockopt(socket, SOL_SOCKET, SO_TYPE, &type, &type_size) == 0 && type == address.ai_socktype &&
+        getsockname(socket, &own.su_sa, &size) == 0 && su_cmp_sockaddr(&own, reinterpret_cast<su_sockaddr_t*>(address.ai_addr)) == 0) {
+      return socket;
+    }
   }
   return -1;
 }
@@ -48,33 +45,38 @@ notify_sender::notify_sender(su_root_t* root, nta_agent_t* agent, const command_
                  [this](const presence::notify& n, int status, std::optional<presence::seconds> retry_after) {
                    tell(n.id, n.dialog.remote_target(), {status, retry_after});
                  }} {
-  if (line.direct_notify) share_sockets();
+  if (line.direct_notify) share(root);
 }
 
-/// The root calls us before the stack when something has come, for we register later. What the stack reads nevertheless,
-/// and all answers that are not plain, it hands over as strays.
-void notify_sender::share_sockets() {
-  for (const sip_via_t* via = nta_agent_via(agent_); via; via = via->v_next) {
-    if (!su_casematch(via->v_protocol, sip_transport_udp)) continue;
-    const std::string_view host = sip::view(via->v_host), port = via->v_port ? sip::view(via->v_port) : "5060";
-    const int socket = socket_bound_to(host, port);
+/// What the stack reads although it is for us, and answers that are not plain, it hands over as strays.
+void notify_sender::share(su_root_t* root) {
+  for (tport_t* stack = tport_primaries(nta_agent_tports(agent_)); stack; stack = tport_next(stack)) {
+    const int socket = tport_is_udp(stack) ? socket_bound_to(*tport_get_address(stack)) : -1;
     if (socket < 0) continue;
-    shared_socket one{dup(socket), -1};  // a root knows a descriptor once
+    shared_socket& one = shared_.emplace_back(shared_socket{stack, &transport_, dup(socket)});
     su_wait_t wait{};
     su_wait_create(&wait, one.copy, SU_WAIT_IN | SU_WAIT_ERR);
-    const auto readable = [](su_root_magic_t*, su_wait_t* w, su_wakeup_arg_t* self) {
-      notify_transport& transport = reinterpret_cast<notify_sender*>(self)->transport_;
-      if (w->revents & SU_WAIT_ERR) transport.take_errors(w->fd);
-      if (w->revents & SU_WAIT_IN) transport.take_answers(w->fd);
-      return 0;
-    };
-    one.index = su_root_register(root_, &wait, readable, reinterpret_cast<su_wakeup_arg_t*>(this), 0);
-    shared_.push_back(one);
-    transport_.add_socket(one.copy, std::string{host}.append(":").append(port));
+    one.index = su_root_register(root, &wait, readable, reinterpret_cast<su_wakeup_arg_t*>(&one), 0);
+    const tp_name_t* name = tport_name(stack);
+    transport_.add_socket(one.copy, std::string{name->tpn_canon} + ':' + name->tpn_port);
   }
+  // One event a turn. The stack throws away what comes after it has found a socket empty, so it must not be called for
+  // something that we have taken in the same turn.
+  su_root_multishot(root, 0);
   stray_.sender = this;
   strays_ = nta_outgoing_default(
       agent_, [](sent_notify* s, nta_outgoing_t*, const sip_t* sip) { return s->sender->read_by_stack(sip), 0; }, &stray_);
+}
+
+int notify_sender::readable(su_root_magic_t*, su_wait_t* wait, su_wakeup_arg_t* arg) {
+  auto& one = *reinterpret_cast<shared_socket*>(arg);
+  if (wait->revents & SU_WAIT_ERR) one.transport->take_errors(one.copy);
+  if (wait->revents & SU_WAIT_IN) {
+    const bool stall = one.transport->take_answers(one.copy);
+    if (stall != one.stalled) (stall ? tport_stall : tport_continue)(one.stack);
+    one.stalled = stall;
+  }
+  return 0;
 }
 
 notify_sender::~notify_sender() {
@@ -82,6 +84,7 @@ notify_sender::~notify_sender() {
   for (sent_notify& sent : sent_) nta_outgoing_destroy(sent.transaction);
   if (strays_) nta_outgoing_destroy(strays_);
   for (const shared_socket& one : shared_) {
+    if (one.stalled) tport_continue(one.stack);
     su_root_deregister(root_, one.index);
     close(one.copy);
   }

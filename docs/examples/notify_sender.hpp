@@ -19,6 +19,9 @@ struct sent_notify;
 #define NTA_LEG_MAGIC_T presence_server
 #define NTA_OUTGOING_MAGIC_T sent_notify
 
+#include <sofia-sip/nta_tport.h>
+#include <sofia-sip/tport.h>
+
 #include "command_line.hpp"
 #include "notify_transport.hpp"
 #include "sip_mapping.hpp"
@@ -53,7 +56,8 @@ class notify_sender {
   std::optional<presence::instant> next_deadline();
 
  private:
-  void share_sockets();
+  void share(su_root_t* root);
+  static int readable(su_root_magic_t*, su_wait_t* wait, su_wakeup_arg_t* arg);
   bool by_stack(const presence::notify& n, presence::instant now);
   void answered(sent_notify& sent, const sip_t* sip);
   void read_by_stack(const sip_t* sip);
@@ -65,11 +69,15 @@ class notify_sender {
   const bool verbose_;
   const report told_;
   notify_transport transport_;
+  /// A UDP socket of the stack, which reads from it only while what is first there is for it.
   struct shared_socket {
-    int copy;
-    int index;  ///< at the root
+    tport_t* stack;
+    notify_transport* transport;
+    int copy;       ///< of the descriptor: a root knows one once
+    int index = 0;  ///< at the root
+    bool stalled = false;
   };
-  std::vector<shared_socket> shared_;
+  std::list<shared_socket> shared_;
   sent_notify stray_ = {};
   nta_outgoing_t* strays_ = nullptr;
   std::deque<presence::notify> waiting_;

@@ -30,7 +30,7 @@ constexpr std::size_t largest = 1300;
 constexpr std::string_view mark = "z9hG4bK.";
 constexpr std::size_t token_digits = 16, place_digits = 8, branch_size = mark.size() + token_digits + place_digits;
 
-constexpr std::size_t room_for_one = 2048;  // an answer that is longer is left to the stack
+constexpr std::size_t longest = 2048;  // an answer that is longer is left to the stack
 
 void append_hex(std::string& out, std::uint64_t value, std::size_t digits) {
   while (digits-- > 0) out += "0123456789abcdef"[value >> (4 * digits) & 15];
@@ -54,9 +54,7 @@ std::string_view next_part(std::string_view& rest, char separator) {
 }  // namespace
 
 notify_transport::notify_transport(milliseconds limit, outcome told)
-    : timer_f_{limit}, told_{std::move(told)}, room_(most * room_for_one) {}
-
-notify_transport::~notify_transport() = default;
+    : timer_f_{limit}, told_{std::move(told)}, room_(longest) {}
 
 void notify_transport::add_socket(int socket, std::string sent_by) {
   address own{};
@@ -64,9 +62,6 @@ void notify_transport::add_socket(int socket, std::string sent_by) {
   if (getsockname(socket, &own.any, &size) != 0) throw std::runtime_error{"a NOTIFY cannot be sent from what is no socket"};
   std::optional<own_socket>& of_family = sockets_[own.any.sa_family == AF_INET6];
   if (!of_family) of_family = own_socket{socket, "Via: SIP/2.0/UDP " + sent_by + ";rport;branch=" + std::string{mark}};
-  // Lets take_answers() look at many datagrams before it takes one.
-  const int from_the_first = 0;
-  setsockopt(socket, SOL_SOCKET, SO_PEEK_OFF, &from_the_first, sizeof from_the_first);
 }
 
 // --- where to ---------------------------------------------------------------------------------------
@@ -199,27 +194,15 @@ void notify_transport::flush() {
 
 // --- answers ----------------------------------------------------------------------------------------
 
-void notify_transport::take_answers(int socket) {
-  std::array<mmsghdr, most> messages{};
-  std::array<iovec, most> parts{};
+bool notify_transport::take_answers(int socket) {
   for (std::size_t i = 0; i < most; ++i) {
-    parts[i] = {&room_[i * room_for_one], room_for_one};
-    messages[i].msg_hdr.msg_iov = &parts[i];
-    messages[i].msg_hdr.msg_iovlen = 1;
+    const ssize_t size = recv(socket, room_.data(), room_.size(), MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT);
+    if (size < 0) return true;
+    const auto length = static_cast<std::size_t>(size);
+    if (length > room_.size() || !plain_answer({room_.data(), length})) return false;
+    recv(socket, nullptr, 0, MSG_DONTWAIT);  // it was only looked at
   }
-  const int come = recvmmsg(socket, messages.data(), most, MSG_PEEK | MSG_DONTWAIT, nullptr);
-  if (come <= 0) return;
-  const auto seen = static_cast<std::size_t>(come);
-  std::size_t ours = 0;
-  while (ours < seen && !(messages[ours].msg_hdr.msg_flags & MSG_TRUNC) &&
-         plain_answer({&room_[ours * room_for_one], messages[ours].msg_len})) {
-    ++ours;
-  }
-  // They were only looked at. With MSG_TRUNC their whole length counts as taken.
-  for (std::size_t i = 0; i < ours; ++i) messages[i].msg_hdr.msg_iovlen = 0;
-  if (ours > 0) recvmmsg(socket, messages.data(), static_cast<unsigned>(ours), MSG_TRUNC | MSG_DONTWAIT, nullptr);
-  const int from_the_first = 0;
-  if (ours < seen) setsockopt(socket, SOL_SOCKET, SO_PEEK_OFF, &from_the_first, sizeof from_the_first);
+  return true;
 }
 
 /// True: a 2xx to a NOTIFY from here. Anything that is not as plain as can be is for a parser that knows all of SIP.
@@ -269,7 +252,7 @@ bool notify_transport::answered(std::string_view branch, int status, std::option
 void notify_transport::take_errors(int socket) {
   for (std::size_t i = 0; i < most; ++i) {
     std::array<char, 512> control{};
-    iovec part{room_.data(), room_for_one};
+    iovec part{room_.data(), room_.size()};
     msghdr header{};
     header.msg_iov = &part;
     header.msg_iovlen = 1;

@@ -1,10 +1,10 @@
 /// NOTIFYs over UDP, without the SIP stack: the non-INVITE client transaction of RFC 3261 section 17.1.2, and no more of
-/// SIP than a NOTIFY and a plain answer to it need. It sends many at once and takes many answers at once, from a socket
-/// that the stack listens on: watchers behind a NAT are reached, and only what is no answer to a NOTIFY from here is left
-/// in the socket for the stack, which has the real parser.
+/// SIP than a NOTIFY and a plain answer to it need. It sends many at once, from a socket that the stack listens on, so
+/// that watchers behind a NAT are reached, and takes plain answers from there. Everything else that comes is left in the
+/// socket for the stack, which has the real parser.
 ///
 /// What it does not take, the stack has to send: names that have to be looked up, TCP and TLS, large messages.
-/// Knows the engine's values and POSIX; no stack, no clock, no event loop. Linux (recvmmsg).
+/// Knows the engine's values and POSIX; no stack, no clock, no event loop. Linux (sendmmsg, errors by IP_RECVERR).
 #pragma once
 
 #include <netinet/in.h>
@@ -29,7 +29,6 @@ class notify_transport {
 
   /// `timer_f`: how long an answer is waited for, 64 * T1 by the RFC.
   notify_transport(std::chrono::milliseconds timer_f, outcome told);
-  ~notify_transport();
   notify_transport(const notify_transport&) = delete;
   notify_transport& operator=(const notify_transport&) = delete;
 
@@ -41,8 +40,8 @@ class notify_transport {
   bool send(const presence::notify& n, presence::instant now);
   void flush();
 
-  /// Takes the answers that are first in the socket, until something else is.
-  void take_answers(int socket);
+  /// Takes the answers that are first in the socket. False: what is first now is for the stack.
+  bool take_answers(int socket);
   /// Takes what came back by ICMP.
   void take_errors(int socket);
   /// An answer that the stack has read: the branch of its topmost Via. False: it is not to a NOTIFY from here.
@@ -84,7 +83,7 @@ class notify_transport {
     std::string head = {};
     presence::notify::pieces body = {};
   };
-  static constexpr std::size_t most = 64;  // datagrams in one system call
+  static constexpr std::size_t most = 64;  // datagrams at once
 
   static std::optional<address> numeric_target(const presence::notify& n);
   const own_socket* socket_for(const address& to) const;
