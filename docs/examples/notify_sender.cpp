@@ -53,7 +53,7 @@ void notify_sender::share(su_root_t* root) {
   for (tport_t* stack = tport_primaries(nta_agent_tports(agent_)); stack; stack = tport_next(stack)) {
     const int socket = tport_is_udp(stack) ? socket_bound_to(*tport_get_address(stack)) : -1;
     if (socket < 0) continue;
-    shared_socket& one = shared_.emplace_back(shared_socket{stack, &transport_, dup(socket)});
+    shared_socket& one = shared_.emplace_back(shared_socket{stack, this, dup(socket)});
     su_wait_t wait{};
     su_wait_create(&wait, one.copy, SU_WAIT_IN | SU_WAIT_ERR);
     one.index = su_root_register(root, &wait, readable, reinterpret_cast<su_wakeup_arg_t*>(&one), 0);
@@ -70,9 +70,11 @@ void notify_sender::share(su_root_t* root) {
 
 int notify_sender::readable(su_root_magic_t*, su_wait_t* wait, su_wakeup_arg_t* arg) {
   auto& one = *reinterpret_cast<shared_socket*>(arg);
-  if (wait->revents & SU_WAIT_ERR) one.transport->take_errors(one.copy);
+  ++one.sender->turns_;
+  notify_transport& transport = one.sender->transport_;
+  if (wait->revents & SU_WAIT_ERR) transport.take_errors(one.copy);
   if (wait->revents & SU_WAIT_IN) {
-    const bool stall = one.transport->take_answers(one.copy);
+    const bool stall = transport.take_answers(one.copy);
     if (stall != one.stalled) (stall ? tport_stall : tport_continue)(one.stack);
     one.stalled = stall;
   }

@@ -52,6 +52,8 @@ class notify_sender {
   void add(const std::vector<presence::notify>& notifies);
   /// Sends what there is room for, and again what is unanswered.
   void send(presence::instant now);
+  /// How often a socket has been looked into: as long as that goes on, something may be there for the stack.
+  std::size_t turns() const { return turns_; }
   /// When send() has something to do.
   std::optional<presence::instant> next_deadline();
 
@@ -72,7 +74,7 @@ class notify_sender {
   /// A UDP socket of the stack, which reads from it only while what is first there is for it.
   struct shared_socket {
     tport_t* stack;
-    notify_transport* transport;
+    notify_sender* sender;
     int copy;       ///< of the descriptor: a root knows one once
     int index = 0;  ///< at the root
     bool stalled = false;
@@ -84,4 +86,5 @@ class notify_sender {
   std::list<sent_notify> sent_;  // by the stack, in the order of sending
   std::list<sent_notify>::iterator oldest_fresh_ = sent_.end();
   std::size_t fresh_ = 0;
+  std::size_t turns_ = 0;
 };

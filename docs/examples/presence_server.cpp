@@ -249,9 +249,9 @@ constexpr std::size_t most_together = 256;
 
 void presence_server::run() {
   while (!ending_) {
-    const std::size_t before = calls_.size();
-    su_root_step(root_, before == 0 ? 3600 * 1000 : 0);  // takes one message from each socket that has some
-    if (calls_.size() == before || calls_.size() >= most_together) make_calls();
+    const std::size_t before = calls_.size() + notifies_->turns();
+    su_root_step(root_, calls_.empty() ? 3600 * 1000 : 0);
+    if (calls_.size() + notifies_->turns() == before || calls_.size() >= most_together) make_calls();
   }
   make_calls();
   if (auto flushed = engine_.flush(clock_.now()); !flushed) throw std::runtime_error{flushed.error()};
