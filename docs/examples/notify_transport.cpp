@@ -88,11 +88,14 @@ std::optional<notify_transport::address> notify_transport::numeric_target(const 
   if (!loose || where.empty()) return {};
 
   const bool six = where.front() == '[';
-  if (six) where.remove_prefix(1);
-  const std::string host{next_part(where, six ? ']' : ':')};
-  if (six && !where.empty() && where.front() == ':') where.remove_prefix(1);
+  const auto colon = where.find(':', six ? where.find(']') : 0);
+  std::string host{where.substr(0, colon)};
+  if (six) {
+    if (!host.ends_with(']')) return {};
+    host = host.substr(1, host.size() - 2);
+  }
   std::uint16_t port = 5060;
-  if (!where.empty() && (!read_number(where, port, 10) || port == 0)) return {};
+  if (colon != where.npos && (!read_number(where.substr(colon + 1), port, 10) || port == 0)) return {};
   address to{};
   to.any.sa_family = six ? AF_INET6 : AF_INET;
   (six ? to.v6.sin6_port : to.v4.sin_port) = htons(port);
