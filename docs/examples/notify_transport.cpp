@@ -262,7 +262,7 @@ void notify_transport::take_errors(int socket) {
     header.msg_control = control.data();
     header.msg_controllen = control.size();
     const ssize_t size = recvmsg(socket, &header, MSG_ERRQUEUE | MSG_DONTWAIT);
-    if (size < 0) return;
+    if (size < 0) break;
     bool unreachable = false;
     for (cmsghdr* c = CMSG_FIRSTHDR(&header); c; c = CMSG_NXTHDR(&header, c)) {
       if (c->cmsg_type != (c->cmsg_level == IPPROTO_IPV6 ? IPV6_RECVERR : IP_RECVERR)) continue;
@@ -276,6 +276,9 @@ void notify_transport::take_errors(int socket) {
     if (!unreachable || at == sent.npos) continue;
     if (transaction* t = find(sent.substr(at, branch_size))) finish(*t, 0);
   }
+  int seen = 0;  // one that found no room among the others is not announced for ever
+  socklen_t size = sizeof seen;
+  getsockopt(socket, SOL_SOCKET, SO_ERROR, &seen, &size);
 }
 
 void notify_transport::finish(transaction& t, int status, std::optional<presence::seconds> retry_after) {

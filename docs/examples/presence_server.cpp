@@ -217,6 +217,7 @@ void presence_server::listen() {
                             NTATAG_MERGE_482(1),  // the same request by two paths
                             NTATAG_MCLASS(sip::forgiving_message_class()),
                             NTATAG_BAD_REQ_MASK(must_be_sound),  // answered 400 by the stack
+                            NTATAG_CLIENT_RPORT(1),              // RFC 3581, as notify_transport has it
                             NTATAG_SIP_T1X64(line_.timer_f), NTATAG_SIP_T4(timer_k), TAG_END());
   if (!agent_) throw std::runtime_error{"the SIP stack does not start"};
   // A change of one presentity brings the answers of all his watchers at once; what the socket cannot hold is
