@@ -4,7 +4,6 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -25,6 +24,8 @@
 #include <unordered_map>
 #include <utility>
 #include <vector>
+
+#include "udp_floor.hpp"
 
 namespace {
 
@@ -51,8 +52,6 @@ struct settings {
   std::size_t presentities = 1000, watchers = 10, window = 64;
   std::uint64_t seed = 1;
 };
-
-constexpr std::size_t most = 64;  // datagrams in one system call
 
 /// The value of a header line, or nothing; `name` as servers write it.
 std::string_view header(std::string_view message, std::string_view name) {
@@ -113,12 +112,6 @@ class load {
       throw std::runtime_error{"unknown phase: " + phase};
     }
     tell(phase);
-  }
-
-  /// What a server cannot do without, on this machine now: see `floor` above.
-  static void tell_floor(std::size_t pairs) {
-    std::printf("{\"phase\": \"floor\", \"one\": %.3f, \"together\": %.3f}\n", floor(pairs, 1), floor(pairs, most));
-    std::fflush(stdout);
   }
 
  private:
@@ -241,58 +234,6 @@ class load {
       one.wait = std::min(one.wait * (patience_ < milliseconds{100} ? 1 : 2), milliseconds{4000});
       ++counts_.sent_again;
     }
-  }
-
-  static double floor(std::size_t pairs, std::size_t together) {
-    const int ends[2] = {bound_socket(), bound_socket()};
-    sockaddr_in names[2] = {name_of(ends[0]), name_of(ends[1])};
-    std::array<char, 1000> notify{}, answer{};
-    std::array<mmsghdr, most> messages{};
-    iovec piece{};
-    const auto transfer = [&](bool out, int from, std::array<char, 1000>& text, std::size_t size) {
-      piece = {text.data(), size};
-      for (auto& one : messages) one.msg_hdr = {.msg_name = out ? &names[1 - from] : nullptr, .msg_namelen = out ? socklen_t{sizeof names[0]} : 0,
-                                                .msg_iov = &piece, .msg_iovlen = 1, .msg_control = nullptr, .msg_controllen = 0, .msg_flags = 0};
-      const int done = out ? ::sendmmsg(ends[from], messages.data(), static_cast<unsigned>(together), 0)
-                           : ::recvmmsg(ends[from], messages.data(), static_cast<unsigned>(together), MSG_DONTWAIT, nullptr);
-      if (done != static_cast<int>(together)) throw std::runtime_error{"floor: a datagram is missing"};
-    };
-    const auto now = [] {
-      timespec t{};
-      ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-      return static_cast<double>(t.tv_sec) * 1e6 + static_cast<double>(t.tv_nsec) / 1e3;
-    };
-    double spent = 0;
-    for (std::size_t i = 0; i < pairs; i += most) {
-      const auto rounds = [&](bool out, int from, std::array<char, 1000>& text, std::size_t size) {
-        for (std::size_t j = 0; j < most; j += together) transfer(out, from, text, size);
-      };
-      const double begun = now();
-      rounds(true, 0, notify, notify.size());
-      spent += now() - begun;
-      rounds(false, 1, notify, notify.size());
-      rounds(true, 1, answer, 300);
-      const double again = now();
-      rounds(false, 0, answer, answer.size());
-      spent += now() - again;
-    }
-    for (const int end : ends) ::close(end);
-    return spent / static_cast<double>((pairs + most - 1) / most * most);
-  }
-
-  static int bound_socket() {
-    const int made = ::socket(AF_INET, SOCK_DGRAM, 0);
-    sockaddr_in own{};
-    own.sin_family = AF_INET;
-    own.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (::bind(made, reinterpret_cast<sockaddr*>(&own), sizeof own) != 0) throw std::runtime_error{"no socket"};
-    return made;
-  }
-  static sockaddr_in name_of(int bound) {
-    sockaddr_in own{};
-    socklen_t length = sizeof own;
-    ::getsockname(bound, reinterpret_cast<sockaddr*>(&own), &length);
-    return own;
   }
 
   void receive() {
@@ -462,7 +403,8 @@ int main(int argc, char** argv) try {
     const auto space = line.find(' ');
     const std::string phase = line.substr(0, space);
     const std::size_t times = space == std::string::npos ? 0 : number(std::string_view{line}.substr(space + 1));
-    phase == "floor" ? load::tell_floor(times) : all.run(phase, times);
+    if (phase != "floor") all.run(phase, times);
+    else std::printf("{\"phase\": \"floor\", \"one\": %.3f, \"together\": %.3f}\n", udp_floor(times, 1), udp_floor(times, most)), std::fflush(stdout);
   }
   return 0;
 } catch (const std::exception& e) {

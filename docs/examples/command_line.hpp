@@ -17,7 +17,7 @@ struct command_line {
   std::string id_secret = {};             ///< presence_options::id_secret
   bool trust_from = false;
   std::string trace = {};    ///< a file for what memory is asked for; empty: none
-  bool direct_notify = true;  ///< false: every NOTIFY is sent by the SIP stack
+  bool direct_notify = true;  ///< past the SIP stack where that is possible
   unsigned timer_f = 32000;  ///< milliseconds until a NOTIFY counts as unanswered
   bool verbose = false;
 };
@@ -43,7 +43,8 @@ It prints "ready" when it listens; SIGTERM and SIGINT end it.
   --trace FILE             write which state each request used, as cache_sim --replay reads it; a state is
                            named by a number that only this run of the server could tell
   --timer-f MS             give a NOTIFY up after this time without an answer (default 32000)
-  --notify-by-stack        send every NOTIFY by the SIP stack; else those to numeric UDP addresses go past it
+  --notify-by-stack        send every NOTIFY by the SIP stack. Without this option those to UDP addresses in
+                           numbers go past it, from the same port, at a third of the price
   -v, --verbose            log each message as one line on stderr
   --help                   this text
 )";

@@ -2,12 +2,15 @@
 
 #include <unistd.h>
 
+#include <cstdlib>
 #include <filesystem>
+#include <iterator>
 #include <string_view>
 #include <system_error>
 #include <utility>
 
 #include "log.hpp"
+#include "notify_text.hpp"
 
 namespace {
 
@@ -24,12 +27,11 @@ int socket_bound_to(const su_addrinfo_t& address) {
   for (const auto& entry : std::filesystem::directory_iterator{"/proc/self/fd", unreadable}) {
     const int socket = std::atoi(entry.path().filename().c_str());
     int type = 0;
-    socklen_t type_size = sizeof type, size = sizeof(su_sockaddr_t);
     su_sockaddr_t own{};
-    if (getsockopt(socket, SOL_SOCKET, SO_TYPE, &type, &type_size) == 0 && type == address.ai_socktype &&
-        getsockname(socket, &own.su_sa, &size) == 0 && su_cmp_sockaddr(&own, reinterpret_cast<su_sockaddr_t*>(address.ai_addr)) == 0) {
-      return socket;
-    }
+    socklen_t type_size = sizeof type, own_size = sizeof own;
+    if (getsockopt(socket, SOL_SOCKET, SO_TYPE, &type, &type_size) != 0 || type != address.ai_socktype) continue;
+    if (getsockname(socket, &own.su_sa, &own_size) != 0) continue;
+    if (su_cmp_sockaddr(&own, reinterpret_cast<const su_sockaddr_t*>(address.ai_addr)) == 0) return socket;
   }
   return -1;
 }

@@ -19,7 +19,8 @@ namespace {
 using std::chrono::milliseconds;
 
 // RFC 3261 section 17.1.2.2: T1, doubled until T2.
-constexpr std::array<milliseconds, 4> timer_e{milliseconds{500}, milliseconds{1000}, milliseconds{2000}, milliseconds{4000}};
+constexpr std::array<milliseconds, 4> timer_e{milliseconds{500}, milliseconds{1000}, milliseconds{2000},
+                                              milliseconds{4000}};
 constexpr std::size_t last_e = timer_e.size() - 1;
 constexpr std::size_t timer_f = timer_e.size();
 
@@ -42,7 +43,9 @@ bool read_number(std::string_view text, Number& number, int base) {
   return error == std::errc{} && end == text.data() + text.size();
 }
 
-bool same(std::string_view a, std::string_view b) { return a.size() == b.size() && strncasecmp(a.data(), b.data(), a.size()) == 0; }
+bool same(std::string_view a, std::string_view b) {
+  return a.size() == b.size() && strncasecmp(a.data(), b.data(), a.size()) == 0;
+}
 
 /// What is before `separator`, which is taken away from `rest` with it.
 std::string_view next_part(std::string_view& rest, char separator) {

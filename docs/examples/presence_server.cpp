@@ -249,10 +249,14 @@ void presence_server::listen() {
 constexpr std::size_t most_together = 256;
 
 void presence_server::run() {
+  const auto come = [this] { return calls_.size() + notifies_->turns(); };  // in turns requests may show up
+  std::size_t made = 0;
   while (!ending_) {
-    const std::size_t before = calls_.size() + notifies_->turns();
+    const std::size_t before = come();
     su_root_step(root_, calls_.empty() ? 3600 * 1000 : 0);
-    if (calls_.size() + notifies_->turns() == before || calls_.size() >= most_together) make_calls();
+    if (come() != before && come() - made < 2 * most_together) continue;
+    make_calls();
+    made = come();
   }
   make_calls();
   if (auto flushed = engine_.flush(clock_.now()); !flushed) throw std::runtime_error{flushed.error()};

@@ -20,8 +20,6 @@
 #include <string>
 #include <string_view>
 
-#include "notify_text.hpp"
-
 namespace sip {
 
 /// A place for the text made of one message; gone with the scope.
