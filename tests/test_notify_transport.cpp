@@ -267,6 +267,23 @@ TEST_CASE("what ICMP brings back ends the NOTIFY it is about (HOST-5)") {
   CHECK(l.outcomes == std::vector<told>{{1, 0, {}}, {3, 0, {}}});
 }
 
+TEST_CASE("those that cannot be sent take none with them (HOST-5)") {
+  line l;
+  for (std::uint32_t cseq = 1; cseq <= 150; ++cseq)
+    REQUIRE(l.transport.send(line::notify(cseq % 2 ? "sip:bob@255.255.255.255" : "sip:bob@" + l.watcher.name, cseq), l.now));
+  l.transport.flush();
+  CHECK(l.outcomes.size() == 75);
+  CHECK(l.transport.fresh() == 75);
+  for (std::uint32_t cseq = 2; cseq <= 150; cseq += 2) {
+    const std::string sent = l.watcher.take();
+    REQUIRE(header(sent, "CSeq") == std::to_string(cseq) + " NOTIFY");
+    l.watcher.send(answer(sent), l.server);
+    REQUIRE(l.transport.take_answers(l.server.fd));
+    REQUIRE(l.outcomes.back() == told{cseq, 200, {}});
+  }
+  CHECK(l.outcomes.size() == 150);
+}
+
 TEST_CASE("what it cannot send is left to the stack (PF10)") {
   line l;
   const std::string there = l.watcher.name;

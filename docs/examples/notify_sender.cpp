@@ -1,5 +1,6 @@
 #include "notify_sender.hpp"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -55,7 +56,7 @@ void notify_sender::share(su_root_t* root) {
   for (tport_t* stack = tport_primaries(nta_agent_tports(agent_)); stack; stack = tport_next(stack)) {
     const int socket = tport_is_udp(stack) ? socket_bound_to(*tport_get_address(stack)) : -1;
     if (socket < 0) continue;
-    shared_socket& one = shared_.emplace_back(shared_socket{stack, this, dup(socket)});
+    shared_socket& one = shared_.emplace_back(shared_socket{stack, this, fcntl(socket, F_DUPFD_CLOEXEC, 0)});
     su_wait_t wait{};
     su_wait_create(&wait, one.copy, SU_WAIT_IN | SU_WAIT_ERR);
     one.index = su_root_register(root, &wait, readable, reinterpret_cast<su_wakeup_arg_t*>(&one), 0);

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <linux/errqueue.h>
+#include <poll.h>
 #include <strings.h>
 #include <sys/random.h>
 #include <sys/socket.h>
@@ -30,6 +31,8 @@ constexpr std::size_t largest = 1300;
 // A branch of ours: this, the token and the place, in hexadecimal. No stack makes one with a dot after the cookie.
 constexpr std::string_view mark = "z9hG4bK.";
 constexpr std::size_t token_digits = 16, place_digits = 8, branch_size = mark.size() + token_digits + place_digits;
+
+constexpr int patience = 10;  // milliseconds, for the network to take more
 
 constexpr std::size_t longest = 2048;  // an answer that is longer is left to the stack
 
@@ -135,12 +138,13 @@ bool notify_transport::send(const presence::notify& n, presence::instant now) {
     transactions_.emplace_back();
   }
   const std::uint32_t place = free_.back();
+  free_.pop_back();
   transactions_[place] = {.token = next_token(), .what = n, .to = *to, .since = now};
   if (!write(place)) {
     transactions_[place] = {};
+    free_.push_back(place);
     return false;
   }
-  free_.pop_back();
   ++fresh_;
   arm(place, now);
   return true;
@@ -188,6 +192,8 @@ void notify_transport::flush() {
       sent += static_cast<std::size_t>(more);
       tried = false;
     } else if (errno == EAGAIN || errno == ENOBUFS) {
+      pollfd room{socket, POLLOUT, 0};
+      if (errno == EAGAIN && poll(&room, 1, patience) > 0) continue;
       break;  // as if lost on the way: timer E sends it again
     } else if (tried) {
       finish(transactions_[batch_[sent++].place], 0);

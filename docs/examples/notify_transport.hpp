@@ -99,7 +99,8 @@ class notify_transport {
   std::array<std::optional<own_socket>, 2> sockets_ = {};  // IPv4, IPv6
   std::vector<transaction> transactions_;
   std::vector<std::uint32_t> free_;
-  // Timer E has few delays, and each a queue: what comes later is due later. The last queue is timer F.
+  // Timer E has few delays, and each a queue: what comes later is due later. The last queue is timer F; there, one that
+  // had a provisional answer may keep others waiting T2 longer.
   std::array<std::deque<timer>, 5> timers_ = {};
   std::size_t fresh_ = 0;
   std::array<outgoing, most> batch_ = {};
