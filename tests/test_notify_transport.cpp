@@ -272,7 +272,8 @@ TEST_CASE("those that cannot be sent take none with them (HOST-5)") {
   for (std::uint32_t cseq = 1; cseq <= 150; ++cseq)
     REQUIRE(l.transport.send(line::notify(cseq % 2 ? "sip:bob@255.255.255.255" : "sip:bob@" + l.watcher.name, cseq), l.now));
   l.transport.flush();
-  CHECK(l.outcomes.size() == 75);
+  REQUIRE(l.outcomes.size() == 75);
+  for (std::uint32_t i = 0; i < 75; ++i) CHECK(l.outcomes[i] == told{2 * i + 1, 0, {}});
   CHECK(l.transport.fresh() == 75);
   for (std::uint32_t cseq = 2; cseq <= 150; cseq += 2) {
     const std::string sent = l.watcher.take();
