@@ -161,6 +161,17 @@ TEST_CASE("an unanswered NOTIFY is sent again by timer E and given up by timer F
   CHECK(l.outcomes.size() == 1);
 }
 
+TEST_CASE("a host that slept longer than timer F sends nothing again, and is told once (HOST-5)") {
+  line l;
+  const std::string sent = l.notified();
+  l.pass(60s);
+  CHECK(l.outcomes == std::vector<told>{{1, 0, {}}});
+  CHECK(l.transport.fresh() == 0);
+  CHECK(l.watcher.take().empty());
+  CHECK_FALSE(l.transport.next_deadline());
+  CHECK(l.notified(2) != sent);
+}
+
 TEST_CASE("after a provisional answer it is sent again each T2 (HOST-5)") {
   line l;
   const std::string sent = l.notified();

@@ -326,7 +326,7 @@ void notify_transport::advance(presence::instant now) {
       queue.pop_front();
       transaction& t = transactions_[due.place];
       if (t.token != due.token) continue;
-      if (stage == timer_f) {
+      if (stage == timer_f || now >= t.since + timer_f_) {  // the host may have slept
         finish(t, 0);
         continue;
       }
