@@ -12,7 +12,7 @@ namespace {
 
 const std::string same = " call-id=\"c\" local-tag=\"l\" remote-tag=\"r\"";
 
-/// Runs it with write-through and a restart, with nothing in memory, and with the states of others in memory.
+/// Runs it with all in memory, with nothing there, and with what is asked for; `forget` is a restart.
 template <class Place>
 void each_mode(const std::function<void(lamp&, const std::function<void()>& forget)>& run) {
   for (const char* mode : {"1", "3", "fallback2db"}) {

@@ -67,7 +67,17 @@ void engine::impl::plan_inherited(event_state& state, const edit& what, instant 
     if (p->parsed && p.get() != what.target && !leaves(*p)) heirs.push_back(p.get());
   for (const auto& gone : state.publications) {
     if (!gone->parsed || !leaves(*gone)) continue;
-    for (const publication* heir : heirs) inherit(*heir->parsed, *gone->parsed);
+    for (const publication* heir : heirs) {
+      try {
+        inherit(*heir->parsed, *gone->parsed);
+      } catch (const std::bad_alloc&) {
+        throw;
+      } catch (const std::exception& e) {  // it ends; nobody is told less for that
+        log(log_level::error, e.what());
+      } catch (...) {
+        log(log_level::error, "inherit threw something that is no exception");
+      }
+    }
   }
   if (!stores_publications()) return;
   for (const publication* heir : heirs) {
