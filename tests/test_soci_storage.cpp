@@ -10,7 +10,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <presence/engine.hpp>
 #include <presence/memory_storage.hpp>
+#include <presence/packages.hpp>
 #include <random>
 #include <string>
 #include <thread>
@@ -411,6 +413,10 @@ TEST_CASE_TEMPLATE("a database without the table of stamps serves a single engin
   CHECK(refused.error().fault == storage_fault::corrupt);
   CHECK(refused.error().text.find("table 'presence_states' does not exist: run `presence-db create`") == 0);
   CHECK(error_of((*rows)->apply({.states = {{{"sip:alice@example.com", "presence"}, 0, 1}}})).fault == storage_fault::corrupt);
+  for (const bool fallback : {false, true}) {
+    engine one{{.fallback2db = fallback, .subs_db_mode = fallback ? 1 : 3, .new_usage_in_dialog = false}, {}, rows->get()};
+    CHECK(one.add_event(opaque_package("presence"), noon).error().find("table 'presence_states' does not exist") != std::string::npos);
+  }
   REQUIRE(create_schema(place.settings()));
   CHECK((*rows)->mark("sip:alice@example.com", "presence")->stamp == 0);
 }

@@ -340,7 +340,7 @@ void engine::impl::carry_out(const event_package& package, publication* target,
   const edit what{.target = modified || removed ? target : nullptr, .incoming = created || modified ? &incoming : nullptr};
   if (touched) plan_elsewhere(state, what, now, out);
   if (removed || lapsed) plan_inherited(state, what, now);
-  if (lapsed && what.incoming != nullptr) take_stored(incoming);
+  if (lapsed && package.inherit) take_stored(incoming);
   if (watched || decides) {
     const edit without_lapsed;
     const bool silent = lapsed && settings.force_delete;
