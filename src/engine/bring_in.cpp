@@ -134,36 +134,44 @@ event_state* engine::impl::find_state(std::string_view resource, const event_pac
   }
   const auto same = [&](const brought_in& b) { return b.package == &package && b.resource == resource; };
   if (std::any_of(brought.begin(), brought.end(), same)) return nullptr;
-  brought.push_back({std::string{resource}, &package});
   if (bounded()) ++counters.cache_misses;
-  const std::string name = brought.back().resource;
+  const std::string name{resource};
   try {
-    state_mark mark;
-    if (shared() || (looks_up() && package.req_auth)) {  // before the rows: what changes between the two is found out
-      ++counters.storage_calls;
-      const auto found = rows->mark(name, package.name);
-      if (!found) throw unreadable{found.error()};
-      brought.back().mark = mark = *found;
-    }
-    read({.event = package.name, .resource = name}, package, clock);
-    state = table.find(name, package);
-    if (state == nullptr) {
-      if (mark.turns && !shared()) pending.states.push_back({{name, package.name}, {}, new_stamp(), {}});
-      return nullptr;
-    }
-    // what they saw before decisions turned, so that it is found out who sees something else from now on
-    reconsider_restored(*state, mark.turns && *mark.turns <= clock ? *mark.turns - milliseconds{1} : clock);
-    if (mark.turns) {
-      table.recheck(*state, *mark.turns);
-      state->rules->stored = mark.turns;
-    }
-    owe_the_untold(*state);
-    if (bounded()) keeping->has_read(*state);
-    return state;
+    bring_in(name, package);
+    put_in_place(brought.back());
+    return table.find(name, package);
   } catch (...) {  // half a state is worse than none
     if (event_state* half = table.find(name, package)) drop(*half);
     throw;
   }
+}
+
+void engine::impl::bring_in(const std::string& name, const event_package& package) {
+  brought.push_back({name, &package});
+  if (shared() || (looks_up() && package.req_auth)) {  // before the rows: what changes between the two is found out
+    ++counters.storage_calls;
+    const auto mark = rows->mark(name, package.name);
+    if (!mark) throw unreadable{mark.error()};
+    brought.back().mark = *mark;
+  }
+  read({.event = package.name, .resource = name}, package, clock);
+}
+
+void engine::impl::put_in_place(brought_in one) {
+  event_state* state = table.find(one.resource, *one.package);
+  const auto when = one.mark.turns;
+  if (state == nullptr) {  // nothing is left to turn
+    if (when && !shared()) pending.states.push_back({{std::move(one.resource), one.package->name}, {}, new_stamp(), {}});
+    return;
+  }
+  // what they saw before decisions turned, so that it is found out who sees something else from now on
+  reconsider_restored(*state, when && *when <= clock ? *when - milliseconds{1} : clock);
+  if (when) {
+    table.recheck(*state, *when);
+    state->rules->stored = when;
+  }
+  owe_the_untold(*state);
+  if (bounded()) keeping->has_read(*state);
 }
 
 void engine::impl::find_dialog(const subscribe_request& request, const event_package& package, std::string_view event_id) {

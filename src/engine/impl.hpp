@@ -197,6 +197,8 @@ struct engine::impl {
     const event_package* package;
     state_mark mark = {};
   };
+  void bring_in(const std::string& name, const event_package& package);  ///< the mark and the rows of a state
+  void put_in_place(brought_in one);  ///< its watchers, as they were when they were told last
   std::vector<brought_in> brought;  ///< by this call, also if nothing was there; in a group every state that is looked at
   bool outrun = false;              ///< somebody else changed a state meanwhile
   instant next_look{};              ///< at what is due in the database
