@@ -251,6 +251,10 @@ effects engine::impl::refresh(std::string_view resource, std::string_view event,
     std::string only;
     if (registered == nullptr || !canonical_aor(resource, e.resource_text) || (!watcher.empty() && !canonical_aor(watcher, only)))
       return e.refuse(out, 404);
+    if (type == refresh_type::state && e.looks_up() && e.settings.enable_sphere_check && registered->package.sphere) {
+      for (const auto& other : e.packages)  // whose decisions may look at what changed
+        if (other->package.req_auth) e.find_state(e.resource_text, other->package);
+    }
     if (type == refresh_type::state && !e.reload(e.resource_text, registered->package, now, out)) return;
     event_state* state = e.find_state(e.resource_text, registered->package);
     if (state != nullptr) e.refresh_watchers(*state, type, only, now, out);

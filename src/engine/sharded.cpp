@@ -85,8 +85,8 @@ class shard_storage final : public storage {
   result<std::size_t, storage_error> sweep(instant before, const std::vector<std::string>& known) override {
     return shard_ == 0 ? rows_.sweep(before, known) : std::size_t{0};  // once for all
   }
-  result<std::uint64_t, storage_error> stamp(std::string_view resource, std::string_view event) override {
-    return rows_.stamp(resource, event);
+  result<state_mark, storage_error> mark(std::string_view resource, std::string_view event) override {
+    return rows_.mark(resource, event);
   }
   std::size_t held_back() const noexcept override { return rows_.held_back(); }
   result<void, storage_error> flush(std::size_t most) override { return rows_.flush(most); }
