@@ -53,7 +53,7 @@ event_state& state_table::obtain(std::string_view resource, const event_package&
   state.self = index;
   state.package = &package;
   try {
-    state.name.assign(resource.begin(), resource.end());
+    state.name.set(resource);
   } catch (...) {
     states_.destroy(index);
     throw;
@@ -76,7 +76,9 @@ publication& state_table::insert(event_state& state, std::unique_ptr<publication
   const auto at = std::find_if(all.rbegin(), all.rend(), [&](const auto& q) { return q->id < added.id; });
   all.insert(at.base(), std::move(p));
   added.state = &state;
-  if (!added.hard()) publication_timers_.insert(added);
+  state.lapses = std::min(state.lapses, added.deadline);
+  if (added.hard()) ++state.hard;
+  else publication_timers_.insert(added);
   ++publication_count_;
   return added;
 }
@@ -85,12 +87,22 @@ void state_table::erase(publication& p) noexcept {
   auto& all = p.state->publications;
   const auto at = std::find_if(all.begin(), all.end(), [&](const auto& q) { return q.get() == &p; });
   assert(at != all.end());
+  if (p.hard()) --p.state->hard;
   all.erase(at);
   --publication_count_;
 }
 
 void state_table::set_deadline(publication& p, instant deadline) noexcept {
-  if (!p.hard()) publication_timers_.move(p, deadline);
+  if (p.hard()) return;
+  publication_timers_.move(p, deadline);
+  p.state->lapses = std::min(p.state->lapses, deadline);
+}
+
+bool state_table::lapsed(event_state& state, instant now) noexcept {
+  if (state.lapses > now) return false;
+  state.lapses = never;
+  for (const auto& p : state.publications) state.lapses = std::min(state.lapses, p->deadline);
+  return state.lapses <= now;
 }
 
 subscription& state_table::make_subscription() {
@@ -248,7 +260,7 @@ watcher_account& state_table::obtain_watcher(std::string_view uri) {
   watcher_account& account = watchers_[index];
   account.self = index;
   try {
-    account.name.assign(uri.begin(), uri.end());
+    account.name.set(uri);
   } catch (...) {
     watchers_.destroy(index);
     throw;
@@ -326,13 +338,17 @@ std::optional<std::string> state_table::check() const {
     if (state.self != i) return "a state does not know its own number";
     if (state.idle()) return "an idle state is kept: " + std::string{state.resource()};
     std::uint64_t last_id = 0;
+    std::uint32_t hard = 0;
     for (const auto& p : state.publications) {
       if (p->state != &state) return "a publication belongs to another state: " + std::string{state.resource()};
       if (timer_wheel<publication>::contains(*p) == p->hard()) return "a publication and its timer do not agree: " + std::string{state.resource()};
-      published += p->publisher != nullptr;
+      published += p->from != nullptr && p->from->publisher != nullptr;
+      hard += p->hard();
+      if (p->deadline < state.lapses) return "a publication lapses before its state knows: " + std::string{state.resource()};
       if (p->id <= last_id) return "publications are out of order: " + std::string{state.resource()};
       last_id = p->id;
     }
+    if (hard != state.hard) return "hard state is miscounted: " + std::string{state.resource()};
     publications += state.publications.size();
     std::unordered_map<const watcher_account*, subscription_count> counts;
     std::size_t holes = 0;

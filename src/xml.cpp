@@ -102,6 +102,7 @@ struct parser::room {
       attribute made{{}, name, value, offset(name.data()), offset(value.data())};
       if (is_declaration(name)) {
         made.uri = xmlns_uri;
+        made.declares = true;
         if (name.size() > 5) {
           made.local.remove_prefix(6);
           if (!declare(made.local, value)) return false;

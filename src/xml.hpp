@@ -45,6 +45,7 @@ struct attribute {
   std::string_view value;  ///< references resolved
   std::uint32_t begin;        ///< where its name begins in the document
   std::uint32_t value_begin;  ///< where its value begins, behind the quote
+  bool declares = false;      ///< a namespace: `uri` is `xmlns_uri`
 };
 
 /// One element, or one run of text that is not all white space.

@@ -40,6 +40,14 @@ TEST_CASE("copies share one text (N23)") {
   CHECK(copy.bytes().size() == 1000);
 }
 
+TEST_CASE("a meaning that is found out later is known to every copy (CMP-12)") {
+  body first{"text/plain", "x"};
+  const body copy = first;
+  first.set_digest(7);
+  CHECK(copy.digest() == 7);
+  CHECK(same_meaning(copy, body{"text/plain", "y", 7}));
+}
+
 TEST_CASE("equality is by type and bytes, whatever the digest") {
   const body a{"text/plain", "x", 1};
   CHECK(a == body{"text/plain", "x", 2});

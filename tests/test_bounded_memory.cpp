@@ -121,6 +121,22 @@ TEST_CASE("a state stays while a NOTIFY is on the way or owed, and goes when tha
   CHECK(s.engine->count_subscriptions({}) == 0);
 }
 
+TEST_CASE("who kept a state in memory does not when he is gone, nor does another who has his place by then (T07)") {
+  memory_storage rows;
+  scenario s{{.settings = few(1), .rows = &rows}};
+  s.answers = false;
+  s.subscribe("d1", {.expires = 600s});
+  s.subscribe("d2", {.expires = 600s});
+  CHECK(s.outcome("d2", 1, 200) == "");
+  for (int n = 0; n < 5; ++n) s.publish(name(n), {.body = "t1:open"});
+  CHECK(s.engine->stats().resources == 1);  // alice's
+  CHECK(s.outcome("d1", 1, 481) == "");
+  s.subscribe("d3", {.to = "bob", .expires = 600s});
+  for (int n = 5; n < 10; ++n) s.publish(name(n), {.body = "t1:open"});
+  CHECK(s.engine->stats().resources == 1);  // bob's
+  CHECK(s.engine->count_subscriptions({}) == 2);
+}
+
 TEST_CASE("what was told a moment ago is remembered as long as notify_interval asks for (PRS-6.10-1)") {
   memory_storage rows;
   options settings = few(1);

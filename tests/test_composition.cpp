@@ -236,7 +236,7 @@ TEST_CASE("what leaves does not take an equal note of another with it (CMP-8, CM
 
 TEST_CASE("a document that repeats its declarations too often is refused, so that the composed one is bounded (SEC-DOS-4)") {
   const auto tuples = [](std::size_t declared, int count) {
-    std::string document = "<presence xmlns='urn:ietf:params:xml:ns:pidf' xmlns:a='urn:" + std::string(declared, 'a') + "' entity='sip:alice@example.com'>";
+    std::string document = "<presence xmlns='urn:ietf:params:xml:ns:pidf' xmlns:a='urn:" + std::string(declared, 'a') + "' entity='sip:alice@example.com' by='hand'>";
     for (int i = 0; i < count; ++i) document += "<tuple id='t" + std::to_string(i) + "'><status/><a:x/></tuple>";
     return document + "</presence>";
   };

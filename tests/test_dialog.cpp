@@ -69,6 +69,19 @@ TEST_CASE("parts may be empty, long, or hold any bytes") {
   CHECK_FALSE(d.secure());
 }
 
+TEST_CASE("a dialog of more than 64 KiB gives back every part, too") {
+  for (const std::size_t size : {65'000u, 65'300u, 65'400u, 65'536u, 200'000u}) {
+    const std::string long_route(size, 'r');
+    dialog_fields fields = sample;
+    fields.route_set = long_route;
+    const dialog d{fields};
+    CHECK(d.fields() == fields);
+    CHECK(d.size() > size);
+    CHECK(d == dialog{fields});
+    CHECK_FALSE(d == dialog{sample});
+  }
+}
+
 TEST_CASE("a dialog owns its text") {
   std::string text = "sip:bob@192.0.2.7";
   const dialog d{{.remote_target = text}};

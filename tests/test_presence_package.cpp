@@ -44,9 +44,9 @@ result<document, refusal> checked(const body& content, const limits& bounds = {}
 
 body pidf(std::string bytes) { return {"application/pidf+xml", std::move(bytes)}; }
 
-// Wraps the content of a presence element with the usual declarations.
+// Wraps the content of a presence element with the usual declarations, and an attribute for which it is not shown as it stands.
 std::string presence_of(std::string_view inner) {
-  return "<presence" + declared + " entity='sip:alice@example.com'>" + std::string{inner} + "</presence>";
+  return "<presence" + declared + " entity='sip:alice@example.com' by='hand'>" + std::string{inner} + "</presence>";
 }
 std::string tuple(std::string_view id, std::string_view basic, std::string_view more = {}) {
   return "<tuple id=\"" + std::string{id} + "\"><status><basic>" + std::string{basic} + "</basic></status>" + std::string{more} + "</tuple>";
@@ -174,6 +174,67 @@ TEST_CASE("nothing published is a document without tuples (PRS-6.7-5, PIDF-4.1.1
   CHECK(p.state(id) == neutral);
   CHECK(p.state(id).digest() == neutral.digest());
   CHECK(p.state().digest() != neutral.digest());
+}
+
+TEST_CASE("the one document there is, if nothing is to be changed about it, is shown as it stands, without a copy (PF4)") {
+  const std::string t1 = tuple("t1", "open"), note = "<note>here</note>", start = "<presence" + declared + " entity='sip:alice@example.com'>";
+  const std::string sound = start + "\n " + t1 + "\n " + note + "\n <dm:person id='p'/></presence>";
+  const auto shown = [](const body& content, std::string_view resource = alice) {
+    const auto r = checked(content);
+    REQUIRE(r);
+    const published only = row_of(content, r->get(), 1);
+    return package().aggregate(resource, std::span{&only, 1});
+  };
+  const auto stands = [&](const std::string& bytes) {
+    CAPTURE(bytes);
+    const body content = pidf(bytes), now = shown(content);
+    CHECK((now.bytes().data() == content.bytes().data()) == (now.bytes() == bytes));
+    return now.bytes().data() == content.bytes().data();
+  };
+  CHECK(stands(sound));
+  CHECK(stands("<?xml version=\"1.0\"?>\n" + sound + "\n"));
+  CHECK(stands("<presence entity=\"sip:alice@example.com\" xmlns=\"urn:ietf:params:xml:ns:pidf\">" + t1 + "</presence>"));
+
+  const auto with = [&](std::string_view from, std::string_view to) {
+    std::string changed = sound;
+    const auto at = changed.find(from);
+    REQUIRE(at != changed.npos);
+    return changed.replace(at, from.size(), to);
+  };
+  CHECK_FALSE(stands(with("sip:alice", "pres:alice")));
+  CHECK_FALSE(stands(with("sip:alice", "sip:Alice")));
+  CHECK_FALSE(stands(with("sip:alice", " sip:alice")));
+  CHECK_FALSE(stands(with("sip:alice", "&#115;ip:alice")));
+  CHECK_FALSE(stands(with("example.com'", "example.com.'")));
+  CHECK_FALSE(stands(with(" entity", " more='of it' entity")));
+  CHECK_FALSE(stands(with(" entity", " xml:lang='en' entity")));
+  CHECK_FALSE(stands(with(note, "<!-- here -->")));
+  CHECK_FALSE(stands(with(note, note + note)));
+  CHECK_FALSE(stands(with(t1 + "\n " + note, note + t1)));
+  CHECK_FALSE(stands(with("<presence", "\xEF\xBB\xBF<presence")));
+  CHECK_FALSE(stands("<?xml version='1.1'?>" + sound));
+  CHECK_FALSE(stands("<p:presence xmlns:p='urn:ietf:params:xml:ns:pidf' entity='sip:alice@example.com'/>"));
+  CHECK_FALSE(stands(start + "</presence>"));  // how nothing is told is the package's to say
+  const body labelled{"application/pidf+xml;charset=utf-8", sound};
+  CHECK(shown(labelled).content_type() == "application/pidf+xml");
+  CHECK(shown(pidf(sound), "pres:alice@example.com").bytes().find("entity=\"pres:alice@example.com\"") != std::string_view::npos);
+
+  // whether it stands says nothing: what is composed of the same means the same
+  CHECK(same_meaning(shown(pidf(sound)), shown(pidf(with(" entity", " more='of it' entity")))));
+  CHECK(same_meaning(shown(pidf(sound)), shown(pidf(with("<note>", "\n\n<note>")))));
+  CHECK_FALSE(same_meaning(shown(pidf(sound)), shown(pidf(with("here", "there")))));
+
+  // beside another it is composed, and alone again it stands again, unless an id of its own has become another one
+  presentity p;
+  const auto first = p.publish(sound), second = p.publish(sound);
+  CHECK(p.state().bytes() != sound);
+  p.remove(second);
+  CHECK(p.state().bytes() == sound);
+  const auto third = p.publish(sound);
+  CHECK(p.state().bytes() != sound);
+  p.remove(first);
+  CHECK(p.state().bytes() != sound);
+  p.remove(third);
 }
 
 TEST_CASE("the entity is the presentity, escaped, whatever publishers wrote (PRS-ENT-1, SEC-XML-4)") {

@@ -37,7 +37,7 @@ struct fixture {
     return s;
   }
   publication& publish(event_state& state, std::uint64_t id, instant deadline = start + 600s) {
-    auto p = std::make_unique<publication>();
+    auto p = table.make_publication();
     p->id = id;
     p->etag = "e" + std::to_string(id);
     p->deadline = deadline;
@@ -92,6 +92,31 @@ TEST_CASE("publications keep the order of their creation, also when they are rea
   f.table.erase(*state.publications[2]);
   CHECK(f.table.publication_count() == 4);
   f.sound();
+}
+
+TEST_CASE("a state knows before when none of its publications lapses (M03)") {
+  fixture f;
+  event_state& state = f.table.obtain("sip:alice@example.com", f.package);
+  CHECK_FALSE(f.table.lapsed(state, start + 1000s));
+  publication& hard = f.publish(state, 1, never);
+  CHECK(state.hard == 1);
+  publication& later = f.publish(state, 2, start + 60s);
+  publication& sooner = f.publish(state, 3, start + 30s);
+  CHECK_FALSE(f.table.lapsed(state, start + 29s));
+  CHECK(f.table.lapsed(state, start + 30s));
+  f.table.set_deadline(sooner, start + 90s);
+  CHECK_FALSE(f.table.lapsed(state, start + 59s));
+  CHECK(f.table.lapsed(state, start + 60s));
+  f.table.set_deadline(sooner, start + 10s);
+  CHECK(f.table.lapsed(state, start + 10s));
+  f.sound();
+  f.table.erase(sooner);
+  CHECK_FALSE(f.table.lapsed(state, start + 59s));
+  f.table.erase(later);
+  CHECK_FALSE(f.table.lapsed(state, start + 1000s));
+  f.sound();
+  f.table.erase(hard);
+  CHECK(state.hard == 0);
 }
 
 TEST_CASE("watchers keep the order in which they subscribed while others leave (N35)") {

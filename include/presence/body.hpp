@@ -33,11 +33,8 @@ class body {
   /// `outline`: see outline().
   static body versioned(std::string_view content_type, std::string_view bytes, std::size_t version_at,
                         std::uint64_t digest = 0, std::shared_ptr<const parsed_document> outline = {}) {
-    body made{content_type, bytes, digest, static_cast<std::uint32_t>(std::min(version_at, bytes.size()))};
-    made.block_->outline = std::move(outline);
-    return made;
+    return body{content_type, bytes, digest, static_cast<std::uint32_t>(std::min(version_at, bytes.size())), std::move(outline)};
   }
-
 
   body(const body& other) noexcept : block_{other.block_} {
     if (block_ != nullptr) block_->references.fetch_add(1, std::memory_order_relaxed);
@@ -52,6 +49,7 @@ class body {
   }
   ~body() {
     if (block_ != nullptr && block_->references.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+      if (block_->outlined) block_->outline().~shared_ptr();
       block_->~block();
       ::operator delete(block_);
     }
@@ -67,7 +65,12 @@ class body {
     return block_ != nullptr ? std::string_view{block_->text() + block_->type_size, block_->size}
                              : std::string_view{};
   }
-  std::uint64_t digest() const noexcept { return block_ != nullptr ? block_->digest : 0; }
+  std::uint64_t digest() const noexcept {
+    return block_ != nullptr ? block_->digest.load(std::memory_order_relaxed) : 0;
+  }
+  /// Tells the digest of a document whose meaning is found out after it was made; every copy has it then.
+  /// Precondition: there is a document.
+  void set_digest(std::uint64_t digest) noexcept { block_->digest.store(digest, std::memory_order_relaxed); }
   /// Where the version number belongs; absent: these bytes are the whole document.
   std::optional<std::size_t> version_at() const noexcept {
     if (block_ == nullptr || block_->version_at == no_version) return std::nullopt;
@@ -76,7 +79,9 @@ class body {
 
   /// What the package that composed it knows of it (event_package::difference), so that it is not parsed;
   /// null: nothing. Lives as long as any copy of this body.
-  const parsed_document* outline() const noexcept { return block_ != nullptr ? block_->outline.get() : nullptr; }
+  const parsed_document* outline() const noexcept {
+    return block_ != nullptr && block_->outlined ? block_->outline().get() : nullptr;
+  }
 
   /// Asks for the shared block, which will be needed soon.
   void prefetch() const noexcept { __builtin_prefetch(block_, 1); }
@@ -97,22 +102,25 @@ class body {
 
  private:
   static constexpr std::uint32_t no_version = ~std::uint32_t{0};
+  using outline_pointer = std::shared_ptr<const parsed_document>;
   struct block {
     std::atomic<std::uint32_t> references;
-    std::uint32_t type_size;
+    std::uint32_t type_size : 31;
+    std::uint32_t outlined : 1;
     std::uint32_t size;
     std::uint32_t version_at;
-    std::uint64_t digest;
-    std::shared_ptr<const parsed_document> outline;
-    // the type and the bytes follow
-    char* text() noexcept { return reinterpret_cast<char*>(this + 1); }
-    const char* text() const noexcept { return reinterpret_cast<const char*>(this + 1); }
+    std::atomic<std::uint64_t> digest;
+    // the outline, if there is one, the type and the bytes follow
+    outline_pointer& outline() noexcept { return *reinterpret_cast<outline_pointer*>(this + 1); }
+    char* text() noexcept { return reinterpret_cast<char*>(this + 1) + (outlined ? sizeof(outline_pointer) : 0); }
   };
 
-  body(std::string_view content_type, std::string_view bytes, std::uint64_t digest, std::uint32_t version_at)
-      : block_{new (::operator new(sizeof(block) + content_type.size() + bytes.size()))
-                   block{{1}, static_cast<std::uint32_t>(content_type.size()),
-                         static_cast<std::uint32_t>(bytes.size()), version_at, digest, {}}} {
+  body(std::string_view content_type, std::string_view bytes, std::uint64_t digest, std::uint32_t version_at,
+       outline_pointer outline = {})
+      : block_{new (::operator new(sizeof(block) + (outline ? sizeof outline : 0) + content_type.size() + bytes.size()))
+                   block{{1}, static_cast<std::uint32_t>(content_type.size()) & 0x7fffffffU, outline != nullptr ? 1U : 0U,
+                         static_cast<std::uint32_t>(bytes.size()), version_at, digest}} {
+    if (outline) new (block_ + 1) outline_pointer{std::move(outline)};
     if (!content_type.empty()) std::memcpy(block_->text(), content_type.data(), content_type.size());
     if (!bytes.empty()) std::memcpy(block_->text() + content_type.size(), bytes.data(), bytes.size());
   }

@@ -78,7 +78,7 @@ class dialog {
   bool proven() const noexcept { return block_ != nullptr && block_->proven; }
 
   /// Bytes its block takes.
-  std::size_t size() const noexcept { return block_ == nullptr ? 0 : sizeof(block) + block_->end.back(); }
+  std::size_t size() const noexcept { return block_ == nullptr ? 0 : block_->text_at() + block_->end(parts); }
 
   /// All parts at once, as views of this dialog; to make a changed copy.
   dialog_fields fields() const noexcept;
@@ -90,6 +90,10 @@ class dialog {
 
   /// Asks the processor to fetch what copying this dialog will touch.
   void prefetch() const noexcept { __builtin_prefetch(block_, 1); }
+  /// And what reading it will.
+  void prefetch_texts() const noexcept {
+    for (int line = 0; line < 5; ++line) __builtin_prefetch(reinterpret_cast<const char*>(block_) + 64 * line);
+  }
 
  private:
   static constexpr std::size_t parts = 15;
@@ -97,16 +101,38 @@ class dialog {
     std::atomic<std::uint32_t> references{1};
     bool secure = false;
     bool proven = false;
-    std::array<std::uint32_t, parts> end{};  // where each part ends; it begins where its neighbour ended
-    // the characters follow
-    const char* text() const noexcept { return reinterpret_cast<const char*>(this + 1); }
-    char* text() noexcept { return reinterpret_cast<char*>(this + 1); }
+    bool wide = false;  // more than 64 KiB of text, which is legal and rare
+    // then where each part ends, in 16 or 32 bits, and the characters
+    std::size_t text_at() const noexcept { return ends_at() + parts * (wide ? sizeof(std::uint32_t) : sizeof(std::uint16_t)); }
+    std::uint32_t end(std::size_t part) const noexcept {  // counted from 1; part 0 ends where the first begins
+      if (part == 0) return 0;
+      if (wide) return load<std::uint32_t>(part);
+      return load<std::uint16_t>(part);
+    }
+    void set_end(std::size_t part, std::uint32_t at) noexcept {
+      const auto narrow = static_cast<std::uint16_t>(at);
+      if (wide) std::memcpy(bytes() + ends_at() + (part - 1) * sizeof at, &at, sizeof at);
+      else std::memcpy(bytes() + ends_at() + (part - 1) * sizeof narrow, &narrow, sizeof narrow);
+    }
+    const char* text() const noexcept { return bytes() + text_at(); }
+    char* text() noexcept { return bytes() + text_at(); }
+
+   private:
+    static constexpr std::size_t ends_at() noexcept { return sizeof(block); }
+    template <class Number>
+    Number load(std::size_t part) const noexcept {
+      Number at;
+      std::memcpy(&at, bytes() + ends_at() + (part - 1) * sizeof at, sizeof at);
+      return at;
+    }
+    const char* bytes() const noexcept { return reinterpret_cast<const char*>(this); }
+    char* bytes() noexcept { return reinterpret_cast<char*>(this); }
   };
 
   std::string_view part(std::size_t i) const noexcept {
     if (block_ == nullptr) return {};
-    const std::uint32_t begin = i == 0 ? 0 : block_->end[i - 1];
-    return {block_->text() + begin, block_->end[i] - begin};
+    const std::uint32_t begin = block_->end(i);
+    return {block_->text() + begin, block_->end(i + 1) - begin};
   }
   void retain() const noexcept {
     if (block_ != nullptr) block_->references.fetch_add(1, std::memory_order_relaxed);
@@ -128,14 +154,14 @@ inline dialog::dialog(const dialog_fields& f) {
       f.headers,   f.display_name,  f.also};
   std::size_t size = 0;
   for (const auto& s : all) size += s.size();
-  block_ = new (::operator new(sizeof(block) + size)) block{};
-  block_->secure = f.secure;
-  block_->proven = f.proven;
+  const bool wide = size > 0xffff;
+  block_ = new (::operator new(sizeof(block) + parts * (wide ? sizeof(std::uint32_t) : sizeof(std::uint16_t)) + size))
+      block{.secure = f.secure, .proven = f.proven, .wide = wide};
   std::uint32_t at = 0;
   for (std::size_t i = 0; i < parts; ++i) {
     if (!all[i].empty()) std::memcpy(block_->text() + at, all[i].data(), all[i].size());
     at += static_cast<std::uint32_t>(all[i].size());
-    block_->end[i] = at;
+    block_->set_end(i + 1, at);
   }
 }
 

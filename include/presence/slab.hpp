@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cassert>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <new>
@@ -73,13 +74,19 @@ class slab {
   void prefetch(index i) const noexcept { prefetch(&at(i).object); }
   static void prefetch(const T* object) noexcept {
     const char* p = reinterpret_cast<const char*>(object);
-    __builtin_prefetch(p, 1);
-    __builtin_prefetch(p + 64, 1);
+    for (std::size_t at = 0; at < sizeof(T); at += line) __builtin_prefetch(p + at, 1);
   }
 
  private:
   static constexpr index chunk_size = 1024;
-  struct alignas(alignof(T) > 8 ? alignof(T) : 8) cell {
+  static constexpr std::size_t line = 64;
+  /// Whole cache lines, where that costs little, so that an object lies in as few as can be.
+  static constexpr std::size_t alignment() noexcept {
+    constexpr std::size_t size = sizeof(T) + 2 * sizeof(index);
+    constexpr std::size_t own = alignof(T) > 8 ? alignof(T) : 8;
+    return own < line && (line - size % line) % line <= size / 8 ? line : own;
+  }
+  struct alignas(alignment()) cell {
     cell() noexcept {}
     ~cell() {}
     bool live() const noexcept { return (generation & 1) != 0; }

@@ -2,7 +2,7 @@
 /// publications and watchers, subscriptions by dialog, undecided watchers, and all deadlines.
 /// It keeps indexes, lists and counters consistent and knows no protocol rule.
 ///
-/// Subscriptions lie in a slab, 120 bytes each besides their dialog block; what a NOTIFY needs comes
+/// Subscriptions lie in a slab, two cache lines each besides their dialog block; what a NOTIFY needs comes
 /// first. A state lists its watchers as slab numbers in subscription order, so that a
 /// fan-out can fetch ahead. Nothing ever moves: pointers stay valid until the object is erased.
 #pragma once
@@ -21,6 +21,8 @@
 #include <presence/dialog.hpp>
 #include <presence/event_package.hpp>
 #include <presence/keyed_hash.hpp>
+#include <presence/pool.hpp>
+#include <presence/short_text.hpp>
 #include <presence/slab.hpp>
 #include <presence/storage.hpp>
 #include <presence/subscription.hpp>
@@ -43,24 +45,6 @@ struct end_of_share {
 };
 using publisher_share = std::unique_ptr<watcher_account, end_of_share>;
 
-/// A live publication of a state.
-struct publication {
-  timer_hook timer;
-  instant deadline = {};
-  event_state* state = nullptr;
-  std::string etag = {};
-  body content = {};
-  document parsed = {};
-  std::string sender = {};
-  publisher_share publisher = {};  ///< null: the resource itself, the host, or nobody proven
-  std::uint64_t id = 0;
-  std::uint64_t arrival = 0;  ///< orders documents by when they came
-  instant since = {};
-
-  /// Hard state never lapses and is in no timer; its `etag` is its name, which no PUBLISH can give.
-  bool hard() const noexcept { return deadline == never; }
-};
-
 /// CSeq numbers of a dialog that carries several subscriptions (EVT-4.4.1-1, PROP-2).
 struct shared_numbers {
   std::uint32_t local_cseq = 0;
@@ -82,13 +66,60 @@ struct subscription_count {
 /// Everybody who watches anything, or publishes for others: counts that, so that nobody can have all there is.
 struct watcher_account {
   hash_hook by_uri;
-  boost::container::small_vector<char, 40> name = {};
-  subscription_count subscriptions = {};
+  short_text name = {};
   std::uint32_t published = 0;  ///< for others
+  subscription_count subscriptions = {};
   std::uint32_t users = 0;      ///< records that refer to this account
   slab<watcher_account>::index self = slab<watcher_account>::none;
 
-  std::string_view uri() const noexcept { return {name.data(), name.size()}; }
+  std::string_view uri() const noexcept { return name.view(); }
+};
+
+/// Whom a publication is from, where somebody is named.
+struct origin {
+  std::string sender = {};
+  publisher_share publisher = {};  ///< null: the resource itself, the host, or nobody proven
+};
+
+/// A live publication of a state; what a refresh touches comes first. Made by state_table::make_publication().
+struct publication {
+  static void* operator new(std::size_t, pool<publication>& from) { return from.take(); }
+  static void operator delete(void* at, pool<publication>&) noexcept { pool<publication>::give_back(at); }
+  static void operator delete(void* at) noexcept { pool<publication>::give_back(at); }
+
+  timer_hook timer;
+  instant deadline = {};
+  event_state* state = nullptr;
+  std::string etag = {};
+  body content = {};
+  document parsed = {};
+  std::unique_ptr<origin> from = {};
+  std::uint64_t id = 0;
+  std::uint64_t arrival = 0;  ///< orders documents by when they came
+  instant since = {};
+
+  /// Hard state never lapses and is in no timer; its `etag` is its name, which no PUBLISH can give.
+  bool hard() const noexcept { return deadline == never; }
+
+  std::string_view sender() const noexcept { return from ? std::string_view{from->sender} : std::string_view{}; }
+  std::string_view publisher() const noexcept {
+    return from && from->publisher ? from->publisher->uri() : std::string_view{};
+  }
+  void set_sender(std::string_view sender) {
+    if (!from && sender.empty()) return;
+    if (!from) from = std::make_unique<origin>();
+    from->sender = sender;
+  }
+  void set_publisher(publisher_share share) {
+    if (!from) from = std::make_unique<origin>();
+    from->publisher = std::move(share);
+  }
+  /// Takes over who sent a document that comes; whose share it is stays.
+  void renew_sender(std::unique_ptr<origin> now) noexcept {
+    if (from && now) now->publisher = std::move(from->publisher);
+    if (from && !now) from->sender.clear();
+    else from = std::move(now);
+  }
 };
 
 /// A subscription: one usage of one dialog.
@@ -160,22 +191,25 @@ struct ruled {
   std::vector<shown_view> views = {};  ///< view number n is at n - 1
 };
 
-/// The state of one resource in one package.
+/// The state of one resource in one package. Three cache lines: what finds it; what its publications come to; the rest.
 struct event_state {
   hash_hook by_name;
-  boost::container::small_vector<char, 40> name = {};
+  short_text name = {};
+  std::uint32_t hard = 0;           ///< how many of `publications` are hard state
   const event_package* package = nullptr;
   boost::container::small_vector<std::unique_ptr<publication>, 1> publications = {};  ///< by creation
+  /// None of `publications` lapses before this, so that a SUBSCRIBE need not look at them.
+  instant lapses = never;
+  body current = {};                ///< composition of `publications`, when it is known
+  std::unique_ptr<ruled> rules = {};
   boost::container::small_vector<slab<subscription>::index, 2> watchers = {};  ///< by creation; none: a hole
   std::uint32_t holes = 0;
   slab<event_state>::index self = slab<event_state>::none;
-  body current = {};                ///< composition of `publications`, when it is known
   std::unique_ptr<std::unordered_map<const watcher_account*, undecided>> undecideds = {};
-  std::unique_ptr<ruled> rules = {};
   /// How many subscriptions each watcher has here; made when that is asked for first.
   std::unique_ptr<std::unordered_map<const watcher_account*, subscription_count>> counts = {};
 
-  std::string_view resource() const noexcept { return {name.data(), name.size()}; }
+  std::string_view resource() const noexcept { return name.view(); }
   std::size_t watcher_count() const noexcept { return watchers.size() - holes; }
   bool idle() const noexcept {
     return publications.empty() && watcher_count() == 0 && (!undecideds || undecideds->empty());
@@ -205,15 +239,35 @@ class state_table {
   // --- states ---
   void listen(state_listener* who) noexcept { listener_ = who; }  ///< not told of what dies with the table
   event_state* find(std::string_view resource, const event_package& package) noexcept;
+  /// Begins a look-up whose answer is needed later: asks for the bucket; with what that returned for the first state in
+  /// it, a little after; and at last for that one's first publication. A guess that costs little if it is wrong.
+  std::size_t prefetch_bucket(std::string_view resource, std::string_view package) const noexcept {
+    const std::size_t bucket = hash_(resource, package) & (by_name_.set.bucket_count() - 1);
+    __builtin_prefetch(by_name_.buckets.get() + bucket);
+    return bucket;
+  }
+  void prefetch_state(std::size_t bucket) const noexcept {
+    const auto first = by_name_.set.begin(bucket);
+    if (first != by_name_.set.end(bucket)) states_.prefetch(&*first);
+  }
+  void prefetch_publication(std::size_t bucket) const noexcept {
+    const auto first = by_name_.set.begin(bucket);
+    if (first != by_name_.set.end(bucket) && !first->publications.empty())
+      slab<publication>::prefetch(first->publications.front().get());
+  }
   event_state& obtain(std::string_view resource, const event_package& package);
   /// Drops the state if nothing is left in it; the reference is dead then.
   void release_if_idle(event_state& state) noexcept;
 
   // --- publications ---
+  /// One in no state yet; the table outlives it.
+  std::unique_ptr<publication> make_publication() { return std::unique_ptr<publication>{new (publication_memory_) publication}; }
   /// Enters it in its place by id. Does not throw after state.publications.reserve().
   publication& insert(event_state& state, std::unique_ptr<publication> p);
   void erase(publication& p) noexcept;
   void set_deadline(publication& p, instant deadline) noexcept;
+  /// Whether a publication's time is up. Cost: constant, but for once after the state's earliest deadline.
+  bool lapsed(event_state& state, instant now) noexcept;
 
   // --- subscriptions ---
   /// Makes a subscription that is in no index yet; give it to link() or discard().
@@ -241,9 +295,14 @@ class state_table {
   }
   /// Asks for the first subscription of the bucket; worth calling a little after look_up().
   void prefetch(const dialog_lookup& l) const noexcept {
-    const std::size_t bucket = l.hash & (by_dialog_.set.bucket_count() - 1);
-    const auto first = by_dialog_.set.begin(bucket);
-    if (first != by_dialog_.set.end(bucket)) subscriptions_.prefetch(&*first);
+    if (const subscription* first = first_of(l)) subscriptions_.prefetch(first);
+  }
+  /// And a little after that for its dialog and its state.
+  void prefetch_texts(const dialog_lookup& l) const noexcept {
+    const subscription* first = first_of(l);
+    if (first == nullptr) return;
+    first->dialog.prefetch_texts();
+    slab<event_state>::prefetch(first->state);
   }
 
   /// Calls `f(subscription&)` for each subscription with this Call-ID and remote tag, until it
@@ -314,6 +373,12 @@ class state_table {
   std::optional<std::string> check() const;
 
  private:
+  const subscription* first_of(const dialog_lookup& l) const noexcept {
+    const std::size_t bucket = l.hash & (by_dialog_.set.bucket_count() - 1);
+    const auto first = by_dialog_.set.begin(bucket);
+    return first != by_dialog_.set.end(bucket) ? &*first : nullptr;
+  }
+
   struct state_name {
     std::string_view resource;
     const event_package* package;
@@ -344,7 +409,6 @@ class state_table {
   };
   struct dialog_equal {
     static bool same(const dialog_name& n, const subscription& s) noexcept {
-      __builtin_prefetch(s.state);  // whoever is compared is most likely the one
       return n.call_id == s.dialog.call_id() && n.remote_tag == s.dialog.remote_tag();
     }
     bool operator()(const dialog_name& n, const subscription& s) const noexcept { return same(n, s); }
@@ -395,6 +459,7 @@ class state_table {
 
   keyed_hash hash_;
   state_listener* listener_ = nullptr;
+  pool<publication> publication_memory_;
   slab<event_state> states_;
   slab<subscription> subscriptions_;
   slab<watcher_account> watchers_;

@@ -21,9 +21,11 @@ std::size_t or_all(std::size_t bound) noexcept { return bound != 0 ? bound : std
 }  // namespace
 
 std::uint32_t cost_of(const event_state& state, const slab<subscription>& all) noexcept {
-  std::size_t bytes = sizeof state + state.name.size() + state.current.bytes().size();
-  for (const auto& p : state.publications)
-    bytes += sizeof *p + p->content.bytes().size() + p->etag.size() + p->sender.size();
+  std::size_t bytes = sizeof state + state.resource().size() + state.current.bytes().size();
+  for (const auto& p : state.publications) {
+    const bool shown = p->content.bytes().data() == state.current.bytes().data();  // as it stands
+    bytes += sizeof *p + (shown ? 0 : p->content.bytes().size()) + p->etag.size() + p->sender().size();
+  }
   if (state.undecideds) bytes += state.undecideds->size() * (sizeof(undecided) + 4 * sizeof(void*));
   if (state.counts) bytes += state.counts->size() * (sizeof(subscription_count) + 4 * sizeof(void*));
   if (state.rules) {
@@ -133,6 +135,7 @@ void caching::release(entry& e) noexcept {
   bytes_ -= e.cost;
   e.cost = 0;
   e.known = e.used = e.read = false;
+  e.kept_by = slab<subscription>::none;
 }
 
 void caching::forget(event_state& state) noexcept {
@@ -167,16 +170,23 @@ std::optional<std::string> caching::check() const {
 
 // --- what the engine says to it ---------------------------------------------------------------------------
 
-bool engine::impl::may_drop(const event_state& state) const noexcept {
+bool engine::impl::keeps(const subscription& s, instant soon) const noexcept {
+  return s.in_flight || s.owes || s.deadline <= soon || too_soon(s, clock) ||
+         (s.unsure && exact_numbers(s.since)) ||  // read again, he would not be
+         (!missed.empty() && missed.contains(s.self));
+}
+
+bool engine::impl::may_drop(const event_state& state) noexcept {
   const instant soon = clock + look_period;  // until then nobody would look for it in the database
+  auto& all = table.subscriptions();
+  auto& last = keeping->kept_by(state);  // of many watchers he is most likely the one again
+  if (last != slab<subscription>::none && all.live(last) && all[last].state == &state && keeps(all[last], soon)) return false;
   for (const auto& p : state.publications)
     if (p->deadline <= soon) return false;
   for (const auto index : state.watchers) {
-    if (index == slab<subscription>::none) continue;
-    const subscription& s = table.subscriptions()[index];
-    if (s.in_flight || s.owes || s.deadline <= soon || too_soon(s, clock)) return false;
-    if (s.unsure && exact_numbers(s.since)) return false;  // read again, he would not be
-    if (!missed.empty() && missed.contains(index)) return false;
+    if (index == slab<subscription>::none || !keeps(all[index], soon)) continue;
+    last = index;
+    return false;
   }
   if (state.undecideds) {
     for (const auto& [watcher, u] : *state.undecideds)

@@ -45,6 +45,9 @@ class caching final : public state_listener {
   void told_all(const event_state& state) noexcept { set_read(state, false); }
   bool was_read(const event_state& state) const noexcept { return state.self < entries_.size() && entries_[state.self].read; }
 
+  /// The subscription that was last found to keep the state in memory: a number that may be used by another one since.
+  slab<subscription>::index& kept_by(const event_state& state) noexcept { return entries_[state.self].kept_by; }
+
   void made(event_state& state) noexcept override { uses(state, traced_operation::read); }
   void gone(event_state& state) noexcept override;
 
@@ -61,6 +64,7 @@ class caching final : public state_listener {
     bool used = false;   ///< by this one
     bool read = false;
     traced_operation as = traced_operation::read;
+    slab<subscription>::index kept_by = slab<subscription>::none;
   };
   void set_read(const event_state& state, bool read) noexcept {
     if (state.self < entries_.size()) entries_[state.self].read = read;

@@ -236,7 +236,8 @@ struct engine::impl {
     if (keeping && keeping->uses(state, traced_operation::read) && keeping->bounded()) ++counters.cache_hits;
   }
   /// Whether the storage has all that matters of a state, and it is looked for there before its time comes.
-  bool may_drop(const event_state& state) const noexcept;
+  bool may_drop(const event_state& state) noexcept;
+  bool keeps(const subscription& s, instant soon) const noexcept;  ///< in memory
   void keep_bounds() noexcept;
 
   // --- checks shared by the requests (requests.cpp) ---

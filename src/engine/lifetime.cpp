@@ -211,9 +211,7 @@ void engine::impl::plan_unpaid(instant now, effects& out) {
     }
     try {
       const edit without_lapsed;
-      const auto& all = s->state->publications;
-      const bool lapsed = std::any_of(all.begin(), all.end(), [&](const auto& p) { return p->deadline <= now; });
-      const picture real = lapsed ? compose(*s->state, &without_lapsed, now) : present(*s->state, s);
+      const picture real = table.lapsed(*s->state, now) ? compose(*s->state, &without_lapsed, now) : present(*s->state, s);
       plan_present(*s, *s->state, real, now, out);
     } catch (const std::bad_alloc&) {
       throw;
@@ -246,17 +244,17 @@ bool engine::impl::write_back() {
 }
 
 std::unique_ptr<publication> engine::impl::publication_of(publication_row row, const event_package& package) {
-  auto p = std::make_unique<publication>();
+  auto p = table.make_publication();
   p->etag = std::move(row.etag);
   p->id = row.id != 0 ? row.id : last_id + 1;
   p->deadline = row.expires;
-  p->sender = std::move(row.sender);
-  if (!row.publisher.empty()) p->publisher = table.share_of(row.publisher);
+  p->set_sender(row.sender);
+  if (!row.publisher.empty()) p->set_publisher(table.share_of(row.publisher));
   p->since = row.since;
   p->arrival = static_cast<std::uint64_t>(std::max<milliseconds::rep>(row.since.time_since_epoch().count(), 1)) << 16;
   last_arrival = std::max(last_arrival, p->arrival);
   if (package.check_publish && row.content) {
-    auto checked = package.check_publish({row.resource, row.content, p->sender, settings.limits, nullptr, package.has_views()});
+    auto checked = package.check_publish({row.resource, row.content, p->sender(), settings.limits, nullptr, package.has_views()});
     if (checked) {
       p->parsed = *std::move(checked);
     } else {  // one document that cannot be read must not hide the others

@@ -15,8 +15,8 @@ publication_row engine::impl::row_of(const publication& p) const {
           .etag = p.etag,
           .id = p.id,
           .content = p.content,
-          .sender = p.sender,
-          .publisher = std::string{p.publisher ? p.publisher->uri() : std::string_view{}},
+          .sender = std::string{p.sender()},
+          .publisher = std::string{p.publisher()},
           .since = p.since,
           .expires = p.deadline};
 }
@@ -27,16 +27,13 @@ void engine::impl::plan_ended(const publication& p) {
 }
 
 engine::impl::lapse engine::impl::plan_lapse(event_state& state, instant now, const subscription* reader) {
-  lapse due;
-  for (const auto& p : state.publications) {
-    if (p->deadline > now) continue;
-    due.any = true;
-    plan_ended(*p);
-  }
+  lapse due{.any = table.lapsed(state, now)};
   if (!due.any) {
     due.after = present(state, reader);
     return due;
   }
+  for (const auto& p : state.publications)
+    if (p->deadline <= now) plan_ended(*p);
   const edit leaving;
   plan_inherited(state, leaving, now);
   due.before = present(state);
@@ -114,6 +111,9 @@ void engine::impl::commit_lapse(event_state& state, lapse& due, instant now) noe
 }
 
 void engine::impl::publish(const publish_request& request, instant now, bool trusted, effects& out) {
+  // a host names the resource as it is known here, mostly
+  const std::size_t bucket = table.prefetch_bucket(request.resource.substr(0, settings.limits.uri_bytes),
+                                                   request.event.substr(0, settings.limits.token_bytes));
   // step 0: what any request must pass
   if (!trusted && !admit_sender(request.who, out)) return;
   if (!admit_extensions(request.require, out) || !admit_content(request.content, out)) return;
@@ -122,6 +122,7 @@ void engine::impl::publish(const publish_request& request, instant now, bool tru
       !admit_text(request.sender, settings.limits.uri_bytes, "Bad Sender", out) ||
       !admit_expires(request.expires, out))
     return;
+  table.prefetch_state(bucket);
   // step 1: the resource, and who may publish for it
   if (!admit_resource(request.resource, out)) return;
   if (!trusted) {
@@ -130,6 +131,7 @@ void engine::impl::publish(const publish_request& request, instant now, bool tru
     if (!allowed) return refuse(out, 403);
   }
   // step 2: the package
+  table.prefetch_publication(bucket);
   event_value event;
   const registered_package* registered = admit_event(request.event, event, &event_package::publishable, out);
   if (registered == nullptr) return;
@@ -144,7 +146,7 @@ void engine::impl::publish(const publish_request& request, instant now, bool tru
       if (p->etag == tag && p->deadline > now && !p->hard()) what.target = p.get();
     }
   }
-  if (state != nullptr) {  // a document takes longer to check than these take to arrive
+  if (state != nullptr && !request.content.bytes.empty()) {  // a document takes longer to check than these take to arrive
     const std::size_t few = std::min<std::size_t>(state->watchers.size(), 4);
     for (std::size_t i = 0; i < few; ++i)
       if (state->watchers[i] != slab<subscription>::none) table.subscriptions().prefetch(state->watchers[i]);
@@ -163,7 +165,7 @@ void engine::impl::publish(const publish_request& request, instant now, bool tru
   const expiry_bounds bounds = bounds_of(package);
   const publish_decision decision = decide(facts, bounds);
   publication incoming;
-  incoming.sender = request.sender;
+  incoming.set_sender(request.sender);
   seconds lifetime{0};
   const auto carries = [&](publish_operation operation, seconds granted_lifetime) {
     out.operation = operation;
@@ -185,6 +187,8 @@ void engine::impl::publish(const publish_request& request, instant now, bool tru
   if (facts.brings_body && !admit_type(request.content.type, package, out)) return;
   if (facts.brings_body ? out.operation != publish_operation::removed
                         : out.operation == publish_operation::created) {
+    if (state != nullptr && !state->watchers.empty() && state->watchers[0] != slab<subscription>::none)
+      table.subscriptions()[state->watchers[0]].dialog.prefetch();  // the subscription itself has come by now
     if (facts.brings_body && !admit_document(request.content, package, what.target, incoming, out)) return;
     if (package.superseded && incoming.content && state != nullptr && is_superseded(*state, what.target, incoming, now)) {
       incoming.content = {};
@@ -205,7 +209,7 @@ void engine::impl::publish(const publish_request& request, instant now, bool tru
     if (table.publication_count() >= settings.limits.publications ||
         (account != nullptr && account->published >= settings.limits.publications_per_publisher))
       return refuse_later(out, "Too Many Publications");
-    if (for_another) incoming.publisher = table.share_of(canonical_text);
+    if (for_another) incoming.set_publisher(table.share_of(canonical_text));
   }
 
   incoming.etag = facts.names_tag && package.etag_not_new ? std::string{tag} : new_etag();
@@ -256,7 +260,7 @@ bool engine::impl::admit_document(const content_view& content, const event_packa
                                   publication& incoming, effects& out) const {
   incoming.content = body{content.type, content.bytes};
   if (!package.check_publish) return true;
-  auto checked = package.check_publish({resource_text, incoming.content, incoming.sender, settings.limits,
+  auto checked = package.check_publish({resource_text, incoming.content, incoming.sender(), settings.limits,
                                         target != nullptr ? target->parsed.get() : nullptr, package.has_views()});
   if (checked) {
     incoming.parsed = std::move(checked).value();
@@ -276,13 +280,13 @@ bool engine::impl::is_superseded(const event_state& state, const publication* ta
                                  instant now) {
   const edit without_lapsed;
   gather(state, &without_lapsed, now);
-  return state.package->superseded({state.resource(), incoming.content, incoming.sender, settings.limits,
+  return state.package->superseded({state.resource(), incoming.content, incoming.sender(), settings.limits,
                                     target != nullptr ? target->parsed.get() : nullptr},
                                    incoming.parsed.get(), staying());
 }
 
 bool engine::impl::admit_type(std::string_view type, const event_package& package, effects& out) const {
-  const auto known = [&](const std::string& registered) { return same_media_type(type, registered); };
+  const auto known = [&](const std::string& registered) { return type == registered || same_media_type(type, registered); };
   if (package.content_types.empty() ||
       std::any_of(package.content_types.begin(), package.content_types.end(), known))
     return true;
@@ -332,8 +336,6 @@ void engine::impl::carry_out(const event_package& package, publication* target,
     plan_ended(*p);
   }
   const bool touched = created || modified || removed || lapsed;
-  if (!state.watchers.empty() && state.watchers[0] != slab<subscription>::none)
-    table.subscriptions()[state.watchers[0]].dialog.prefetch();
   const bool watched = touched && state.watcher_count() != 0;
   const bool decides = package.decides_for_good && stores_publications() && (created || modified) && state.publications.size() > (modified ? 1 : 0);
   picture before, after;
@@ -351,7 +353,7 @@ void engine::impl::carry_out(const event_package& package, publication* target,
     if (watched) {
       out.state_changed = differ(before, after);
       if (!out.state_changed) ++counters.suppressed;
-      plan_told(state, before, after, &what, incoming.sender, nullptr, now, out);
+      plan_told(state, before, after, &what, incoming.sender(), nullptr, now, out);
     }
   }
   if (touched && !watched) out.state_changed = !(modified && same_meaning(target->content, incoming.content));
@@ -362,13 +364,13 @@ void engine::impl::carry_out(const event_package& package, publication* target,
       publication_row row = row_of(modified ? incoming : *target);
       row.etag = incoming.etag;
       row.expires = incoming.deadline;
-      if (target->publisher) row.publisher = target->publisher->uri();
+      row.publisher = target->publisher();
       pending.changed_publications.push_back({target->etag, modified, std::move(row)});
     }
   }
   std::unique_ptr<publication> added;
   if (created) {
-    added = std::make_unique<publication>();
+    added = table.make_publication();
     state.publications.reserve(state.publications.size() + 1);
   }
   if (!store(out, now)) return;
@@ -383,12 +385,11 @@ void engine::impl::carry_out(const event_package& package, publication* target,
     if (created || modified) {
       p.content = std::move(incoming.content);
       p.parsed = std::move(incoming.parsed);
-      p.sender = std::move(incoming.sender);
+      p.renew_sender(std::move(incoming.from));
       p.since = now;
       p.arrival = last_arrival = incoming.arrival;
     }
     if (created) {
-      p.publisher = std::move(incoming.publisher);
       last_id = p.id = incoming.id;
       p.deadline = incoming.deadline;
       table.insert(state, std::move(added));

@@ -216,6 +216,7 @@ void engine::impl::subscribe_as(const subscribe_request& request, instant now, e
   const registered_package* registered = admit_event(request.event, event, &event_package::subscribable, out);
   table.prefetch(sought);
   if (registered == nullptr || !admit_dialog(request, out)) return;
+  table.prefetch_texts(sought);
   const event_package& package = registered->package;
   if (package.resource_from_contact && !in_dialog && !named && !take_resource_from_contact(request, out)) return;
   const std::string_view event_id = event.id.value_or("");
@@ -254,8 +255,9 @@ void engine::impl::subscribe_as(const subscribe_request& request, instant now, e
     if (std::uint64_t{*request.cseq} + settings.cseq_offset <= last) return refuse(out, 500, "Stale CSeq");
     if (s == nullptr && !settings.new_usage_in_dialog) return refuse(out, 481);
     if (!is_same_watcher(request, *sibling)) return refuse(out, 403);
+    sibling->state->current.prefetch();
     resource_text = sibling->state->resource();
-    watcher_text = sibling->watcher->uri();
+    if (s == nullptr) watcher_text = sibling->watcher->uri();  // a refresh does not need it
   }
 
   if (!in_dialog && request.expires.value() == seconds{0}) s = nullptr;  // a fetch is a fetch

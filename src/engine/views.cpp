@@ -12,7 +12,7 @@ void engine::impl::gather(const event_state& state, const edit* what, instant no
     offered.push_back({.etag = p.etag,
                        .content = p.content,
                        .parsed = p.parsed.get(),
-                       .sender = p.sender,
+                       .sender = p.sender(),
                        .id = p.id,
                        .since = p.since,
                        .arrival = p.hard() ? 0 : p.arrival,
@@ -85,7 +85,7 @@ engine::impl::documents engine::impl::composed(const event_state& state, instant
 void engine::impl::add_offline(picture& now_is, const event_state& state, const edit* what, instant now,
                                const subscription* reader) {
   const bool incoming = what != nullptr && what->incoming != nullptr && what->incoming->hard();
-  if (!incoming && std::none_of(state.publications.begin(), state.publications.end(), [](const auto& p) { return p->hard(); })) return;
+  if (!incoming && state.hard == 0) return;
   gather(state, what, now, true);
   if (!offered.empty()) now_is.offline = composed(state, now, reader);
 }
@@ -151,7 +151,7 @@ told_sphere engine::impl::sphere_of(std::string_view resource, instant now, bool
   std::vector<published> live;
   for (const auto& p : state->publications) {
     if (before || p->deadline > now)
-      live.push_back({p->etag, p->content, p->parsed.get(), p->sender, p->id, p->since, p->arrival, false});
+      live.push_back({p->etag, p->content, p->parsed.get(), p->sender(), p->id, p->since, p->arrival, false});
   }
   return registered->package.sphere(live, now);
 }

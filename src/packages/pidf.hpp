@@ -7,8 +7,10 @@
 #pragma once
 
 #include <bit>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <span>
 #include <string>
 #include <string_view>
@@ -26,6 +28,7 @@
 
 namespace presence::pidf {
 
+inline constexpr std::string_view media_type = "application/pidf+xml";
 inline constexpr std::string_view pidf_uri = "urn:ietf:params:xml:ns:pidf";
 inline constexpr std::string_view model_uri = "urn:ietf:params:xml:ns:pidf:data-model";
 inline constexpr std::string_view rpid_uri = "urn:ietf:params:xml:ns:pidf:rpid";
@@ -40,22 +43,21 @@ struct range {
   std::uint32_t size = 0;
 };
 
-/// One child of `presence`, ready to be written.
+/// One child of `presence`, ready to be written. There are many: 40 bytes (PF4).
 struct fragment {
   std::uint64_t meaning = 0;    ///< digest, id included
   std::uint64_t inherited = 0;  ///< bit i: needs heritage i of its document
-  std::uint32_t inherited_size = 0;  ///< bytes these take
   std::uint32_t begin = 0;      ///< the text
   std::uint32_t head = 0;       ///< behind the name in the start tag: what is inherited goes here
   std::uint32_t end = 0;
   std::uint32_t id = 0;         ///< where the id is in the text
-  std::uint32_t id_size = 0;    ///< 0: a component without an id
+  std::uint32_t id_size : 28 = 0;  ///< 0: a component without an id
+  component kind : 3 = component::foreign;
+  bool open : 1 = false;        ///< a tuple that is open
   /// Under which id it was composed: 0 never yet, 1 its own, n > 1 the fresh id number n (CMP-3).
   /// Kept so that it stays the same when the publication it collided with has gone. The one thing
   /// about a document that changes after its check; an engine has one caller at a time.
   mutable std::uint32_t standing = 0;
-  component kind = component::foreign;
-  bool open = false;  ///< a tuple that is open
 };
 
 /// What one person element says about the sphere, and when.
@@ -124,6 +126,28 @@ struct outline {
   }
 };
 
+/// Memory for an object and, behind it, for its arrays: one block for all (PF4). For std::allocate_shared.
+struct room_behind {
+  std::size_t size;
+  std::byte* begin = nullptr;  ///< when it is allocated
+
+  template <class T>
+  struct allocator {
+    using value_type = T;
+    room_behind* room;  // looked at when it allocates, and never again
+    explicit allocator(room_behind& r) noexcept : room{&r} {}
+    template <class U>
+    allocator(const allocator<U>& other) noexcept : room{other.room} {}
+    T* allocate(std::size_t n) {
+      T* const made = static_cast<T*>(::operator new(n * sizeof(T) + room->size));
+      room->begin = reinterpret_cast<std::byte*>(made + n);
+      return made;
+    }
+    void deallocate(T* at, std::size_t) noexcept { ::operator delete(at); }
+    friend bool operator==(const allocator&, const allocator&) noexcept { return true; }
+  };
+};
+
 class checked_document final : public parsed_document {
  public:
   /// What most documents do not have.
@@ -133,20 +157,36 @@ class checked_document final : public parsed_document {
     body untidied;  ///< as published, where `text` is not
   };
 
+  /// With so many fragments and declarations, which are filled in by who makes it.
+  static std::shared_ptr<checked_document> with(std::uint32_t fragments, std::uint32_t heritage) {
+    room_behind room{fragments * sizeof(fragment) + heritage * sizeof(range)};
+    const auto made = std::allocate_shared<checked_document>(room_behind::allocator<checked_document>{room});
+    made->fragments_ = reinterpret_cast<fragment*>(room.begin);
+    made->count_ = fragments;
+    std::uninitialized_default_construct_n(made->fragments_, fragments);
+    std::uninitialized_default_construct_n(made->heritage_begin(), heritage);
+    return made;
+  }
+
   /// With fresh ids, which stay for the life of the publication: as published, and behind it which components have them.
   body stored() const override;
 
   /// A declaration of the root as text; an empty range stands for xmlns="".
   std::string_view heritage(std::size_t i) const noexcept {
-    const range& r = heritage_[i];
+    const range& r = heritage_begin()[i];
     return r.size == 0 ? std::string_view{"xmlns=\"\""} : text.bytes().substr(r.begin, r.size);
   }
   /// Appends the declarations of a set; bits as of fragment::inherited.
   void append_heritage(std::uint64_t set, std::string& out) const {
     for (; set != 0; set &= set - 1) (out += ' ') += heritage(static_cast<std::size_t>(std::countr_zero(set)));
   }
+  std::size_t heritage_size(std::uint64_t set) const noexcept {
+    std::size_t size = 0;
+    for (; set != 0; set &= set - 1) size += 1 + heritage(static_cast<std::size_t>(std::countr_zero(set))).size();
+    return size;
+  }
   /// The fragments, by kind and then as published.
-  std::span<const fragment> fragments() const noexcept { return {fragments_.get(), count_}; }
+  std::span<const fragment> fragments() const noexcept { return {fragments_, count_}; }
   std::string_view id_of(const fragment& f) const noexcept { return text.bytes().substr(f.id, f.id_size); }
   std::span<const sphere_claim> spheres() const noexcept {
     return rare_ ? std::span<const sphere_claim>{rare_->spheres} : std::span<const sphere_claim>{};
@@ -154,23 +194,24 @@ class checked_document final : public parsed_document {
   /// Null unless offered_document::through_views was set at the check.
   const outline* outlined() const noexcept { return rare_ ? rare_->outlined.get() : nullptr; }
 
-  void keep_untidied(const body& published) { more().untidied = published; }
+  /// Whether the text is also what the publication alone is composed to for this entity: then it is not written again.
+  bool stands_for(std::string_view resource) const noexcept {
+    const std::string_view all = text.bytes();
+    return entity != 0 && settled && all.substr(entity, resource.size()) == resource && all[entity + resource.size()] == all[entity - 1];
+  }
 
   body text;                     ///< as published, or tidied; fragments are places in it
+  std::uint32_t entity = 0;      ///< where it is in a text that nothing is to be changed about; 0: something is
   mutable bool settled = false;  ///< every fragment goes under its own id
   prominence whole{.seen = true};
 
  private:
   friend class checker;
-  rare& more() {
-    if (!rare_) rare_ = std::make_unique<rare>();
-    return *rare_;
-  }
-  // Arrays of exact size: a presence server holds many of these (PF4).
+  range* heritage_begin() const noexcept { return reinterpret_cast<range*>(fragments_ + count_); }
+
   std::uint32_t count_ = 0;
-  std::unique_ptr<fragment[]> fragments_;
-  std::unique_ptr<range[]> heritage_;
-  std::unique_ptr<rare> rare_;
+  fragment* fragments_ = nullptr;  // in the same block, and behind them the heritage
+  std::unique_ptr<const rare> rare_;
 };
 
 /// Whether fragments go into the part of the document where kinds mix.

@@ -23,8 +23,8 @@ namespace presence::pidf {
 /// One check. Everything it says "no" to is a static sentence.
 class checker {
  public:
-  checker(const xml::tree& tree, const offered_document& offer, std::span<const std::string> words, checked_document& out, bool tidied)
-      : tree_{tree}, bounds_{offer.bounds}, words_{words}, out_{out}, tidied_{tidied}, means_{tree}, scope_{tree} {
+  checker(const xml::tree& tree, const offered_document& offer, std::span<const std::string> words, bool tidied)
+      : tree_{tree}, offer_{offer}, words_{words}, tidied_{tidied}, means_{tree}, scope_{tree} {
     if (!offer.through_views) return;
     outlined_ = std::make_unique<outline>();
     outliner_.emplace(tree_, means_, scope_, *outlined_);
@@ -44,26 +44,57 @@ class checker {
       if (child.text) return "Text directly inside a presence element";
       found& f = found_.emplace_back();
       if (const std::string_view reason = add(child, f); !reason.empty()) return reason;
-      inherited += f.cut.inherited_size;
-      if (inherited > bounds_.body_bytes) return "Namespace declarations that would repeat too often";
+      inherited += scope_.size_of(f.cut.inherited);
+      if (inherited > offer_.bounds.body_bytes) return "Namespace declarations that would repeat too often";
     }
     if (scope_.full()) return "Too many namespace declarations";
     if (!tidy()) return {};
+    const std::size_t children = found_.size();
     if (has_equal_ids() && !keep_latest()) return "An id that occurs twice";
     const auto by_place = [](const found& a, const found& b) { return place_of(a.cut.kind) < place_of(b.cut.kind); };
-    if (!std::is_sorted(found_.begin(), found_.end(), by_place)) std::stable_sort(found_.begin(), found_.end(), by_place);
+    const bool in_order = std::is_sorted(found_.begin(), found_.end(), by_place);
+    if (!in_order) std::stable_sort(found_.begin(), found_.end(), by_place);
     drop_repeated();
+    if (in_order && found_.size() == children && is_composed(root, *entity)) entity_ = entity->value_begin;
     for (std::uint32_t i = 0; i < found_.size(); ++i) {
-      out_.whole.open = out_.whole.open || found_[i].cut.open;
+      whole_.open = whole_.open || found_[i].cut.open;
       if (found_[i].cut.kind == component::person) note_spheres(*found_[i].node);
       if (!words_.empty()) find_words(i);
     }
-    keep();
     return {};
   }
 
   /// Whether the document can be used as it stands; if not, it is to be checked again when it is tidied.
   bool tidy() const noexcept { return tidy_ || tidied_; }
+
+  /// What was found in a sound document, of which `text` has the bytes.
+  std::shared_ptr<checked_document> document(body text) {
+    const bool inherits = std::any_of(found_.begin(), found_.end(), [](const found& f) { return f.cut.inherited != 0; });
+    const auto heritage = static_cast<std::uint32_t>(inherits ? scope_.count() : 0);
+    const auto made = checked_document::with(static_cast<std::uint32_t>(found_.size()), heritage);
+    std::transform(found_.begin(), found_.end(), made->fragments_, [](const found& f) { return f.cut; });
+    for (std::uint32_t i = 0; i < heritage; ++i) made->heritage_begin()[i] = scope_.text_of(i);
+    if (entity_ != 0) {  // what compose() would say of it
+      digest meaning;
+      meaning.add(offer_.resource);
+      for (const found& f : found_) meaning.add(f.cut.meaning);
+      text.set_digest(meaning.value());
+    }
+    made->text = std::move(text);
+    made->entity = entity_;
+    made->whole = whole_;
+    if (outlined_) {
+      outlined_->entries.reserve(found_.size());
+      for (const found& f : found_) outlined_->entries.push_back(f.outlined);
+      outlined_->parts.shrink_to_fit();
+      outlined_->facts.shrink_to_fit();
+      outlined_->words.shrink_to_fit();
+      more().outlined = std::move(outlined_);
+    }
+    made->rare_ = std::move(rare_);
+    return made;
+  }
+  void keep_untidied(const body& published) { more().untidied = published; }
 
  private:
   /// A child of the root.
@@ -85,17 +116,15 @@ class checker {
       const xml::attribute* id = tree_.find(child, {}, "id");
       if (id == nullptr) return "A tuple, person or device without an id";
       const std::string_view value = xml::trimmed(id->value);
-      if (!xml::is_ncname(value)) return "An id that is not an NCName";
+      if (!xml::is_ncname(value) || value.size() > 0xfffffffU) return "An id that is not an NCName";
       f.id = id->value_begin;
-      f.id_size = static_cast<std::uint32_t>(value.size());
+      f.id_size = static_cast<std::uint32_t>(value.size()) & 0xfffffffU;
       tidy_ = tidy_ && !has_xml_attributes(child) && tree_.source.substr(f.id, tree_.value_end(*id) - f.id) == value;
       if (const std::string_view reason = check_component(child, to); !reason.empty()) return reason;
     }
     f.meaning = means_.of(child);
     scope_.begin(child);
     f.inherited = scope_.used_by(tree_.source.substr(f.begin, f.end - f.begin));
-    for (std::uint64_t left = f.inherited; left != 0; left &= left - 1)
-      f.inherited_size += std::max(9U, 1 + scope_.text_of(static_cast<std::size_t>(std::countr_zero(left))).size);
     if (outliner_ && tidy()) to.outlined = has_id(f.kind) ? outliner_->component(child, f.kind) : outliner_->whole(child, f.meaning);
     return {};
   }
@@ -178,7 +207,7 @@ class checker {
     const std::optional<instant> until = time("until", instant::max());
     if (!from || !until) return;
     const auto claim = [&](std::string_view value) {
-      out_.more().spheres.push_back({*from, *until, std::string{value}});
+      more().spheres.push_back({*from, *until, std::string{value}});
     };
     bool elements = false;
     for (const xml::node& child : tree_.children(sphere)) {
@@ -196,7 +225,7 @@ class checker {
     if (found_.size() <= 8) {
       for (auto a = found_.begin(); a != found_.end(); ++a) {
         for (auto b = found_.begin(); b != a; ++b) {
-          if (a->cut.id_size != 0 && b->cut.id_size != 0 && out_.id_of(a->cut) == out_.id_of(b->cut)) return true;
+          if (a->cut.id_size != 0 && b->cut.id_size != 0 && id_of(a->cut) == id_of(b->cut)) return true;
         }
       }
       return false;
@@ -204,7 +233,7 @@ class checker {
     std::vector<std::string_view> ids;
     ids.reserve(found_.size());
     for (const found& f : found_) {
-      if (f.cut.id_size != 0) ids.push_back(out_.id_of(f.cut));
+      if (f.cut.id_size != 0) ids.push_back(id_of(f.cut));
     }
     std::sort(ids.begin(), ids.end());
     return std::adjacent_find(ids.begin(), ids.end()) != ids.end();
@@ -219,7 +248,7 @@ class checker {
     std::map<std::string_view, newest> latest;
     for (const found& f : found_) {
       if (f.cut.id_size == 0) continue;
-      newest& last = latest[out_.id_of(f.cut)];
+      newest& last = latest[id_of(f.cut)];
       if (last.of != nullptr && last.of->cut.kind != f.cut.kind) return false;
       if (last.of == nullptr || last.of->told < f.told) last = {&f};
       else if (last.of->told == f.told) last.tied = true;
@@ -250,7 +279,7 @@ class checker {
       const auto word = std::find_if(words_.begin(), words_.end(), [&](const std::string& w) { return iequals(text, w); });
       if (word == words_.end()) return;
       const auto rank = static_cast<std::uint32_t>(words_.end() - word);
-      out_.whole.rank = std::max(out_.whole.rank, rank);
+      whole_.rank = std::max(whole_.rank, rank);
       if (!outlined_) return;
       const auto parts = outlined_->parts_of(f.outlined);
       const auto behind = std::upper_bound(parts.begin(), parts.end(), where.begin, [](std::uint32_t at, const auto& p) { return at < p.begin; });
@@ -266,29 +295,32 @@ class checker {
     }
   }
 
-  /// Moves what was found into arrays of exact size.
-  void keep() {
-    out_.count_ = static_cast<std::uint32_t>(found_.size());
-    out_.fragments_ = std::make_unique<fragment[]>(found_.size());
-    std::transform(found_.begin(), found_.end(), out_.fragments_.get(), [](const found& f) { return f.cut; });
-    if (std::any_of(found_.begin(), found_.end(), [](const found& f) { return f.cut.inherited != 0; })) {
-      out_.heritage_ = std::make_unique<range[]>(scope_.count());
-      for (std::size_t i = 0; i < scope_.count(); ++i) out_.heritage_[i] = scope_.text_of(i);
-    }
-    if (!outlined_) return;
-    outlined_->entries.reserve(found_.size());
-    for (const found& f : found_) outlined_->entries.push_back(f.outlined);
-    outlined_->parts.shrink_to_fit();
-    outlined_->facts.shrink_to_fit();
-    outlined_->words.shrink_to_fit();
-    out_.more().outlined = std::move(outlined_);
+  /// Whether nothing but white space is different when the components, which are all there and in order, are composed
+  /// for the resource: neither prefix nor attributes of the root, nor the label of the bytes.
+  bool is_composed(const xml::node& root, const xml::attribute& entity) const {
+    constexpr std::string_view start = "<presence", declared = "<?xml", version = "<?xml version=\"1.0\"";
+    const std::string_view source = tree_.source;
+    const auto expected = [&](const xml::attribute& a) { return &a == &entity || a.declares; };
+    const auto all = tree_.attributes_of(root);
+    return !found_.empty() && tree_.plain && source.front() == '<' && (source.starts_with(version) || !source.starts_with(declared)) &&
+           root.name_end - root.begin == start.size() && std::all_of(all.begin(), all.end(), expected) &&
+           source.substr(entity.value_begin, offer_.resource.size()) == offer_.resource && entity.value == offer_.resource &&
+           offer_.content.content_type() == media_type;
   }
 
+  checked_document::rare& more() {
+    if (!rare_) rare_ = std::make_unique<checked_document::rare>();
+    return *rare_;
+  }
+  std::string_view id_of(const fragment& f) const noexcept { return tree_.source.substr(f.id, f.id_size); }
+
   const xml::tree& tree_;
-  const limits& bounds_;
+  const offered_document& offer_;
   const std::span<const std::string> words_;
-  checked_document& out_;
   const bool tidied_;
+  std::uint32_t entity_ = 0;
+  prominence whole_{.seen = true};
+  std::unique_ptr<checked_document::rare> rare_;
   meaning_of_elements means_;
   boost::container::small_vector<found, 6> found_;
   std::unique_ptr<outline> outlined_;  // only if it is wanted
@@ -311,6 +343,7 @@ void stand(const std::map<std::string_view, std::uint32_t>& standing, const chec
 
 /// Whether the media type names a character set that UTF-8 does not include.
 bool other_charset(std::string_view type) noexcept {
+  if (type.find('=') == type.npos) return false;
   const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; };
   const auto equal = [&](char a, char b) { return lower(a) == b; };
   constexpr std::string_view name = "charset=";
@@ -403,12 +436,13 @@ result<document, refusal> check(const offered_document& offer, std::span<const s
   for (bool again = false;; again = true) {
     const auto tree = parser.parse(text.bytes(), bounds);
     if (!tree) return unexpected{refusal{400, tree.error().reason}};
-    out = std::make_shared<checked_document>();
-    out->text = text;
-    if (again) out->keep_untidied(published);
-    checker check{*tree.value(), offer, words, *out, again};
+    checker check{*tree.value(), offer, words, again};
     if (const std::string_view reason = check.run(); !reason.empty()) return unexpected{refusal{400, reason}};
-    if (check.tidy()) break;
+    if (check.tidy()) {
+      if (again) check.keep_untidied(published);
+      out = check.document(text);
+      break;
+    }
     text = body{text.content_type(), tidied(*tree.value())};
     if (text.bytes().size() / 2 > bounds.body_bytes) return unexpected{refusal{413, "Request Entity Too Large"}};
     bounds.body_bytes = std::max(bounds.body_bytes, text.bytes().size());

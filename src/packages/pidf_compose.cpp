@@ -147,8 +147,8 @@ void write_closed(std::string& out, digest& meaning, const contribution& c, cons
   meaning.add(closed_status);
 }
 
-std::size_t size_of(const fragment& f) noexcept {
-  return f.end - f.begin + f.inherited_size - f.id_size + std::max<std::size_t>(f.id_size, std::tuple_size_v<made_up_id>);
+std::size_t size_of(const checked_document& d, const fragment& f) noexcept {
+  return f.end - f.begin + d.heritage_size(f.inherited) - f.id_size + std::max<std::size_t>(f.id_size, std::tuple_size_v<made_up_id>);
 }
 
 /// Writes one fragment, as far as `through` shows it, and adds what it says to `meaning`.
@@ -196,13 +196,16 @@ body compose(std::string_view resource, std::span<const published> publications,
     const bool counts = p.leaving ? how.closes_leaving && (merges || &p == shown) : merges || &p == only;
     if (d != nullptr && counts) all.push_back({p.id, d, p.leaving});
   }
-  if (through == nullptr) settle_ids({all.data(), all.size()});
+  if (through == nullptr) {
+    settle_ids({all.data(), all.size()});
+    if (all.size() == 1 && !all[0].leaving && all[0].document->stands_for(resource)) return all[0].document->text;
+  }
   const std::vector<const fragment*> skipped = repeated({all.data(), all.size()});
 
   constexpr std::string_view entity = "entity";
   std::size_t bytes = opening.size() + entity.size() + resource.size() + 4 + 1 + closing.size();
   for (const contribution& c : all) {
-    for (const fragment& f : c.document->fragments()) bytes += size_of(f);
+    for (const fragment& f : c.document->fragments()) bytes += size_of(*c.document, f);
   }
   out.clear();
   out.reserve(bytes);

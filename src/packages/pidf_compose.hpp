@@ -13,8 +13,6 @@
 
 namespace presence::pidf {
 
-inline constexpr std::string_view media_type = "application/pidf+xml";
-
 /// The document of those publications that count; `through`: as somebody sees it, null: all of it.
 /// Nothing is parsed. `room` is scratch: its memory is used again. Cost: linear in what is written.
 body compose(std::string_view resource, std::span<const published> publications, const presence_options& how,

@@ -28,7 +28,7 @@ class meaning_of_elements {
     if (of.attributes == 0) return;
     std::uint64_t sum = 0;  // the same in any order
     for (const xml::attribute& a : tree_.attributes_of(of)) {
-      if (a.uri == xml::xmlns_uri) continue;
+      if (a.declares) continue;
       digest one;
       if (!a.uri.empty()) one.add(known(a.uri).meaning);
       one.add(a.local);

@@ -184,7 +184,7 @@ class outliner {
     for (std::uint32_t i = tree_.index(c); i < c.after; ++i) {
       if (is_note(tree_.nodes[i])) return true;
       const auto all = tree_.attributes_of(tree_.nodes[i]);
-      if (std::any_of(all.begin(), all.end(), [](const xml::attribute& a) { return a.uri == xml::xmlns_uri; })) return true;
+      if (std::any_of(all.begin(), all.end(), [](const xml::attribute& a) { return a.declares; })) return true;
     }
     return false;
   }
@@ -205,7 +205,7 @@ class outliner {
     digest said = meaning_of_name(c);
     std::uint64_t sum = 0;  // the same in any order
     for (const xml::attribute& a : tree_.attributes_of(c))
-      if (a.uri != xml::xmlns_uri && of_attribute(a) == needs) sum += meaning_of(a);
+      if (!a.declares && of_attribute(a) == needs) sum += meaning_of(a);
     said.add(sum);
     std::string room;
     if (of_text == needs) said.add(tree_.text_of(c, room));
@@ -239,7 +239,7 @@ class outliner {
     std::uint32_t from = c.name_end;
     for (const xml::attribute& a : tree_.attributes_of(c)) {
       const std::uint32_t until = tree_.value_end(a) + 1;
-      if (a.uri == xml::xmlns_uri) {
+      if (a.declares) {
         part(from, until, outline::declaration, 0, 0, scope_.bit_of(a.local));
       } else {
         const std::uint32_t wanted = of_attribute(a);

@@ -2,6 +2,7 @@
 /// can take along what it needs and nothing else. Part of pidf_check.cpp.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstdint>
@@ -21,7 +22,7 @@ class scope {
   bool survey(const xml::node& root) noexcept {
     bool has_default = false;
     for (const xml::attribute& a : tree_.attributes_of(root)) {
-      if (a.uri != xml::xmlns_uri) continue;
+      if (!a.declares) continue;
       const bool is_default = a.local == "xmlns";
       has_default = has_default || is_default;
       if (is_default && a.value == pidf_uri) continue;
@@ -39,6 +40,12 @@ class scope {
   }
   std::size_t count() const noexcept { return count_; }
   const range& text_of(std::size_t i) const noexcept { return known_[i].text; }
+  /// Bytes that the root's declarations of a set take, each with a space before it; at least xmlns="".
+  std::size_t size_of(std::uint64_t set) const noexcept {
+    std::size_t size = 0;
+    for (; set != 0; set &= set - 1) size += std::max(9U, 1 + known_[static_cast<std::size_t>(std::countr_zero(set))].text.size);
+    return size;
+  }
 
   /// Begins a child of the root.
   void begin(const xml::node& child) noexcept {
@@ -53,7 +60,7 @@ class scope {
     const std::uint64_t outside = visible_;
     hide(of);
     for (const xml::attribute& a : tree_.attributes_of(of)) {
-      if (a.uri != xml::xmlns_uri) continue;
+      if (!a.declares) continue;
       if (free_ == count_) {
         full_ = true;
         break;
@@ -120,7 +127,7 @@ class scope {
   /// What an element declares anew is hidden in it.
   void hide(const xml::node& by) noexcept {
     for (const xml::attribute& a : tree_.attributes_of(by)) {
-      if (a.uri != xml::xmlns_uri) continue;
+      if (!a.declares) continue;
       if (const std::uint32_t bit = bit_of(a.local); bit != most) visible_ &= ~(std::uint64_t{1} << bit);
     }
   }
