@@ -376,8 +376,10 @@ subscription_row to_row(subscription_columns& c) {
                             : subscription_state::pending;
   r.polite_block = c.reason.value == "polite-block";
   r.approved = !c.x_approved.null && c.x_approved.value != 0;
-  if (!c.x_other_usages.null) r.other_usages = c.x_other_usages.value % 2 != 0;
-  r.nth = static_cast<std::uint8_t>(c.x_other_usages.value / 2 & 7);
+  if (!c.x_other_usages.null) {
+    r.other_usages = c.x_other_usages.value % 2 != 0;
+    r.nth = static_cast<std::uint8_t>(c.x_other_usages.value / 2 & 7);
+  }
   r.local_cseq = unsigned_of(c.local_cseq) + 1 + (c.x_since_ms.null ? kamailio_lags : 0);
   r.remote_cseq = unsigned_of(c.remote_cseq);
   r.version = unsigned_of(c.version) + 1;
