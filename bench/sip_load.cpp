@@ -25,6 +25,8 @@
 #include <utility>
 #include <vector>
 
+#include "udp_floor.hpp"
+
 namespace {
 
 constexpr const char* usage =
@@ -36,6 +38,8 @@ constexpr const char* usage =
     "  refresh N       a PUBLISH without a document, N times\n"
     "  resubscribe N   a SUBSCRIBE in the dialog, N times; done when each has his NOTIFY\n"
     "  wake            a new document of the first presentity until one is answered, for a server that starts\n"
+    "  floor N         N datagrams of a NOTIFY's size sent and as many of an answer's size received, without any SIP: the\n"
+    "                  processor time of a pair in us, with a system call for each and with one for 64\n"
     "At most --window requests are open at once. `lost`: NOTIFYs that never came; `repeated`: that came again; `reused`:\n"
     "other NOTIFYs with a number that is not above the last; `wrong`: watchers whose last document is not the last one.\n";
 
@@ -67,18 +71,12 @@ std::uint32_t number(std::string_view text) {
 class load {
  public:
   explicit load(const settings& s) : how_{s}, random_{s.seed}, presentities_(s.presentities), watchers_(s.presentities * s.watchers) {
-    socket_ = ::socket(AF_INET, SOCK_DGRAM, 0);
+    socket_ = bound_socket();
     const int room = 32 << 20;
     ::setsockopt(socket_, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
     const timeval patience{.tv_sec = 0, .tv_usec = 20'000};
     ::setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    sockaddr_in own{};
-    own.sin_family = AF_INET;
-    own.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t length = sizeof own;
-    if (::bind(socket_, reinterpret_cast<sockaddr*>(&own), sizeof own) != 0) throw std::runtime_error{"no socket"};
-    ::getsockname(socket_, reinterpret_cast<sockaddr*>(&own), &length);
-    here_ = "127.0.0.1:" + std::to_string(ntohs(own.sin_port));
+    here_ = "127.0.0.1:" + std::to_string(ntohs(name_of(socket_).sin_port));
     server_.sin_family = AF_INET;
     server_.sin_port = htons(s.port);
     if (::inet_pton(AF_INET, s.address.c_str(), &server_.sin_addr) != 1) throw std::runtime_error{"--target wants ADDRESS:PORT"};
@@ -90,6 +88,7 @@ class load {
   void run(const std::string& phase, std::size_t times) {
     counts_ = {};
     begun_ = steady::now();
+    waking_ = phase == "wake";
     const auto any = [&](std::size_t n) { return std::uniform_int_distribution<std::size_t>{0, n - 1}(random_); };
     if (phase == "publish") work(presentities_.size(), [&](std::size_t i) { publish(i, true); return true; });
     else if (phase == "subscribe") work(watchers_.size(), [&](std::size_t i) { subscribe(i); return true; });
@@ -238,7 +237,7 @@ class load {
   }
 
   void receive() {
-    constexpr std::size_t most = 64, size = 8192;
+    constexpr std::size_t size = 8192;
     static std::vector<std::array<char, size>> room(most);
     std::array<mmsghdr, most> messages{};
     std::array<iovec, most> pieces{};
@@ -254,6 +253,21 @@ class load {
       if (message.starts_with("SIP/2.0 ")) answered(message, number(message.substr(8, 3)));
       else if (message.starts_with("NOTIFY ")) notified(message);
     }
+    send_replies();
+  }
+
+  /// Answers to what came together leave together.
+  void send_replies() {
+    std::array<mmsghdr, most> messages{};
+    std::array<iovec, most> pieces{};
+    for (std::size_t i = 0; i < replies_; ++i) {
+      pieces[i] = {reply_[i].data(), reply_[i].size()};
+      messages[i].msg_hdr.msg_name = &server_;
+      messages[i].msg_hdr.msg_namelen = sizeof server_;
+      messages[i].msg_hdr.msg_iov = &pieces[i];
+      messages[i].msg_hdr.msg_iovlen = 1;
+    }
+    ::sendmmsg(socket_, messages.data(), static_cast<unsigned>(std::exchange(replies_, 0)), 0);
   }
 
   void answered(std::string_view message, std::uint32_t status) {
@@ -287,9 +301,10 @@ class load {
   }
 
   void notified(std::string_view message) {
-    std::string reply = "SIP/2.0 200 OK\r\n";
+    std::string& reply = reply_[replies_++];
+    reply = "SIP/2.0 200 OK\r\n";
     for (const char* name : {"Via", "From", "To", "Call-ID", "CSeq"}) reply.append(name).append(": ").append(header(message, name)).append("\r\n");
-    send(reply.append("Content-Length: 0\r\n\r\n"));
+    reply.append("Content-Length: 0\r\n\r\n");
     const std::string_view call = header(message, "Call-ID");
     const std::size_t i = number(call.substr(1));
     if (call.empty() || call[0] != 'w' || i >= watchers_.size()) return;
@@ -320,7 +335,7 @@ class load {
   void finish_publish(std::size_t i) {
     presentity& p = presentities_[i];
     const auto at = open_.find("p" + std::to_string(i));
-    if (at == open_.end() || !at->second.answered || p.told < active(i)) return;
+    if (at == open_.end() || !at->second.answered || (p.told < active(i) && !waking_)) return;
     open_.erase(at);
     p.open = false;
     ++counts_.done;
@@ -357,7 +372,10 @@ class load {
   sockaddr_in server_{};
   std::string here_;
   std::uint64_t branches_ = 0;
+  std::array<std::string, most> reply_ = {};  // to NOTIFYs that came together
+  std::size_t replies_ = 0;
   milliseconds patience_{500};
+  bool waking_ = false;
   steady::time_point begun_, finished_, looked_;
 };
 
@@ -383,7 +401,10 @@ int main(int argc, char** argv) try {
   load all{s};
   for (std::string line; std::getline(std::cin, line);) {
     const auto space = line.find(' ');
-    all.run(line.substr(0, space), space == std::string::npos ? 0 : number(std::string_view{line}.substr(space + 1)));
+    const std::string phase = line.substr(0, space);
+    const std::size_t times = space == std::string::npos ? 0 : number(std::string_view{line}.substr(space + 1));
+    if (phase != "floor") all.run(phase, times);
+    else std::printf("{\"phase\": \"floor\", \"one\": %.3f, \"together\": %.3f}\n", udp_floor(times, 1), udp_floor(times, most)), std::fflush(stdout);
   }
   return 0;
 } catch (const std::exception& e) {

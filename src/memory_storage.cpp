@@ -42,8 +42,8 @@ result<void, storage_error> storage::due(instant, instant, const std::vector<std
   return unexpected{storage_error{storage_fault::unavailable, "this storage cannot tell what is due: fallback2db and subs_db_mode 3 need that"}};
 }
 
-result<std::uint64_t, storage_error> storage::stamp(std::string_view, std::string_view) {
-  return unexpected{storage_error{storage_fault::unavailable, "this storage cannot be shared: subs_db_mode 3 needs stamps"}};
+result<state_mark, storage_error> storage::mark(std::string_view, std::string_view) {
+  return unexpected{storage_error{storage_fault::unavailable, "this storage keeps no marks of states: fallback2db and subs_db_mode 3 need that"}};
 }
 
 namespace {
@@ -202,7 +202,7 @@ struct memory_storage::impl {
   table<publication_row> publications;
   table<subscription_row> subscriptions;
   table<watcher_row> watchers;
-  std::map<std::pair<std::string, std::string>, std::uint64_t> stamps;
+  std::map<std::pair<std::string, std::string>, state_mark> marks;
 
   void keep() noexcept {
     publications.keep();
@@ -218,8 +218,8 @@ struct memory_storage::impl {
   // The operations in member order; what could not be done, or null.
   const char* perform(const change& what) {
     for (const state_stamp& s : what.states) {
-      const auto at = stamps.find({s.state.resource, s.state.event});
-      if ((at == stamps.end() ? 0 : at->second) != s.known) return "somebody else changed the state";
+      const auto at = marks.find({s.state.resource, s.state.event});
+      if (s.known && (at == marks.end() ? 0 : at->second.stamp) != *s.known) return "somebody else changed the state";
     }
     for (const auto& key : what.ended_publications) publications.erase(id_of(key));
     for (const auto& row : what.new_publications) {
@@ -293,7 +293,7 @@ result<void, storage_error> memory_storage::apply(const change& what) {
     impl_->undo();
     return unexpected{storage_error{storage_fault::conflict, obstacle}};
   }
-  for (const state_stamp& s : what.states) impl_->stamps[{s.state.resource, s.state.event}] = s.next;
+  for (const state_stamp& s : what.states) impl_->marks[{s.state.resource, s.state.event}] = {s.next, s.turns};
   impl_->keep();
   return {};
 }
@@ -310,15 +310,17 @@ result<void, storage_error> memory_storage::due(instant now, instant waiting_sin
   impl_->watchers.each([&](const watcher_row& row) {
     take(row, row.since <= waiting_since && (row.status == watcher_status::pending || row.status == watcher_status::waiting));
   });
+  for (const auto& [name, mark] : impl_->marks)
+    if (mark.turns && *mark.turns <= now && std::find(known.begin(), known.end(), name.second) != known.end()) found.insert(name);
   for (const auto& [resource, event] : found)
     if (limit-- != 0) out.push_back({resource, event});
     else break;
   return {};
 }
 
-result<std::uint64_t, storage_error> memory_storage::stamp(std::string_view resource, std::string_view event) {
-  const auto at = impl_->stamps.find({std::string{resource}, std::string{event}});
-  return at == impl_->stamps.end() ? 0 : at->second;
+result<state_mark, storage_error> memory_storage::mark(std::string_view resource, std::string_view event) {
+  const auto at = impl_->marks.find({std::string{resource}, std::string{event}});
+  return at == impl_->marks.end() ? state_mark{} : at->second;
 }
 
 result<std::size_t, storage_error> memory_storage::sweep(instant before,

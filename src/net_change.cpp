@@ -3,6 +3,10 @@
 namespace presence {
 
 void net_change::add(change what) {
+  for (auto& s : what.states) {
+    state_name name = s.state;
+    states.insert_or_assign(std::move(name), std::move(s));
+  }
   for (auto& key : what.ended_publications) end(key);
   for (auto& row : what.new_publications) {
     publication_key key = key_of(row);
@@ -81,6 +85,7 @@ change net_change::read(Self& from, std::size_t most) {
   const auto each = [&](auto& tree, auto&& add) {
     for (auto at = tree.begin(); at != tree.end() && most != 0; ++at, --most) add(at->first, at->second);
   };
+  each(from.states, [&](const auto&, auto& s) { what.states.push_back(pass(s)); });
   each(from.ended_publications, [&](const auto& key, bool) { what.ended_publications.push_back(key); });
   each(from.publications, [&](const auto&, auto& edit) {
     if (edit.stored_etag) {
@@ -118,6 +123,7 @@ void net_change::drop(std::size_t most) noexcept {
     for (; upto != tree.end() && most != 0; --most) ++upto;
     tree.erase(tree.begin(), upto);
   };
+  some(states);
   some(ended_publications);
   some(publications);
   some(subscriptions);

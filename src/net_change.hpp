@@ -14,6 +14,7 @@ namespace presence {
 
 // Trees, not hash tables: their keys come from peers.
 struct less_key {
+  static auto parts(const state_name& n) noexcept { return std::tie(n.resource, n.event); }
   static auto parts(const publication_key& k) noexcept { return std::tie(k.resource, k.event, k.etag); }
   static auto parts(const watcher_key& k) noexcept { return std::tie(k.resource, k.event, k.watcher); }
   static auto parts(const subscription_key& k) noexcept {
@@ -33,7 +34,7 @@ class net_change {
   /// Of a change that would be applied after those before it.
   void add(change what);
   std::size_t size() const noexcept {  ///< row operations
-    return ended_publications.size() + publications.size() + subscriptions.size() + watchers.size();
+    return states.size() + ended_publications.size() + publications.size() + subscriptions.size() + watchers.size();
   }
   bool holds(const subscription_key& key) const { return subscriptions.contains(key); }
   /// Whether the row of a subscription that exists has been written.
@@ -69,6 +70,7 @@ class net_change {
   template <class Self>
   static change read(Self& from, std::size_t most);
 
+  std::map<state_name, state_stamp, less_key> states;
   std::map<publication_key, bool, less_key> ended_publications;  ///< stored rows that go
   std::map<publication_key, publication_edit, less_key> publications;
   std::map<subscription_key, subscription_edit, less_key> subscriptions;

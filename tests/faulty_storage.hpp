@@ -54,9 +54,9 @@ class faulty_storage : public storage {
     if (fails(verb::read)) return failure();
     return rows_.due(now, waiting_since, known, limit, out);
   }
-  result<std::uint64_t, storage_error> stamp(std::string_view resource, std::string_view event) override {
+  result<state_mark, storage_error> mark(std::string_view resource, std::string_view event) override {
     if (fails(verb::read)) return failure();
-    return rows_.stamp(resource, event);
+    return rows_.mark(resource, event);
   }
   result<std::size_t, storage_error> sweep(instant before, const std::vector<std::string>& known) override {
     if (fails(verb::sweep)) return failure();

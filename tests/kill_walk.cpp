@@ -4,8 +4,9 @@
 // goes on must never use a CSeq again, nor tell twice that a subscription has ended. Some dialogs have a second usage, and
 // some children keep little or nothing in memory.
 //
-// What was under way when the child died may have happened or not; the database says which.
-// rows: RL3, Q09
+// What was under way when the child died may have happened or not; the database says which. With write-back that
+// holds for whatever is not older than db_update_period as well: it may be as it was before, and nothing else.
+// rows: RL3, Q09, T05
 #include <fcntl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -35,6 +36,7 @@ namespace presence::test {
 namespace {
 
 constexpr int resources = 4, publication_slots = 12, dialog_slots = 16;
+constexpr seconds update_period{20};
 
 void require(bool held, const std::string& what) {
   if (!held) throw std::runtime_error{what};
@@ -44,12 +46,14 @@ struct publication {
   std::string resource, etag;
   instant expires = {};
   bool live = false;
+  instant changed = {};
 };
 struct watching {
   std::string call_id, to_tag, resource;
   instant expires = {};
   std::uint32_t sent = 0;  // CSeq of the last SUBSCRIBE
   bool live = false;
+  instant changed = {};
 };
 
 // What the world outside the engine knows. The child begins with a copy of it.
@@ -57,7 +61,7 @@ struct world {
   instant now{seconds{1'700'000'000}};
   std::vector<publication> publications{publication_slots};
   std::vector<watching> dialogs{dialog_slots};
-  std::set<std::string> gone_tags, ended_calls;  // acknowledged as replaced or over
+  std::map<std::string, instant> gone_tags, ended_calls;  // acknowledged as replaced or over, and when
   std::uint64_t names = 0;
 };
 
@@ -69,8 +73,8 @@ std::string uri(std::size_t n) { return "sip:r" + std::to_string(n) + "@example.
 
 class worker {
  public:
-  worker(const soci_settings& database, const world& known, std::uint64_t seed, int out)
-      : w_{known}, random_{seed}, bytes_{seed}, out_{out} {
+  worker(const soci_settings& database, const world& known, std::uint64_t seed, int out, bool write_back)
+      : w_{known}, random_{seed}, bytes_{seed}, out_{out}, two_usages_{!write_back} {
     auto opened = open_soci_storage(database);
     if (!opened) throw std::runtime_error{opened.error().text};
     rows_ = std::move(*opened);
@@ -79,10 +83,11 @@ class worker {
     settings.server_address = "sip:server.example.com";
     settings.cseq_block = static_cast<std::uint32_t>(1 + random_() % 8);
     settings.advance_budget = 1 + random_() % 4;
-    const auto mode = random_() % 4;  // all in memory, as needed, as needed and no more than one state, nothing
+    const auto mode = write_back ? 0 : random_() % 4;  // all in memory, as needed, as needed and no more than one state, nothing
     settings.fallback2db = mode == 1 || mode == 2;
     settings.cache_states = mode == 2 ? 1 : 0;
-    settings.subs_db_mode = mode == 3 ? 3 : 1;
+    settings.subs_db_mode = write_back ? 2 : mode == 3 ? 3 : 1;
+    settings.db_update_period = update_period;
     engine_ = std::make_unique<engine>(settings, host_hooks{}, rows_.get(), &bytes_);
     for (const char* event : {"note", "memo"})
       if (auto added = engine_->add_event(opaque_package(event, {"text/plain"}), w_.now); !added)
@@ -100,7 +105,10 @@ class worker {
         pass(seconds{1 + random_() % 30});
     }
   }
-  void drain() { pass(seconds{100'000}); }
+  void drain() {
+    pass(seconds{100'000});
+    if (!engine_->flush(w_.now)) throw std::runtime_error{"what is held back cannot be written"};
+  }
 
  private:
   void say(const std::string& text) const {
@@ -157,7 +165,7 @@ class worker {
     watching& d = w_.dialogs[slot];
     if (d.live && d.expires <= w_.now) d.live = false;
     const act what = !d.live ? act::create : random_() % 4 == 0 ? act::end : act::refresh;
-    const bool second = d.live && slot % 2 == 0 && random_() % 2 == 0;  // a usage beside the one that is followed
+    const bool second = two_usages_ && d.live && slot % 2 == 0 && random_() % 2 == 0;  // a usage beside the one that is followed
     if (what == act::create) {
       d = {};
       d.call_id = "call-" + std::to_string(slot) + "-" + std::to_string(random_());
@@ -200,6 +208,7 @@ class worker {
   std::mt19937_64 random_;
   seeded_random bytes_;
   int out_;
+  bool two_usages_;  // what is lost with write-back could be the dialog they are in
   std::unique_ptr<soci_storage> rows_;
   std::unique_ptr<engine> engine_;
 };
@@ -209,6 +218,7 @@ class worker {
 struct settings {
   std::string mode = "sqlite";
   std::uint64_t kills = 30, seed = 1;
+  bool write_back = false;
 };
 
 template <class Database>
@@ -239,7 +249,7 @@ class killer {
     if (child == 0) {
       ::close(ends[0]);
       try {
-        worker one{database_.settings(), w_, seed, ends[1]};
+        worker one{database_.settings(), w_, seed, ends[1], given_.write_back};
         if (drain)
           one.drain();
         else
@@ -326,8 +336,9 @@ class killer {
     require(status == 200, "a request that had to succeed was answered " + answer_);
     if (a.kind == 'P') {
       publication& p = w_.publications[a.slot];
-      if (p.live && a.what != act::create) w_.gone_tags.insert(p.etag);
-      p = {resource, tag, w_.now + seconds{expires}, a.what != act::end};
+      if (p.live && a.what != act::create) w_.gone_tags[p.etag] = w_.now;
+      p = {resource, tag, w_.now + seconds{expires}, a.what != act::end, w_.now};
+      slot_of_[tag] = a.slot;
       ++acknowledged;
     } else if (a.kind == 'S') {
       watching& d = w_.dialogs[a.slot];
@@ -338,6 +349,7 @@ class killer {
       d.expires = w_.now + seconds{expires};
       d.sent = cseq;
       d.live = true;  // until its last NOTIFY below
+      d.changed = w_.now;
       ++acknowledged;
     } else if (a.kind == 'U') {
       w_.dialogs[a.slot].sent = cseq;
@@ -345,6 +357,7 @@ class killer {
     }
     for (const auto& text : told_) told(text);
     if (a.kind == 'T' && !more) {
+      written_until_ = w_.now - update_period;
       for (publication& p : w_.publications) p.live = p.live && p.expires > w_.now;
       for (const watching& d : w_.dialogs)
         require(!d.live || d.expires > w_.now, "subscription " + d.call_id + " lapsed, and nobody was told");
@@ -365,7 +378,7 @@ class killer {
     if (event == "memo" || terminated == 0) return;
     for (watching& d : w_.dialogs)
       if (d.call_id == call_id) d.live = false;
-    w_.ended_calls.insert(call_id);
+    w_.ended_calls[call_id] = w_.now;
   }
 
   static void read(storage& rows, std::vector<publication_row>& p, std::vector<subscription_row>& s) {
@@ -381,19 +394,29 @@ class killer {
     std::vector<publication_row> rows;
     std::vector<subscription_row> subscriptions;
     read(**opened, rows, subscriptions);
+    const auto held_back = [&](instant when) { return given_.write_back && when > written_until_; };
     std::map<std::string, const publication_row*> by_tag;
     for (const auto& row : rows) {
-      require(w_.gone_tags.count(row.etag) == 0,
-              "a publication that was ended or replaced is there: " + row.etag);
       by_tag[row.etag] = &row;
+      const auto gone = w_.gone_tags.find(row.etag);
+      if (gone == w_.gone_tags.end()) continue;
+      require(held_back(gone->second), "a publication that was ended or replaced is there: " + row.etag);
+      const std::size_t slot = slot_of_.at(row.etag);  // its end was lost
+      publication& p = w_.publications[slot];
+      require(!p.live || held_back(p.changed), "a publication is there twice: " + p.etag + " and " + row.etag);
+      p = {row.resource, row.etag, row.expires, true, w_.now};
+      w_.gone_tags.erase(gone);
     }
     std::map<std::string, const subscription_row*> by_call;
     for (const auto& row : subscriptions) {
       const std::string call{row.dialog.call_id()};
       require(row.local_cseq >= cseqs_[call], "numbers in use are not reserved: " + call);
       if (row.event == "memo") continue;
-      require(w_.ended_calls.count(call) == 0, "a subscription whose last NOTIFY was sent is there: " + call);
       by_call[call] = &row;
+      const auto gone = w_.ended_calls.find(call);
+      require(gone == w_.ended_calls.end() || held_back(gone->second),
+              "a subscription whose last NOTIFY was sent is there: " + call);
+      if (gone != w_.ended_calls.end()) w_.ended_calls.erase(gone);  // it ends once more
     }
     const bool time_passed = attempted_ && attempted_->kind == 'T';
     if (attempted_) ++unanswered;
@@ -402,7 +425,7 @@ class killer {
       if (!p.live) continue;
       const auto row = by_tag.find(p.etag);
       const bool doubtful =
-          (attempted_ && attempted_->kind == 'P' && attempted_->slot == i) || p.expires <= w_.now;
+          (attempted_ && attempted_->kind == 'P' && attempted_->slot == i) || p.expires <= w_.now || held_back(p.changed);
       require(doubtful || row != by_tag.end(), "an acknowledged publication is not there: " + p.etag);
       if (row == by_tag.end()) {  // what was not answered has happened: its tag is not known
         p.live = false;
@@ -411,6 +434,7 @@ class killer {
         require(row->second->resource == p.resource && row->second->expires == p.expires,
                 "not as acknowledged: " + p.etag);
       }
+      if (row != by_tag.end()) p.expires = row->second->expires;
     }
     for (std::size_t i = 0; i < w_.dialogs.size(); ++i) {
       watching& d = w_.dialogs[i];
@@ -421,10 +445,10 @@ class killer {
       }
       if (!d.live) continue;
       const auto row = by_call.find(d.call_id);
-      const bool doubtful = mine || (time_passed && d.expires <= w_.now) || d.expires <= w_.now;
+      const bool doubtful = mine || (time_passed && d.expires <= w_.now) || d.expires <= w_.now || held_back(d.changed);
       require(doubtful || row != by_call.end(), "an acknowledged subscription is not there: " + d.call_id);
-      if (row == by_call.end()) {  // its last NOTIFY was due and the child died before it could be sent
-        w_.ended_calls.insert(d.call_id);
+      if (row == by_call.end()) {  // its last NOTIFY was due and the child died before it could be sent, or it is lost
+        w_.ended_calls[d.call_id] = {};
         d.live = false;
         ++unanswered_but_done;
         continue;
@@ -434,6 +458,11 @@ class killer {
       d.expires = row->second->expires;
       if (mine || (attempted_ && attempted_->kind == 'U' && attempted_->slot == i)) d.sent = std::max(d.sent + 1, row->second->remote_cseq);
     }
+    // whatever was lost, this is how it is from now on
+    for (publication& p : w_.publications) p.changed = {};
+    for (watching& d : w_.dialogs) d.changed = {};
+    for (auto& [tag, when] : w_.gone_tags) when = {};
+    for (auto& [call, when] : w_.ended_calls) when = {};
   }
 
   settings given_;
@@ -441,6 +470,8 @@ class killer {
   Database database_;
   world w_;
   std::map<std::string, std::uint32_t> cseqs_;
+  std::map<std::string, std::size_t> slot_of_;  // by entity tag
+  instant written_until_{};                     // what was acknowledged before is in the database
   std::optional<attempt> attempted_;
   std::string answer_;
   std::vector<std::string> told_;
@@ -460,16 +491,16 @@ int walk(const settings& wanted) {
         static_cast<unsigned long long>(one.unanswered_but_done));
     return 0;
   } catch (const std::exception& e) {
-    std::printf("FAILED: kill_walk --mode %s --kills %llu --seed %llu\n%s\n", wanted.mode.c_str(),
+    std::printf("FAILED: kill_walk --mode %s --kills %llu --seed %llu%s\n%s\n", wanted.mode.c_str(),
                 static_cast<unsigned long long>(wanted.kills), static_cast<unsigned long long>(wanted.seed),
-                e.what());
+                wanted.write_back ? " --write-back" : "", e.what());
     return 1;
   }
 }
 
 int usage(int code) {
   std::puts(
-      "kill_walk [--mode sqlite|postgres|mariadb] [--kills N] [--seed N]\n"
+      "kill_walk [--mode sqlite|postgres|mariadb] [--kills N] [--seed N] [--write-back]\n"
       "Kills a process that works on an engine with a database, N times, and looks whether anything "
       "acknowledged is lost.\n"
       "The servers are those of tests/databases.py.");
@@ -481,6 +512,10 @@ int main_of_walk(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
     const std::string name = argv[i];
     if (name == "--help" || name == "-h") return usage(0);
+    if (name == "--write-back") {
+      wanted.write_back = true;
+      continue;
+    }
     if (i + 1 == argc) return usage(2);
     const std::string value = argv[++i];
     if (name == "--mode")

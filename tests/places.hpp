@@ -30,6 +30,9 @@ class in_database {
     for (cursor at; read && !at.done;) read = rows().publications({}, at, 100, p).has_value();
     for (cursor at; read && !at.done;) read = rows().subscriptions({}, at, 100, s).has_value();
     for (cursor at; read && !at.done;) read = rows().watchers({}, at, 100, w).has_value();
+    std::vector<state_name> marked;  // with moments
+    read = read && rows().due(never, never, {"presence", "dialog", "other"}, 1000, marked);
+    for (const auto& name : marked) everything.states.push_back({name, std::nullopt, 1});
     for (const auto& row : p) everything.ended_publications.push_back({row.resource, row.event, row.etag});
     for (const auto& row : s) everything.ended_subscriptions.push_back(key_of(row));
     for (const auto& row : w) everything.ended_watchers.push_back({row.resource, row.event, row.watcher});

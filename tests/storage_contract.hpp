@@ -42,7 +42,8 @@
   TEST_CASE_TEMPLATE_INVOKE(sweeps, __VA_ARGS__);                  \
   TEST_CASE_TEMPLATE_INVOKE(call_ids, __VA_ARGS__);                \
   TEST_CASE_TEMPLATE_INVOKE(due_states, __VA_ARGS__);              \
-  TEST_CASE_TEMPLATE_INVOKE(stamps, __VA_ARGS__)
+  TEST_CASE_TEMPLATE_INVOKE(stamps, __VA_ARGS__);                  \
+  TEST_CASE_TEMPLATE_INVOKE(turns, __VA_ARGS__)
 
 namespace storage_contract {
 

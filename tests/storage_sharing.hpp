@@ -96,9 +96,9 @@ TEST_CASE_TEMPLATE_DEFINE("storage: a change is made only if each state's stamp 
   Host host;
   storage& rows = host.rows();
   const auto stamp_of = [&](const state_name& name) {
-    const auto found = rows.stamp(name.resource, name.event);
+    const auto found = rows.mark(name.resource, name.event);
     REQUIRE(found);
-    return *found;
+    return found->stamp;
   };
   constexpr std::uint64_t highest = 0x7fffffffffffffff;
   const state_name alice{"sip:alice@example.com", "presence"}, sla{"sip:alice@example.com", "dialog;sla"},
@@ -132,6 +132,41 @@ TEST_CASE_TEMPLATE_DEFINE("storage: a change is made only if each state's stamp 
   apply(rows, many);
   CHECK(stamp_of(many.states[0].state) == 101);
   CHECK(stamp_of(many.states[19].state) == 120);
+}
+
+TEST_CASE_TEMPLATE_DEFINE("storage: a moment at which decisions turn is due until it is replaced, by engines that share and by one that does not (Z11)",
+                          Host, turns) {
+  Host host;
+  storage& rows = host.rows();
+  const state_name alice{"sip:alice@example.com", "presence"}, sla{"sip:alice@example.com", "dialog;sla"},
+      wide{"sip:" + std::string(300, 'w') + "@example.com", "presence"};
+  const instant ahead = noon + std::chrono::hours{24 * 365 * 100};
+  const auto due = [&](instant now, const std::vector<std::string>& known = {"presence", "dialog;sla"}) {
+    std::vector<state_name> found;
+    REQUIRE(rows.due(now, instant{}, known, 10, found));
+    std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.event < b.event; });
+    return found;
+  };
+  using names = std::vector<state_name>;
+  apply(rows, {.states = {{alice, 0, 1, noon}, {sla, std::nullopt, 2, noon + milliseconds{1}}, {wide, std::nullopt, 3, ahead}}});
+  CHECK(*rows.mark(alice.resource, alice.event) == state_mark{1, noon});
+  CHECK(*rows.mark(sla.resource, sla.event) == state_mark{2, noon + milliseconds{1}});
+  CHECK(*rows.mark(wide.resource, wide.event) == state_mark{3, ahead});
+  CHECK(due(noon - milliseconds{1}).empty());
+  CHECK(due(noon) == names{alice});
+  CHECK(due(noon + milliseconds{1}) == names{sla, alice});
+  CHECK(due(noon + milliseconds{1}, {"dialog;sla"}) == names{sla});
+  refuse(rows, {.states = {{alice, 7, 8, ahead}}});
+  apply(rows, {.states = {{alice, 1, 4, ahead}}});
+  apply(rows, {.states = {{sla, std::nullopt, 5}}});
+  CHECK(due(noon + milliseconds{1}).empty());
+  CHECK(*rows.mark(sla.resource, sla.event) == state_mark{5, {}});
+  apply(rows, {.states = {{sla, 5, 6, noon}, {wide, 3, 7}}});  // whoever shares goes on with what one alone has written
+  apply(rows, {.states = {{alice, std::nullopt, 8}, {sla, std::nullopt, 9, noon}, {sla, std::nullopt, 10}}});
+  CHECK(due(ahead).empty());
+  CHECK(*rows.mark(sla.resource, sla.event) == state_mark{10, {}});
+  apply(rows, {.states = {{wide, std::nullopt, 11, noon}}});
+  CHECK(due(noon) == names{wide});
 }
 
 }  // namespace storage_contract

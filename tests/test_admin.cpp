@@ -265,12 +265,43 @@ TEST_CASE("the numbers tell what happened (G10)") {
   CHECK(stats.coalesced == 1);
   CHECK(stats.suppressed == 1);
   CHECK(stats.expired_publications == 1);
+  CHECK(stats.delivered_notifies == 3);
   CHECK(stats.failed_notifies == 1);
+  CHECK(stats.lost_notifies == 0);
+  CHECK(stats.publish_answers.of(200) == 4);
+  CHECK(stats.subscribe_answers.of(200) == 1);
   CHECK(stats.publications == 1);
   CHECK(stats.subscriptions == 0);
   CHECK(stats.resources == 1);
   CHECK(stats.storage_faults == 0);
   CHECK(stats.storage_calls > 4);
+}
+
+TEST_CASE("answers are counted by status, those of packages' own together; outcomes by what they mean (G10)") {
+  event_package strict = opaque_package("strict");
+  strict.check_publish = [](const offered_document&) -> result<document, refusal> {
+    return unexpected{refusal{.status = 488, .reason = "No"}};
+  };
+  scenario s{{.packages = {std::move(strict)}}};
+  s.publish("alice", {.body = "t1:open"});
+  s.publish("alice", {.body = "t1:open", .if_match = "unknown"});
+  s.publish("alice", {.raw = "x", .type = "a/b", .event = "nobody-serves-it"});
+  for (int i = 0; i < 3; ++i) s.publish("alice", {.raw = "no", .type = "a/b", .event = "strict"});
+  s.answers = false;
+  s.subscribe("d1", {.expires = 600s});
+  s.subscribe("d2", {.expires = 10s});
+  s.outcome("d1", 1, 503);
+  const engine_stats stats = s.engine->stats();
+  CHECK(stats.publish_answers.of(200) == 1);
+  CHECK(stats.publish_answers.of(412) == 1);
+  CHECK(stats.publish_answers.of(489) == 1);
+  CHECK(stats.publish_answers.of(488) == 3);
+  CHECK(stats.publish_answers.total() == stats.publishes);
+  CHECK(stats.subscribe_answers.of(200) == 1);
+  CHECK(stats.subscribe_answers.of(423) == 1);
+  CHECK(stats.subscribe_answers.total() == stats.subscribes);
+  CHECK(stats.lost_notifies == 1);
+  CHECK(stats.delivered_notifies + stats.failed_notifies == 0);
 }
 
 TEST_CASE("a log line never holds a document or a control character, and a log that throws harms nobody (G12, SEC-LEAK-12)") {

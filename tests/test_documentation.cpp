@@ -49,7 +49,7 @@ std::string name_of(standing s) {
   return s == standing::pending ? "pending" : s == standing::active ? "active" : "polite";
 }
 
-std::string document() {
+std::string guide() {
   std::ostringstream out;
   const expiry_bounds bounds{seconds{60}, seconds{3600}, seconds{3600}};
   out << "# State machines\n\nPrinted from the rules by a test; with a minimum of 60 seconds and a maximum of 3600.\n\n"
@@ -98,7 +98,7 @@ std::string document() {
 
 TEST_CASE("docs/state-machines.md is what the rules say") {
   const std::string path = std::string{PRESENCE_TEST_DATA} + "/../docs/state-machines.md";
-  const std::string expected = document();
+  const std::string expected = guide();
   if (std::getenv("PRESENCE_WRITE_DOCS") != nullptr) std::ofstream{path} << expected;
   std::ifstream file{path};
   std::stringstream text;

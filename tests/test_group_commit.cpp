@@ -107,6 +107,11 @@ TEST_CASE_TEMPLATE("a group comes to what its calls come to one by one, in answe
       CHECK(a.notifies == b.notifies);
       CHECK(a.coalesced == b.coalesced);
       CHECK(a.failed_notifies == b.failed_notifies);
+      CHECK(a.delivered_notifies == b.delivered_notifies);
+      CHECK(a.publish_answers == b.publish_answers);
+      CHECK(a.subscribe_answers == b.subscribe_answers);
+      CHECK(a.publish_answers.total() == a.publishes);
+      CHECK(b.subscribe_answers.total() == b.subscribes);
     }
   }
   MESSAGE(calls_made, " calls in ", groups, " groups");

@@ -81,7 +81,7 @@ TEST_CASE_TEMPLATE("presence-db: check refuses, create makes it ready, and again
   says(presence_db("check" + a2, url), 0, "ready");
   says(presence_db("migrate", url), 0, "ready");
   database.run("DROP TABLE presence_states");
-  says(presence_db("check", url), 0, "not for several engines (subs_db_mode 3): table 'presence_states' does not exist");
+  says(presence_db("check", url), 0, "not for fallback2db and several engines (subs_db_mode 3): table 'presence_states' does not exist");
   says(presence_db("create --states-table s2", url), 0, "watchers\n");
   CHECK(database.has_table("s2"));
 }

@@ -102,12 +102,11 @@ TEST_CASE("objects stay where they are while millions come and go; ends are as m
       most = std::max(most, model.size());
       if (i % 50'000 == 0) {
         for (const auto& [n, k] : model) {
-          REQUIRE(all.live(n));
-          REQUIRE(&all[n] == k.at);
-          REQUIRE(all[n].value == k.value);
-          REQUIRE(all.find(n, k.generation) == k.at);
+          const bool stays = all.live(n) && &all[n] == k.at && all[n].value == k.value && all.find(n, k.generation) == k.at;
+          if (!stays) FAIL("object " << n << " moved or changed");
         }
-        for (const auto& [n, generation] : gone) REQUIRE(all.find(n, generation) == nullptr);
+        for (const auto& [n, generation] : gone)
+          if (all.find(n, generation) != nullptr) FAIL("object " << n << " is mistaken for its successor");
       }
     }
     CHECK(all.size() == model.size());

@@ -203,7 +203,7 @@ TEST_CASE_TEMPLATE("schema: the tables are Kamailio's, column for column, and ou
   CHECK(db.unique_keys("active_watchers") == column_list{"callid,to_tag,from_tag,event,event_id"});
   CHECK(db.unique_keys("watchers") == column_list{"presentity_uri,watcher_username,watcher_domain,event"});
   CHECK(db.index_names() == column_list{"account_idx", "active_watchers_expires", "active_watchers_pres",
-                                        "presentity_expires", "updated_idx", "updated_winfo_idx", "x_waiting_idx"});
+                                        "presentity_expires", "states_turns_idx", "updated_idx", "updated_winfo_idx", "x_waiting_idx"});
 }
 
 TEST_CASE_TEMPLATE("schema: create_schema may be called again, and table names may be others (T10)", Database,
@@ -228,6 +228,27 @@ TEST_CASE_TEMPLATE("schema: create_schema may be called again, and table names m
   CHECK(db.value("SELECT count(*) FROM p2") == "1");
   CHECK(db.value("SELECT count(*) FROM presentity") == "0");
   CHECK(read_all(*db.open(settings)).publications.size() == 1);
+}
+
+TEST_CASE_TEMPLATE("schema: a table of marks of an earlier version serves a single engine, and is migrated with its rows (C01, Z11, T10)",
+                   Database, PRESENCE_EVERY_DATABASE) {
+  const Database db;
+  db.open();
+  db.run("DROP TABLE presence_states");
+  db.run("CREATE TABLE presence_states (username VARCHAR(64) NOT NULL, domain VARCHAR(64) NOT NULL, event VARCHAR(64) NOT NULL, "
+         "stamp BIGINT NOT NULL, touched BIGINT NOT NULL, PRIMARY KEY (username, domain, event))");
+  db.run("INSERT INTO presence_states VALUES ('alice', 'example.com', 'presence', 5, 1700000000)");
+  const auto rows = open_soci_storage(db.settings());
+  REQUIRE(rows);
+  const auto refused = (*rows)->mark("sip:alice@example.com", "presence");
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().fault == storage_fault::corrupt);
+  CHECK(refused.error().text.find("ADD COLUMN turns_ms BIGINT): run `presence-db migrate`") != std::string::npos);
+  CHECK(create_schema(db.settings()).error().text == refused.error().text);
+  REQUIRE(migrate_schema(db.settings()));
+  CHECK(*(*rows)->mark("sip:alice@example.com", "presence") == state_mark{5, {}});
+  apply(**rows, {.states = {{{"sip:alice@example.com", "presence"}, 5, 6, at_second(1700000001)}}});
+  CHECK(*(*rows)->mark("sip:alice@example.com", "presence") == state_mark{6, at_second(1700000001)});
 }
 
 TEST_CASE_TEMPLATE("schema: rows written by Kamailio are read, changed and ended, once its tables are migrated (T11)", Database,

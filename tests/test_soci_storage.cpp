@@ -10,7 +10,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <presence/engine.hpp>
 #include <presence/memory_storage.hpp>
+#include <presence/packages.hpp>
 #include <random>
 #include <string>
 #include <thread>
@@ -348,12 +350,12 @@ TEST_CASE_TEMPLATE("of changes that know the same stamp one is made, however man
   const auto count_up = [&](unsigned who) {
     const auto rows = open_soci_storage(place.settings());
     for (std::uint64_t done = 0; rows && done < rounds;) {
-      const auto a = (*rows)->stamp(alice.resource, alice.event), b = (*rows)->stamp(bob.resource, bob.event);
+      const auto a = (*rows)->mark(alice.resource, alice.event), b = (*rows)->mark(bob.resource, bob.event);
       if (!a || !b) {
         ++faults;
         continue;
       }
-      change what{.states = {{alice, *a, *a + 1}, {bob, *b, *b + 1}}};
+      change what{.states = {{alice, a->stamp, a->stamp + 1}, {bob, b->stamp, b->stamp + 1}}};
       if (who % 2 != 0) std::swap(what.states[0], what.states[1]);
       const auto made = (*rows)->apply(what);
       if (made) ++done;
@@ -363,8 +365,8 @@ TEST_CASE_TEMPLATE("of changes that know the same stamp one is made, however man
   std::vector<std::thread> all;
   for (unsigned i = 0; i < 3; ++i) all.emplace_back(count_up, i);
   for (auto& one : all) one.join();
-  CHECK(*place.open()->stamp(alice.resource, alice.event) == 3 * rounds);
-  CHECK(*place.open()->stamp(bob.resource, bob.event) == 3 * rounds);
+  CHECK(place.open()->mark(alice.resource, alice.event)->stamp == 3 * rounds);
+  CHECK(place.open()->mark(bob.resource, bob.event)->stamp == 3 * rounds);
   CHECK(conflicts > 0);
   CHECK(faults == 0);
 }
@@ -374,7 +376,7 @@ TEST_CASE_TEMPLATE("stamps cost a statement, and go after an hour in which nobod
   const Database place;
   const auto rows = place.open();
   const state_name alice{"sip:alice@example.com", "presence"}, bob{"sip:bob@example.com", "presence"};
-  CHECK(*rows->stamp(alice.resource, alice.event) == 0);
+  CHECK(rows->mark(alice.resource, alice.event)->stamp == 0);
   CHECK(statements_for(*rows, {.states = {{alice, 0, 1}}}) == 1);
   CHECK(statements_for(*rows, {.states = {{alice, 1, 2}}}) == 1);
   CHECK(statements_for(*rows, {.states = {{alice, 2, 3}}, .new_publications = {publication(alice.resource, "a", 1)}}) == 4);
@@ -385,11 +387,13 @@ TEST_CASE_TEMPLATE("stamps cost a statement, and go after an hour in which nobod
     return rows->counters().statements - before;
   };
   std::vector<state_name> due;
-  CHECK(counted([&] { return rows->stamp(alice.resource, alice.event).has_value(); }) == 1);
-  CHECK(counted([&] { return rows->due(noon, noon, {"presence"}, 10, due).has_value(); }) == 4);
-  place.run("UPDATE presence_states SET touched = touched - 3601 WHERE username = 'alice'");
+  CHECK(counted([&] { return rows->mark(alice.resource, alice.event).has_value(); }) == 1);
+  CHECK(counted([&] { return rows->due(noon, noon, {"presence"}, 10, due).has_value(); }) == 5);
+  const auto later = std::chrono::time_point_cast<milliseconds>(std::chrono::system_clock::now() + std::chrono::hours{1});
+  apply(*rows, {.states = {{{"sip:carol@example.com", "presence"}, 0, 1, later}}});
+  place.run("UPDATE presence_states SET touched = touched - 3601 WHERE username <> 'bob'");
   CHECK(counted([&] { return *rows->sweep(noon, {"presence"}) == 0; }) == 5);
-  CHECK(place.rows("SELECT username FROM presence_states") == std::vector<std::string>{"bob"});
+  CHECK(place.rows("SELECT username FROM presence_states ORDER BY 1") == std::vector<std::string>{"bob", "carol"});
   CHECK(counted([&] { return rows->sweep(noon, {"presence"}).has_value(); }) == 4);  // once an hour
   CHECK(error_of(rows->apply({.states = {{alice, 4, 5}}})).fault == storage_fault::conflict);
   apply(*rows, {.states = {{alice, 0, 5}}});
@@ -404,13 +408,17 @@ TEST_CASE_TEMPLATE("a database without the table of stamps serves a single engin
   REQUIRE(rows);
   apply(**rows, one_of_each());
   CHECK((*rows)->sweep(noon, {"presence"}));
-  const auto refused = (*rows)->stamp("sip:alice@example.com", "presence");
+  const auto refused = (*rows)->mark("sip:alice@example.com", "presence");
   REQUIRE_FALSE(refused);
   CHECK(refused.error().fault == storage_fault::corrupt);
   CHECK(refused.error().text.find("table 'presence_states' does not exist: run `presence-db create`") == 0);
   CHECK(error_of((*rows)->apply({.states = {{{"sip:alice@example.com", "presence"}, 0, 1}}})).fault == storage_fault::corrupt);
+  for (const bool fallback : {false, true}) {
+    engine one{{.fallback2db = fallback, .subs_db_mode = fallback ? 1 : 3, .new_usage_in_dialog = false}, {}, rows->get()};
+    CHECK(one.add_event(opaque_package("presence"), noon).error().find("table 'presence_states' does not exist") != std::string::npos);
+  }
   REQUIRE(create_schema(place.settings()));
-  CHECK(*(*rows)->stamp("sip:alice@example.com", "presence") == 0);
+  CHECK((*rows)->mark("sip:alice@example.com", "presence")->stamp == 0);
 }
 
 TEST_CASE_TEMPLATE("writers in several threads lose no update", Database, PRESENCE_EVERY_DATABASE) {

@@ -273,7 +273,7 @@ TEST_CASE("a document that comes too late is answered 200 and ignored (P37, P40)
   CHECK(tell("", "e4") == "412");  // what was ignored is not there
 }
 
-TEST_CASE("documents that stay learn of one that is gone, once that is stored, and cannot stop it (L11)") {
+TEST_CASE("documents that stay learn of one that goes, and cannot stop it (L11)") {
   struct word final : parsed_document {
     explicit word(std::string_view t) : text{t} {}
     std::string text;
@@ -295,10 +295,11 @@ TEST_CASE("documents that stay learn of one that is gone, once that is stored, a
   tell("b");
   tell("c");
   rows.fail(1);
-  CHECK(tell("", "e2", 0s).starts_with("503"));
-  CHECK(learnt.empty());
-  CHECK(tell("", "e2", 0s).starts_with("200"));
-  CHECK(learnt == std::vector<std::string>{"a<b", "c<b"});
+  for (const char* answer : {"503", "200"}) {  // before it is stored, for what they keep is stored with it
+    learnt.clear();
+    CHECK(tell("", "e2", 0s).starts_with(answer));
+    CHECK(learnt == std::vector<std::string>{"a<b", "c<b"});
+  }
   learnt.clear();
   s.at += 61s;
   CHECK(tell("d", "e3").starts_with("200"));  // the new document, not the one it replaces

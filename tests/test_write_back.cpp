@@ -299,3 +299,32 @@ TEST_CASE("rows that somebody took away or put there are mended by the flush: wh
   CHECK(all.subscriptions.at("c1") == subscription_of(1, 5));
   CHECK(all.subscriptions.at("c3") == subscription_of(3, 1));
 }
+
+TEST_CASE("a dialog whose numbers are nearly used up ends before they are, in every mode (N09, PROP-2)") {
+  for (const std::string mode : {"1", "2", "3", "fallback2db"}) {
+    CAPTURE(mode);
+    memory_storage rows;
+    scenario::setup given = write_back_on(rows);
+    given.settings.new_usage_in_dialog = false;
+    given.settings.fallback2db = mode.size() > 1;
+    given.settings.subs_db_mode = given.settings.fallback2db ? 1 : mode[0] - '0';
+    scenario s{given};
+    s.subscribe("d1", {.expires = 3000s});
+    s.subscribe("d2", {.by = "carol", .expires = 3000s});
+    REQUIRE(s.engine->flush(s.at));
+    subscription_row row;
+    for (const auto& [call, one] : all_of(rows).subscriptions)
+      if (call == s.dialogs["d1"].call_id) row = one;
+    row.local_cseq = 0x7fffffffU - 1200000;  // after some two thousand crashes
+    REQUIRE(rows.apply({.changed_subscriptions = {row}}));
+    s.restart();
+    std::string told = s.publish("alice", {.body = "t1:open"});
+    told += s.wait(2s);
+    CHECK(told.find("N d1#2 terminated;reason=timeout") != std::string::npos);
+    CHECK(told.find("N d2#2 active") != std::string::npos);
+    CHECK(s.dialogs["d1"].notifies.back().cseq == row.local_cseq + 1);
+    CHECK(s.subscribe("d1", {.expires = 3000s}) == "481");
+    REQUIRE(s.engine->flush(s.at));
+    CHECK(all_of(rows).subscriptions.size() == 1);
+  }
+}

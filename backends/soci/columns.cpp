@@ -258,6 +258,15 @@ void to_columns(const watcher_row& r, watcher_columns& c) {
   fold(c);
 }
 
+void to_columns(const state_stamp& s, state_columns& c) {
+  put(s.state.resource, c.username, c.domain);
+  c.event = s.state.event;
+  c.stamp = static_cast<number>(s.next);
+  c.turns_ms.clear();
+  if (s.turns) c.turns_ms.set(s.turns->time_since_epoch().count());
+  fold(c);
+}
+
 void filter_columns(const row_filter& want, publication_columns& c) {
   whole_key(want.resource, want.event, {}, c);
   fit_key(c);
@@ -320,6 +329,11 @@ state_name state_of(subscription_columns& c) {
 state_name state_of(watcher_columns& c) {
   unfold(c);
   return {c.presentity_uri, c.event};
+}
+
+state_name state_of(state_columns& c) {
+  unfold(c);
+  return {join(c.username, c.domain), c.event};
 }
 
 publication_row to_row(publication_columns& c) {

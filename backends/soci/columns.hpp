@@ -205,13 +205,26 @@ struct state_columns {
   number id = 0;  // there is none
   text username, domain, event;
   number stamp = 0;
-  number touched = 0;  ///< seconds since 1970
+  number touched = 0;         ///< seconds since 1970
+  nullable<number> turns_ms;  ///< milliseconds since 1970
+  nullable<bytes> x_long;     ///< what was too long for its column
 
   template <class Self, class F>
-  static void key(Self& c, F&& f) {
+  static void resource(Self& c, F&& f) {
     f("username", c.username);
     f("domain", c.domain);
+  }
+  template <class Self, class F>
+  static void key(Self& c, F&& f) {
+    resource(c, f);
     f("event", c.event);
+  }
+  template <class Self, class F>
+  static void state(Self& c, F&& f) {
+    f("stamp", c.stamp);
+    f("touched", c.touched);
+    f("turns_ms", c.turns_ms);
+    f("x_long", c.x_long);
   }
 };
 
@@ -231,6 +244,7 @@ text join(std::string_view user, std::string_view domain);
 void to_columns(const publication_row&, publication_columns&);
 void to_columns(const subscription_row&, subscription_columns&);
 void to_columns(const watcher_row&, watcher_columns&);
+void to_columns(const state_stamp&, state_columns&);  ///< but `touched`
 /// Assigns the numbers only.
 void number_columns(const number_reservation&, subscription_columns&);
 /// Assigns the columns a filter compares.
@@ -254,6 +268,7 @@ watcher_row to_row(watcher_columns&);
 state_name state_of(publication_columns&);
 state_name state_of(subscription_columns&);
 state_name state_of(watcher_columns&);
+state_name state_of(state_columns&);
 
 /// A moment as Kamailio's column and the milliseconds to add to it. Kamailio reads 32 bits, so later
 /// moments stand at its last second (year 2038) with all the rest in the milliseconds.
@@ -279,7 +294,10 @@ inline constexpr auto birth_list = [](auto& c, auto&& f) { publication_columns::
 inline constexpr auto numbers_list = [](auto& c, auto&& f) { subscription_columns::numbers(c, f); };
 inline constexpr auto call_id_list = [](auto& c, auto&& f) { f("callid", c.callid); };
 inline constexpr auto stamp_list = [](auto& c, auto&& f) { f("stamp", c.stamp); };
-inline constexpr auto touched_list = [](auto& c, auto&& f) { f("touched", c.touched); };
+inline constexpr auto mark_list = [](auto& c, auto&& f) {
+  f("stamp", c.stamp);
+  f("turns_ms", c.turns_ms);
+};
 /// What tells which state a row belongs to.
 inline constexpr auto state_name_list = []<class C>(C& c, auto&& f) {
   C::resource(c, f);

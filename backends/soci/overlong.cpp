@@ -103,9 +103,11 @@ void fit(std::string_view column, text& value) {
 void fold(publication_columns& c) { fold_row(c); }
 void fold(subscription_columns& c) { fold_row(c); }
 void fold(watcher_columns& c) { fold_row(c); }
+void fold(state_columns& c) { fold_row(c); }
 void unfold(publication_columns& c) { unfold_row(c); }
 void unfold(subscription_columns& c) { unfold_row(c); }
 void unfold(watcher_columns& c) { unfold_row(c); }
+void unfold(state_columns& c) { unfold_row(c); }
 
 // FIPS 180-4.
 std::string sha256(std::string_view message) {

@@ -30,11 +30,13 @@ void fit_key(C& row) {
 void fold(publication_columns&);
 void fold(subscription_columns&);
 void fold(watcher_columns&);
+void fold(state_columns&);
 
 /// The reverse.
 void unfold(publication_columns&);
 void unfold(subscription_columns&);
 void unfold(watcher_columns&);
+void unfold(state_columns&);
 
 /// SHA-256, in hexadecimal digits.
 std::string sha256(std::string_view message);

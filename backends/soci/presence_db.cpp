@@ -95,7 +95,7 @@ int main(int argc, char** argv) {
   if (!opened) return failed(opened.error());
   std::printf("ready: tables %s, %s and %s\n", settings.presentity_table.c_str(),
               settings.active_watchers_table.c_str(), settings.watchers_table.c_str());
-  if (const auto shared = (*opened)->stamp("sip:nobody@invalid", "presence"); !shared)
-    std::printf("not for several engines (subs_db_mode 3): %s\n", shared.error().text.c_str());
+  if (const auto shared = (*opened)->mark("sip:nobody@invalid", "presence"); !shared)
+    std::printf("not for fallback2db and several engines (subs_db_mode 3): %s\n", shared.error().text.c_str());
   return 0;
 }

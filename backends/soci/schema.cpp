@@ -23,7 +23,7 @@ struct table_text {
   std::span<const column_text> columns;
 };
 
-// The last one is needed by engines that share the database only.
+// The last one is needed by engines that do not hold all.
 std::array<table_text, 4> tables_of(const soci_settings& s) {
   return {{
       {s.presentity_table, 5, 4, create_presentity, presentity_younger, presentity_indexes,
@@ -31,7 +31,7 @@ std::array<table_text, 4> tables_of(const soci_settings& s) {
       {s.active_watchers_table, 12, 11, create_active_watchers, active_watchers_younger,
        active_watchers_indexes, active_watchers_columns},
       {s.watchers_table, 3, 3, create_watchers, {}, watchers_indexes, watchers_columns},
-      {s.states_table, 1, 1, create_states, {}, {}, {}},
+      {s.states_table, 1, 1, create_states, {}, states_indexes, states_columns},
   }};
 }
 

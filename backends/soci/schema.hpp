@@ -28,7 +28,7 @@ class executor {
 /// `settings.commit` promises; else what to do.
 result<void, storage_error> check_schema(executor&, const soci_settings&, const dialect&);
 
-/// The same for the table that engines with subs_db_mode 3 need besides.
+/// The same for the table that engines with fallback2db or subs_db_mode 3 need besides.
 result<void, storage_error> check_states(executor&, const soci_settings&, const dialect&);
 
 /// Which tables may be changed that are there already. None: absent ones are made, nothing else.

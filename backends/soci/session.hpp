@@ -138,18 +138,20 @@ class connection : public executor {
     });
   }
 
-  // The stamp of the state that `name` puts into the key; 0: none.
+  // The mark of the state that `name` puts into the key.
   template <class Name>
-  number stamp(const std::string& table, Name name) {
+  state_mark mark(const std::string& table, Name name) {
     auto& query = made(states.pages[0], [&](prepared<state_columns>& p) {
-      p.into_values(stamp_list);
+      p.into_values(mark_list);
       p.use_key(key_list);
-      p.prepare(select_stamp(table, columns_of<state_columns>(key_list)));
+      p.prepare(select_mark(table, columns_of<state_columns>(mark_list), columns_of<state_columns>(key_list)));
     });
     name(query.key);
-    query.start();
-    number found = 0;
-    while (query.fetch()) found = query.values.stamp;
+    state_mark found;
+    for (query.start(); query.fetch();) {
+      found.stamp = static_cast<std::uint64_t>(query.values.stamp);
+      if (!query.values.turns_ms.null) found.turns = instant{milliseconds{query.values.turns_ms.value}};
+    }
     return found;
   }
 
@@ -175,9 +177,10 @@ class connection : public executor {
     return rows;
   }
 
-  void sweep_stamps(const std::string& table, number before) {
+  void sweep_marks(const std::string& table, number before) {
+    const number before_ms = before * 1000;
     ++counters_.statements;
-    session_ << sql::sweep_stamps(table), soci::use(before, "before");
+    session_ << sql::sweep_marks(table), soci::use(before, "before"), soci::use(before_ms, "before_ms");
   }
 
   std::size_t sweep(const std::string& table, instant before, std::vector<std::string> known, std::string_view dead = {}) {

@@ -159,6 +159,8 @@ class adapter : public soci_storage {
       look(c.subscriptions, settings_.active_watchers_table, lapsed_dialogs, expiry_columns(now), now);
       for (const auto& which : {pending_rows, waiting_rows})
         look(c.watchers, settings_.watchers_table, which, moment_columns(waiting_since), waiting_since);
+      if (auto fit = know_states(); !fit) return fit;
+      look(c.states, settings_.states_table, turning_rows, {now.time_since_epoch().count(), 0}, now);
       return {};
     });
     if (!done) return done;
@@ -168,15 +170,15 @@ class adapter : public soci_storage {
     return {};
   }
 
-  result<std::uint64_t, storage_error> stamp(std::string_view resource, std::string_view event) override {
-    number found = 0;
+  result<state_mark, storage_error> mark(std::string_view resource, std::string_view event) override {
+    state_mark found;
     const outcome done = guarded([&]() -> outcome {
       if (auto fit = know_states(); !fit) return fit;
-      found = connection_->stamp(settings_.states_table, [&](state_columns& c) { key_columns(resource, event, c); });
+      found = connection_->mark(settings_.states_table, [&](state_columns& c) { key_columns(resource, event, c); });
       return {};
     });
     if (!done) return unexpected{done.error()};
-    return static_cast<std::uint64_t>(found);
+    return found;
   }
 
   result<std::size_t, storage_error> sweep(instant before, const std::vector<std::string>& known) override {
@@ -185,7 +187,7 @@ class adapter : public soci_storage {
       connection_->begin();
       deleted = connection_->sweep(settings_.presentity_table, before, known) +
                 connection_->sweep(settings_.active_watchers_table, before, known, "status = 3");
-      sweep_stamps();
+      sweep_marks();
       connection_->commit();
       return {};
     });
@@ -229,20 +231,20 @@ class adapter : public soci_storage {
     connection_.reset();
   }
 
-  // The table of stamps is looked at when it is used: a database may be without it.
+  // The table of marks is looked at when it is used: a database may be without it.
   outcome know_states() {
     if (states_known_) return {};
     auto fit = check_states(*connection_, settings_, *to_.speaks);
     states_known_ = fit.has_value();
     return fit;
   }
-  // Once an hour, stamps nobody has changed for an hour. It does no harm: without one a state begins at 0 again, and
+  // Once an hour, marks nobody has changed for an hour. It does no harm: without one a state begins at 0 again, and
   // who read it an hour ago is refused.
-  void sweep_stamps() {
+  void sweep_marks() {
     const auto now = seconds_now();
-    if (!states_known_ || now < next_stamps_) return;
-    connection_->sweep_stamps(settings_.states_table, now - 3600);
-    next_stamps_ = now + 3600;
+    if (!states_known_ || now < next_marks_) return;
+    connection_->sweep_marks(settings_.states_table, now - 3600);
+    next_marks_ = now + 3600;
   }
   static number seconds_now() {
     return std::chrono::duration_cast<seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
@@ -304,7 +306,7 @@ class adapter : public soci_storage {
   storage_counters counters_;
   std::unique_ptr<connection> connection_;  // absent after a fault
   bool states_known_ = false;
-  number next_stamps_ = 0;  // when sweep() looks at them, in seconds since 1970
+  number next_marks_ = 0;  // when sweep() looks at them, in seconds since 1970
 };
 
 using row_name = std::initializer_list<std::string_view>;
@@ -384,30 +386,27 @@ const char* adapter::perform(const change& what) {
 // A stamp replaces the known one, whose row stays locked until the end; the row of a new one is unique. All engines
 // take them in one order, so that none waits for another in a circle.
 const char* adapter::perform_states(const change& what) {
-  std::vector<const state_stamp*> known, fresh;
-  for (const state_stamp& s : what.states) (s.known != 0 ? known : fresh).push_back(&s);
-  for (auto* list : {&known, &fresh})
-    std::sort(list->begin(), list->end(), [](const state_stamp* a, const state_stamp* b) {
+  std::vector<const state_stamp*> known, fresh, alone;
+  for (const state_stamp& s : what.states) (!s.known ? alone : *s.known != 0 ? known : fresh).push_back(&s);
+  for (auto* list : {&known, &fresh, &alone})
+    std::stable_sort(list->begin(), list->end(), [](const state_stamp* a, const state_stamp* b) {
       return std::tie(a->state.resource, a->state.event) < std::tie(b->state.resource, b->state.event);
     });
-  if (!known.empty() && !fresh.empty()) connection_->begin();
+  if (!known.empty() && !fresh.empty()) connection_->begin();  // one who has the database for himself knows none
   auto& slots = connection_->states;
   using columns = state_columns;
   const auto fill = [now = seconds_now()](const state_stamp* s, columns& values, columns& key) {
-    key_columns(s->state.resource, s->state.event, values);
-    key_columns(s->state.resource, s->state.event, key);
-    key.stamp = static_cast<number>(s->known);
-    values.stamp = static_cast<number>(s->next);
+    to_columns(*s, values);
     values.touched = now;
+    key_columns(s->state.resource, s->state.event, key);
+    key.stamp = static_cast<number>(s->known.value_or(0));
   };
+  const auto identify = [](const state_stamp* s, auto&& name) { name({s->state.resource, s->state.event}); };
   const std::string& table = settings_.states_table;
-  if (!write(slots.update, verb::update, table, all_of(stamp_list, touched_list), all_of(key_list, stamp_list),
-             known, fill,
-             [](const state_stamp* s, auto&& name) { name({s->state.resource, s->state.event}); })) {
+  if (!write(slots.update, verb::update, table, state_list, all_of(key_list, stamp_list), known, fill, identify))
     return "another engine has changed the state";
-  }
-  write(slots.insert, verb::insert, table, all_of(key_list, stamp_list, touched_list), no_list, fresh, fill,
-        no_matter);
+  write(slots.insert, verb::insert, table, all_of(key_list, state_list), no_list, fresh, fill, no_matter);
+  write(slots.replace, verb::replace, table, all_of(key_list, state_list), key_list, alone, fill, identify);
   return nullptr;
 }
 

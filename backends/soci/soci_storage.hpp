@@ -35,7 +35,7 @@ struct soci_settings {
   std::string presentity_table = "presentity";
   std::string active_watchers_table = "active_watchers";
   std::string watchers_table = "watchers";
-  std::string states_table = "presence_states";  ///< ours; only an engine with subs_db_mode 3 uses it
+  std::string states_table = "presence_states";  ///< ours; engines with fallback2db or subs_db_mode 3 use it
   durability commit = durability::full;
   seconds busy_timeout{5};  ///< how long to wait for another writer before storage_fault::unavailable
   bool read_only = false;   ///< every write fails with unavailable; create_schema() and migrate_schema() too

@@ -188,11 +188,12 @@ inline std::string sweep_rows(const dialect& d, std::string_view table, std::siz
   return made + " AND " + (dead.empty() ? foreign : "(" + foreign + " OR " + std::string{dead} + ")");
 }
 
-/// What is due in a table: rows of `moment` up to :second and :ms, the first ones first. `which` begins the
-/// conditions, so that an index on it and `moment` serves.
+/// What is due in a table: rows of `moment` up to :second and :ms, the first ones first; without `rest` both are in
+/// milliseconds. `which` begins the conditions, so that an index on it and `moment` serves.
 struct due_rows {
   std::string_view which, moment, rest;
 };
+inline constexpr due_rows turning_rows{"turns_ms IS NOT NULL", "turns_ms", {}};
 inline constexpr due_rows lapsed_rows{"expires > -1", "expires", "x_expires_ms"};
 inline constexpr due_rows lapsed_dialogs{"expires > -1 AND status <> 3", "expires", "x_expires_ms"};
 inline constexpr due_rows pending_rows{"status = 2", "inserted_time", "x_inserted_ms"};
@@ -202,17 +203,18 @@ inline std::string select_due(const dialect& d, std::string_view table, const co
                               const due_rows& due, std::size_t known) {
   const std::string moment{due.moment};
   return "SELECT " + joined(wanted, ", ", plain) + " FROM " + std::string{table} + " WHERE " +
-         std::string{due.which} + " AND " + moment + " <= :second AND " + exact(d, moment, due.rest) +
+         std::string{due.which} + " AND " + moment + " <= :second AND " + (due.rest.empty() ? moment : exact(d, moment, due.rest)) +
          " <= :ms AND event IN " + list_of_events(known) + " ORDER BY " + moment + " LIMIT :count";
 }
 
-inline std::string select_stamp(std::string_view table, const columns& key) {
-  return "SELECT stamp FROM " + std::string{table} + " WHERE " +
+inline std::string select_mark(std::string_view table, const columns& wanted, const columns& key) {
+  return "SELECT " + joined(wanted, ", ", plain) + " FROM " + std::string{table} + " WHERE " +
          joined(key, " AND ", [](const column& c) { return compared(c, ":" + key_name(c)); });
 }
 
-inline std::string sweep_stamps(std::string_view table) {
-  return "DELETE FROM " + std::string{table} + " WHERE touched < :before";
+/// Marks that nobody has changed since :before, in seconds. What turns is looked for until then, too.
+inline std::string sweep_marks(std::string_view table) {
+  return "DELETE FROM " + std::string{table} + " WHERE touched < :before AND (turns_ms IS NULL OR turns_ms < :before_ms)";
 }
 
 // --- schema ---------------------------------------------------------------------------------------
@@ -284,7 +286,7 @@ inline constexpr std::string_view create_watchers = R"(CREATE TABLE {t} (
   inserted_time INTEGER NOT NULL,
   CONSTRAINT {i}watcher_idx UNIQUE (presentity_uri, watcher_username, watcher_domain, event)){end})";
 
-/// Ours alone: one row for each state that several engines change.
+/// Ours alone: one row for each state that several engines change, or whose decisions turn.
 inline constexpr std::string_view create_states = R"(CREATE TABLE {t} (
   username VARCHAR(64) NOT NULL,
   domain VARCHAR(64) NOT NULL,
@@ -297,7 +299,7 @@ inline constexpr std::string_view create_states = R"(CREATE TABLE {t} (
 inline constexpr std::array<std::string_view, 1> presentity_younger{"ruid"};
 inline constexpr std::array<std::string_view, 2> active_watchers_younger{"flags", "user_agent"};
 
-/// An index of a table; `partial`: a condition all rows of ours fail, so that it costs nothing.
+/// An index of a table; `partial`: a condition all rows of ours fail, or most do, so that it costs nothing.
 struct index_text {
   std::string_view name, columns, partial = {};
 };
@@ -314,6 +316,7 @@ inline constexpr std::array<index_text, 4> active_watchers_indexes{{
 }};
 
 inline constexpr std::array<index_text, 1> watchers_indexes{{{"x_waiting_idx", "status, inserted_time"}}};
+inline constexpr std::array<index_text, 1> states_indexes{{{"states_turns_idx", "turns_ms", "turns_ms IS NOT NULL"}}};
 
 /// A column with all that is said of it.
 struct column_text {
@@ -332,7 +335,7 @@ inline std::vector<column_text> columns_in(std::string_view create) {
   }
 }
 
-// Our own columns, added to Kamailio's.
+// Our own columns, added to Kamailio's, and to a table of an earlier version of this library.
 inline constexpr std::array<column_text, 6> presentity_columns{{{"x_id", "BIGINT"},
                                                                 {"x_content_type", "TEXT"},
                                                                 {"x_expires_ms", "BIGINT"},
@@ -355,6 +358,7 @@ inline constexpr std::array<column_text, 14> active_watchers_columns{{{"x_expire
                                                                       {"x_long", "{blob}"}}};
 inline constexpr std::array<column_text, 2> watchers_columns{
     {{"x_inserted_ms", "BIGINT"}, {"x_long", "{blob}"}}};
+inline constexpr std::array<column_text, 2> states_columns{{{"turns_ms", "BIGINT"}, {"x_long", "{blob}"}}};
 
 /// Puts the table's name and the dialect's types into one of the texts above.
 inline std::string schema_text(std::string_view pattern, std::string_view table, const dialect& d) {

@@ -17,6 +17,7 @@ struct command_line {
   std::string id_secret = {};             ///< presence_options::id_secret
   bool trust_from = false;
   std::string trace = {};    ///< a file for what memory is asked for; empty: none
+  bool direct_notify = true;  ///< past the SIP stack where that is possible
   unsigned timer_f = 32000;  ///< milliseconds until a NOTIFY counts as unanswered
   bool verbose = false;
 };
@@ -42,6 +43,8 @@ It prints "ready" when it listens; SIGTERM and SIGINT end it.
   --trace FILE             write which state each request used, as cache_sim --replay reads it; a state is
                            named by a number that only this run of the server could tell
   --timer-f MS             give a NOTIFY up after this time without an answer (default 32000)
+  --notify-by-stack        send every NOTIFY by the SIP stack. Without this option those to UDP addresses in
+                           numbers go past it, from the same port, at a third of the price
   -v, --verbose            log each message as one line on stderr
   --help                   this text
 )";
@@ -98,6 +101,8 @@ inline command_line parse_command_line(int argc, char** argv) {
       const unsigned long ms = std::strtoul(text.c_str(), &end, 10);
       if (*end != '\0' || ms < 100 || ms > 600000) fail("--timer-f wants 100 to 600000 milliseconds");
       line.timer_f = static_cast<unsigned>(ms);
+    } else if (option == "--notify-by-stack") {
+      line.direct_notify = false;
     } else if (option == "-v" || option == "--verbose") {
       line.verbose = true;
     } else if (option == "--help" || option == "-h") {

@@ -1,19 +1,22 @@
 /// A presence server: the engine embedded in the SIP stack Sofia-SIP (its transaction layer, nta).
 ///
-///   sip_mapping.hpp     messages to values and back; with another stack, write this file anew
-///   this file           the host: sockets, transactions, one timer, the order of things
-///   command_line.hpp    options
+///   this file                  the host: sockets, requests, one timer, the order of things
+///   sip_mapping.hpp            messages to values and back; with another stack, write this file anew
+///   notify_sender.hpp|cpp      NOTIFYs on their way, by the stack or past it
+///   notify_transport.hpp|cpp   the way past it: many datagrams at once; needs no stack, take it as it is
+///   notify_text.hpp            a NOTIFY as text
+///   command_line.hpp, log.hpp  options; what --verbose prints
 ///
 /// What a host does is little, and all of it is here:
 ///
 ///   1  make a storage (or none), an engine, and register event packages        constructor
 ///   2  turn each request into a value; hand what has come to the engine, send
 ///      what comes back                                                         on_request, make_calls
-///   3  send NOTIFYs and tell the engine what became of each                    send, on_outcome
-///   4  call advance() when next_deadline() has come                            keep_time
+///   3  send NOTIFYs and tell the engine what became of each                    notify_sender
+///   4  call advance() when next_deadline() has come                            go_on, on_deadline
 ///
 /// The stack does the rest: it parses, answers malformed messages with 400, absorbs retransmissions
-/// and merged requests, repeats unanswered NOTIFYs and gives up on them after timer F.
+/// and merged requests.
 ///
 /// Who sent a request? This example cannot check a password. `identity` stays empty, nothing is
 /// proven, unless --trust-from says that From may be believed. A real host puts here what its digest,
@@ -28,11 +31,9 @@
 #include <csignal>
 #include <cstdarg>
 #include <cstdio>
-#include <deque>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-#include <list>
 #include <memory>
 #include <optional>
 #include <presence/presence.hpp>
@@ -43,29 +44,15 @@
 #include <utility>
 #include <vector>
 
-// The types that the stack hands to callbacks.
-class presence_server;
-struct sent_notify;
-#define NTA_LEG_MAGIC_T presence_server
-#define NTA_OUTGOING_MAGIC_T sent_notify
+#include "notify_sender.hpp"  // before what includes the stack: it says what the stack's callbacks get
 
 #include "command_line.hpp"
+#include "log.hpp"
 #include "sip_mapping.hpp"
 
 #if PRESENCE_HAS_SOCI
 #include <soci_storage.hpp>
 #endif
-
-/// A NOTIFY on its way: what the engine wants to hear about, when the stack knows.
-struct sent_notify {
-  presence_server* server = nullptr;
-  presence::notify_id id = {};
-  std::string target = {};
-  presence::instant since = {};
-  bool fresh = true;  ///< it is not known yet whether this watcher is slow
-  nta_outgoing_t* transaction = nullptr;
-  std::list<sent_notify>::iterator self = {};
-};
 
 /// A request that waits for its turn, and the place of the texts made of it.
 struct open_request {
@@ -86,7 +73,6 @@ class presence_server {
   static std::unique_ptr<presence::storage> open_storage(const presence::options& settings);
 
   int on_request(nta_incoming_t* request, const sip_t* sip);
-  int on_outcome(sent_notify& sent, const sip_t* sip);
   void make_calls();
   void answer(const open_request& request, presence::effects& effects);
   void on_deadline();
@@ -94,13 +80,9 @@ class presence_server {
   void reload_rules();
 
   void send(const presence::effects& effects);
-  void drain();
-  bool transmit(const presence::notify& n);
-  void forget(const sent_notify& sent);
-  void keep_time();
+  void go_on();
   std::string contact_for(const sip_t* sip) const;
   static std::string peer_of(const sip_t* sip);
-  void log(std::string_view arrow, std::string_view peer, std::string_view what) const;
 
   const command_line line_;
   presence::wall_clock clock_;
@@ -117,29 +99,10 @@ class presence_server {
   std::vector<presence::received> calls_;  // that have come and are not made yet
   std::vector<open_request> open_;         // of each of them
   std::vector<presence::effects> results_;
-  std::deque<presence::notify> waiting_;  // NOTIFYs, until there is room for them
-  std::list<sent_notify> sent_;           // in the order of sending
-  std::list<sent_notify>::iterator oldest_fresh_ = sent_.end();
-  std::size_t fresh_ = 0;
+  std::optional<notify_sender> notifies_;
 };
 
 namespace {
-
-/// The text of a document without its markup, shortened: for the log.
-std::string gist(std::string_view bytes) {
-  std::string out;
-  bool markup = false;
-  for (const char c : bytes.substr(0, 4096)) {
-    if (c == '<') markup = true;
-    const bool plain = !markup && c > ' ' && c < 127;
-    if (plain) out += c;
-    if (!plain && !out.empty() && out.back() != ' ') out += ' ';
-    if (c == '>') markup = false;
-    if (out.size() >= 60) break;
-  }
-  while (!out.empty() && out.back() == ' ') out.pop_back();
-  return out.empty() ? out : " [" + out + "]";
-}
 
 /// The rules document of `sip:user@host`: the file user@host.xml. Names that could lead elsewhere have none.
 std::optional<std::string> rules_of(const std::string& directory, std::string_view resource) {
@@ -254,6 +217,7 @@ void presence_server::listen() {
                             NTATAG_MERGE_482(1),  // the same request by two paths
                             NTATAG_MCLASS(sip::forgiving_message_class()),
                             NTATAG_BAD_REQ_MASK(must_be_sound),  // answered 400 by the stack
+                            NTATAG_CLIENT_RPORT(1),              // RFC 3581, as notify_transport has it
                             NTATAG_SIP_T1X64(line_.timer_f), NTATAG_SIP_T4(timer_k), TAG_END());
   if (!agent_) throw std::runtime_error{"the SIP stack does not start"};
   // A change of one presentity brings the answers of all his watchers at once; what the socket cannot hold is
@@ -272,6 +236,11 @@ void presence_server::listen() {
       },
       this, NTATAG_NO_DIALOG(1), TAG_END());
 
+  notifies_.emplace(root_, agent_, line_, [this](const presence::notify_report& outcome) {
+    calls_.emplace_back(outcome);
+    open_.emplace_back();
+  });
+
   on_deadline();  // what came due while we were away goes out now, and the clockwork starts
 }
 
@@ -280,18 +249,21 @@ void presence_server::listen() {
 constexpr std::size_t most_together = 256;
 
 void presence_server::run() {
+  const auto come = [this] { return calls_.size() + notifies_->turns(); };  // in turns requests may show up
+  std::size_t made = 0;
   while (!ending_) {
-    const std::size_t before = calls_.size();
-    su_root_step(root_, before == 0 ? 3600 * 1000 : 0);  // takes one message from each socket that has some
-    if (calls_.size() == before || calls_.size() >= most_together) make_calls();
+    const std::size_t before = come();
+    su_root_step(root_, calls_.empty() ? 3600 * 1000 : 0);
+    if (come() != before && come() - made < 2 * most_together) continue;
+    make_calls();
+    made = come();
   }
   make_calls();
   if (auto flushed = engine_.flush(clock_.now()); !flushed) throw std::runtime_error{flushed.error()};
 }
 
 presence_server::~presence_server() {
-  // NOTIFYs that are still unanswered are forgotten here; the next start does not depend on them.
-  for (sent_notify& sent : sent_) nta_outgoing_destroy(sent.transaction);
+  notifies_.reset();
   if (leg_) nta_leg_destroy(leg_);
   if (agent_) nta_agent_destroy(agent_);
   if (!root_) return;
@@ -350,7 +322,7 @@ int presence_server::on_request(nta_incoming_t* request, const sip_t* sip) {
     also("Expires", sip::value(*home, sip->sip_expires));
     also("SIP-If-Match", sip::value(*home, sip->sip_if_match));
     also("To-tag", sip::view(sip->sip_to->a_tag));
-    log("<-", peer, what + gist(sip::content(*home, sip).bytes));
+    log_line("<-", peer, what + gist(sip::content(*home, sip).bytes));
   }
 
   const sip::surroundings s{.who = line_.trust_from ? sip::trusted_sender(*home, *sip) : presence::identity{},
@@ -392,18 +364,17 @@ void presence_server::make_calls() {
     for (std::size_t i = 0; i < taken; ++i) {  // the replies first, then the NOTIFYs, in their order
       const open_request& request = open[made++];
       if (request.transaction) answer(request, results_[i]);
-      waiting_.insert(waiting_.end(), results_[i].notifies.begin(), results_[i].notifies.end());
+      notifies_->add(results_[i].notifies);
     }
     rest = rest.subspan(taken);
   }
-  drain();
-  keep_time();
+  go_on();
 }
 
 void presence_server::answer(const open_request& request, presence::effects& effects) {
   // 401 asks for a challenge (WWW-Authenticate) and for somebody who can check the answer to it.
   if (effects.answer.challenge) effects.answer = {.status = 403, .reason = "Credentials Cannot Be Checked"};
-  if (line_.verbose) log("->", request.peer, to_string(effects.answer));
+  if (line_.verbose) log_line("->", request.peer, to_string(effects.answer));
   sip::send_reply(request.transaction, effects.answer);
   nta_incoming_destroy(request.transaction);  // ours no more; the stack still answers retransmissions
 }
@@ -429,94 +400,13 @@ std::string presence_server::contact_for(const sip_t* sip) const {
   return contact;
 }
 
-// --- 3: NOTIFYs and their outcomes -----------------------------------------------------------------
-
-// A change that a hundred thousand watchers are told must not fill every queue between them and us: what is lost is sent
-// again by the stack, whose timers are a list it searches. So the first so many are sent, and others as answers come. Who
-// does not answer soon keeps nobody else waiting.
-constexpr std::size_t most_at_once = 1000;
-constexpr std::chrono::milliseconds soon{300};  // less than T1, after which the stack sends it again
-
-void presence_server::send(const presence::effects& effects) {
-  waiting_.insert(waiting_.end(), effects.notifies.begin(), effects.notifies.end());
-  drain();
-  keep_time();
-}
-
-void presence_server::drain() {
-  const presence::instant now = clock_.now();
-  for (; oldest_fresh_ != sent_.end() && oldest_fresh_->since + soon <= now; ++oldest_fresh_, --fresh_)
-    oldest_fresh_->fresh = false;
-  while (!waiting_.empty() && fresh_ < most_at_once) {
-    const presence::notify next = std::move(waiting_.front());
-    waiting_.pop_front();
-    if (transmit(next)) continue;
-    // What cannot even be sent is reported at once, and the report may bring further NOTIFYs.
-    const auto more = engine_.report({.id = next.id}, now);
-    waiting_.insert(waiting_.end(), more.notifies.begin(), more.notifies.end());
-  }
-}
-
-bool presence_server::transmit(const presence::notify& n) {
-  sent_notify& sent = sent_.emplace_back(
-      sent_notify{.server = this, .id = n.id, .target = std::string{n.dialog.remote_target()}, .since = clock_.now()});
-  sent.self = std::prev(sent_.end());
-  if (fresh_++ == 0) oldest_fresh_ = sent.self;
-  if (line_.verbose) {
-    log("->", sent.target,
-        "NOTIFY CSeq=" + std::to_string(n.cseq) + ' ' + n.subscription_state_value() +
-            gist(n.body_bytes()));
-  }
-
-  // Transport and address come from Route or Request-URI, as RFC 3263 says; that is the stack's job.
-  const std::string text = sip::notify_text(n);
-  msg_t* message = msg_make(sip_default_mclass(), 0, text.data(), static_cast<ssize_t>(text.size()));
-  sent.transaction = nta_outgoing_mcreate(
-      agent_,
-      [](sent_notify* s, nta_outgoing_t*, const sip_t* sip) { return s->server->on_outcome(*s, sip); }, &sent,
-      nullptr, message, TAG_END());
-  if (sent.transaction) return true;
-  log("--", sent.target, "NOTIFY cannot be sent");
-  msg_destroy(message);
-  forget(sent);
-  return false;
-}
-
-void presence_server::forget(const sent_notify& sent) {
-  if (sent.fresh) --fresh_;
-  if (sent.self == oldest_fresh_) ++oldest_fresh_;
-  sent_.erase(sent.self);  // `sent` is gone now
-}
-
-int presence_server::on_outcome(sent_notify& sent, const sip_t* sip) {
-  const bool answered = sip && !nta_sip_is_internal(sip);
-  presence::notify_report outcome{.id = sent.id};  // status 0: nobody answered, or there was no way there
-  if (answered) {
-    outcome.status = sip->sip_status->st_status;
-    if (outcome.status < 200) return 0;  // the final answer is still to come
-    // a challenge: a host with credentials would repeat the NOTIFY and report that one; this has none
-    if (outcome.status == 401 || outcome.status == 407) outcome.status = 403;
-    if (sip->sip_retry_after) outcome.retry_after = presence::seconds{sip->sip_retry_after->af_delta};
-  }
-  if (line_.verbose) {
-    log("<-", sent.target,
-        (answered ? std::to_string(outcome.status) : "no answer") +
-            " to NOTIFY CSeq=" + std::to_string(sent.id.cseq));
-  }
-  nta_outgoing_destroy(sent.transaction);
-  forget(sent);
-  calls_.emplace_back(outcome);
-  open_.emplace_back();
-  return 0;
-}
-
 // --- 4: time ----------------------------------------------------------------------------------------
 
-/// Sets the timer to the engine's next deadline. Called after every call that may have moved it.
-void presence_server::keep_time() {
+/// Sends NOTIFYs and sets the timer. Called after every call of the engine.
+void presence_server::go_on() {
+  notifies_->send(clock_.now());
   auto deadline = engine_.next_deadline();
-  if (!waiting_.empty() && (!deadline || oldest_fresh_->since + soon < *deadline))
-    deadline = oldest_fresh_->since + soon;
+  if (const auto other = notifies_->next_deadline(); other && (!deadline || *other < *deadline)) deadline = other;
   if (!deadline) return void(su_timer_reset(deadline_));
   const auto wait = std::clamp<std::int64_t>((*deadline - clock_.now()).count(), 0, 3600 * 1000);
   su_timer_set_interval(
@@ -527,20 +417,12 @@ void presence_server::keep_time() {
       reinterpret_cast<su_timer_arg_t*>(this), static_cast<su_duration_t>(wait));
 }
 
-void presence_server::on_deadline() { send(engine_.advance(clock_.now())); }
-
-// ----------------------------------------------------------------------------------------------------
-
-void presence_server::log(std::string_view arrow, std::string_view peer, std::string_view what) const {
-  const auto t =
-      std::chrono::system_clock::now().time_since_epoch() / std::chrono::milliseconds{1} % 86400000;
-  std::string line = std::string{arrow}.append(" ").append(peer).append(" ").append(what).substr(0, 400);
-  std::replace_if(
-      line.begin(), line.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
-  std::fprintf(stderr, "%02d:%02d:%02d.%03d %s\n", static_cast<int>(t / 3600000),
-               static_cast<int>(t / 60000 % 60), static_cast<int>(t / 1000 % 60), static_cast<int>(t % 1000),
-               line.c_str());
+void presence_server::send(const presence::effects& effects) {
+  notifies_->add(effects.notifies);
+  go_on();
 }
+
+void presence_server::on_deadline() { send(engine_.advance(clock_.now())); }
 
 int main(int argc, char** argv) try {
   const command_line line = parse_command_line(argc, argv);

@@ -170,7 +170,7 @@ inline const msg_mclass_t* forgiving_message_class() {
   return with_it;
 }
 
-// --- replies and NOTIFYs --------------------------------------------------------------------------
+// --- replies --------------------------------------------------------------------------------------
 
 /// Sends `r` as the answer to `request`. The stack copies Via, From, To, Call-ID and CSeq.
 inline void send_reply(nta_incoming_t* request, const presence::reply& r) {
@@ -201,30 +201,22 @@ inline void send_reply(nta_incoming_t* request, const presence::reply& r) {
                       TAG_END());
 }
 
-/// A NOTIFY as a message. Via is missing on purpose: the stack adds it when it has chosen a transport.
-/// Text that the stack parses again costs no more than headers handed over one by one (5 us either way).
-/// Routes are taken as loose (`;lr`); a strict router would want its URI in the first line.
-inline std::string notify_text(const presence::notify& n) {
-  const presence::dialog& d = n.dialog;
-  std::string out;
-  out.reserve(1024 + n.content.bytes().size());
-  const auto add = [&out](auto... parts) { (out.append(parts), ...); };
-  add("NOTIFY ", d.remote_target(), " SIP/2.0\r\n");
-  if (!d.route_set().empty()) add("Route: ", d.route_set(), "\r\n");
-  add("Max-Forwards: ", std::to_string(presence::notify::max_forwards), "\r\n");
-  add("From: <", d.local_uri(), ">;tag=", d.local_tag(), "\r\n");
-  add("To: <", d.remote_uri(), ">;tag=", d.remote_tag(), "\r\n");
-  add("Call-ID: ", d.call_id(), "\r\n");
-  add("CSeq: ", std::to_string(n.cseq), " NOTIFY\r\n");
-  add("Contact: <", d.local_contact(), ">\r\n");
-  add("Event: ", d.event(), "\r\n");
-  add("Subscription-State: ", n.subscription_state_value(), "\r\n");
-  add(d.headers());
-  if (n.content) add("Content-Type: ", n.content.content_type(), "\r\n");
-  const auto pieces = n.body_pieces();  // shared bytes, with this watcher's own version number between them
-  add("Content-Length: ", std::to_string(pieces.total()), "\r\n\r\n");
-  add(pieces.head, pieces.version(), pieces.tail);
-  return out;
+// --- outcomes of NOTIFYs ----------------------------------------------------------------------------
+
+/// What the engine wants to hear of a NOTIFY: the status of the answer, 0 without one.
+struct outcome {
+  int status = 0;
+  std::optional<presence::seconds> retry_after = {};
+};
+
+/// `sip` is the answer, or what the stack makes when nobody answered or there was no way there.
+inline outcome notify_outcome(const sip_t* sip) {
+  if (!sip || nta_sip_is_internal(sip)) return {};
+  outcome o{.status = sip->sip_status->st_status};
+  // a challenge: a host with credentials would repeat the NOTIFY and report that one; this has none
+  if (o.status == 401 || o.status == 407) o.status = 403;
+  if (sip->sip_retry_after) o.retry_after = presence::seconds{sip->sip_retry_after->af_delta};
+  return o;
 }
 
 }  // namespace sip

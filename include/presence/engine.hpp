@@ -29,6 +29,7 @@
 #include <presence/random.hpp>
 #include <presence/requests.hpp>
 #include <presence/result.hpp>
+#include <presence/status_counts.hpp>
 #include <presence/storage.hpp>
 #include <presence/time.hpp>
 #include <presence/trace.hpp>
@@ -90,7 +91,10 @@ struct engine_stats {
   std::uint64_t coalesced = 0;    ///< state changes that waited for an unanswered NOTIFY
   std::uint64_t suppressed = 0;   ///< changes that changed nothing a watcher can see
   std::uint64_t expired_publications = 0, expired_subscriptions = 0;
+  std::uint64_t delivered_notifies = 0;  ///< outcomes of 2xx
   std::uint64_t failed_notifies = 0;  ///< outcomes that ended a subscription
+  std::uint64_t lost_notifies = 0;    ///< outcomes that did not: the next change is told as usual
+  status_counts publish_answers, subscribe_answers;
   std::uint64_t storage_calls = 0, storage_faults = 0;
   std::uint64_t storage_conflicts = 0;  ///< another engine was quicker; the call was made again
   std::uint64_t cache_hits = 0, cache_misses = 0;  ///< of cache_states, cache_bytes: once for each call and state

@@ -37,8 +37,8 @@ class parsed_document {
   parsed_document& operator=(const parsed_document&) = delete;
   virtual ~parsed_document() = default;
   /// What is kept instead of the published bytes, where those only say what changed in the document they
-  /// replace, or where `aggregate` decided something about it for good. check_publish reads it again. No body: the bytes
-  /// as they are.
+  /// replace, where `aggregate` decided something about it for good, or where it remembers something of others
+  /// (event_package::inherit). check_publish reads it again. No body: the bytes as they are.
   virtual body stored() const { return {}; }
   /// Of a composed document (body::outline), whose word alone it is: a publish_request::sender. What he publishes is told to
   /// him nevertheless where another's word is what is shown then. nullopt: it is not one's alone.
@@ -222,8 +222,9 @@ struct event_package {
       superseded = {};
   /// Ask `superseded` also about the removal of a publication: the document is empty then, and `parsed` null.
   bool guards_removal = false;
-  /// A publication has ended: what the documents that stay are to remember of its document (of an end that is
-  /// final). Called when that is stored.
+  /// A publication is about to end: what the documents that stay are to remember of its document (of an end that is
+  /// final); parsed_document::stored() tells it from now on. Should the end not be stored, it is remembered too early, and
+  /// must do no harm beside the document it comes from.
   std::function<void(const parsed_document& heir, const parsed_document& gone)> inherit = {};
   /// The presentity is the user of the SUBSCRIBE's Contact in the domain of its From (bridged line
   /// appearance; S26), unless the host says whose it is: subscribe_request::presentity.

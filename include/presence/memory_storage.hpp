@@ -33,7 +33,7 @@ class memory_storage : public storage {
   /// Never fail. Cost of due(): all rows.
   result<void, storage_error> due(instant now, instant waiting_since, const std::vector<std::string>& known, std::size_t limit,
                                   std::vector<state_name>& out) override;
-  result<std::uint64_t, storage_error> stamp(std::string_view resource, std::string_view event) override;
+  result<state_mark, storage_error> mark(std::string_view resource, std::string_view event) override;
 
   /// Fails only with storage_fault::conflict. Cost: logarithmic per row operation.
   result<void, storage_error> apply(const change& what) override;

@@ -79,7 +79,7 @@ struct options {
   std::uint32_t cseq_offset = 0;         ///< a CSeq this much too low is still accepted (S10)
 
   // --- ours -----------------------------------------------------------------------------------
-  std::string states_table = "presence_states";  ///< stamps of states, for subs_db_mode 3
+  std::string states_table = "presence_states";  ///< marks of states, for fallback2db and subs_db_mode 3
   bool require_auth = false;             ///< requests without a proven sender are answered 401
   bool new_usage_in_dialog = true;       ///< RFC 3265 peers may add subscriptions to a dialog
   int refused_status = 403;              ///< answer to a SUBSCRIBE the rules block: 403 or 603 (POL-5025-sub-2)

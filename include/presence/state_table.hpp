@@ -155,6 +155,7 @@ struct shown_view {
 struct ruled {
   timer_hook timer;                 ///< linked while a decision changes with time
   instant deadline = {};            ///< when that is
+  std::optional<instant> stored = {};  ///< when the database says it is
   event_state* state = nullptr;
   bool by_sphere = false;           ///< some decision looks at the sphere
   std::vector<shown_view> views = {};  ///< view number n is at n - 1

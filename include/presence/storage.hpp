@@ -128,17 +128,25 @@ struct state_name {
   friend bool operator==(const state_name&, const state_name&) = default;
 };
 
-/// Where several engines share a database (C01): a state as one of them read it. Its stamp is a number that every
-/// change replaces by another one.
+/// What is known of a state as a whole, for engines that do not hold all (table `presence_states`).
+struct state_mark {
+  std::uint64_t stamp = 0;            ///< a number that every change of the state replaces by another one; 0: there is none yet
+  std::optional<instant> turns = {};  ///< when decisions about its watchers may turn (Z11); absent: time changes none
+  friend bool operator==(const state_mark&, const state_mark&) = default;
+};
+
+/// A new mark. `known` is the stamp one of several engines on a database has read (C01); absent: there is one engine,
+/// and whatever is there is replaced.
 struct state_stamp {
   state_name state = {};
-  std::uint64_t known = 0;  ///< 0: there is none yet
-  std::uint64_t next = 0;   ///< never 0; random, so that no stamp comes back
+  std::optional<std::uint64_t> known = 0;
+  std::uint64_t next = 0;  ///< never 0; random, so that no stamp comes back
+  std::optional<instant> turns = {};
 };
 
 /// All row operations of one request; applied in member order, all or none.
 struct change {
-  std::vector<state_stamp> states = {};  ///< `conflict` unless each stamp is the known one; first of all
+  std::vector<state_stamp> states = {};  ///< `conflict` unless each known stamp is the one that is there; first of all
   std::vector<publication_key> ended_publications = {};
   std::vector<publication_row> new_publications = {};
   std::vector<publication_update> changed_publications = {};
@@ -188,11 +196,12 @@ class storage {
                                                    const std::vector<std::string>& known) = 0;
 
   /// Appends at most `limit` states of the packages in `known`, each once, of which a publication or subscription (not a
-  /// terminated one) is over at `now`, or somebody waits since before `waiting_since`. For engines that do not hold all.
+  /// terminated one) is over at `now`, somebody waits since before `waiting_since`, or decisions turn. For engines that do
+  /// not hold all.
   virtual result<void, storage_error> due(instant now, instant waiting_since, const std::vector<std::string>& known,
                                           std::size_t limit, std::vector<state_name>& out);
-  /// The stamp of a state; 0: there is none. Only where several engines share a database.
-  virtual result<std::uint64_t, storage_error> stamp(std::string_view resource, std::string_view event);
+  /// The mark of a state. For engines that do not hold all.
+  virtual result<state_mark, storage_error> mark(std::string_view resource, std::string_view event);
 
   /// Row operations that apply() acknowledged and that are not written yet (write-back); and a call that writes
   /// at most `most` of them.

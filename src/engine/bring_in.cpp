@@ -10,6 +10,7 @@ namespace presence {
 
 namespace {
 
+constexpr std::uint32_t last_cseq = (1U << 31) - (1U << 22);  // of who goes on; enough is left for what is reserved
 constexpr std::size_t most_on_the_way = 1'000'000;
 constexpr seconds longest_on_the_way{600};  // far beyond timer F: its host has forgotten it
 
@@ -42,6 +43,11 @@ void engine::impl::adopt(subscription_row row, const event_package& package, ins
              : row.state == subscription_state::pending ? standing::pending
                                                         : standing::active;
   s.approved = row.approved;
+  // a CSeq has 31 bits (RFC 3261 section 8.1.1.5), and what a crash leaves reserved is used up, too: he subscribes anew
+  if (s.local_cseq > last_cseq) {
+    s.deadline = std::min(s.deadline, now);
+    table.recheck(state, now);  // whoever looks for what is due finds no time of his
+  }
   table.reserve(state);
   subscription* sibling = nullptr;
   table.each_usage(s.dialog.call_id(), s.dialog.remote_tag(), [&](subscription& u) {
@@ -71,7 +77,7 @@ void engine::impl::adopt(const watcher_row& row, const event_package& package) {
   if (u.id == 0) u.id = table.secret_of(row.resource, row.watcher, package.name);
   if (u.pending != 0) return;
   table.set_waiting(u, row.since + settings.waiting_limit);
-  if (package.req_auth) table.recheck(state, clock);  // he may be decided about by now
+  if (package.req_auth && !shared()) table.recheck(state, clock);  // he may be decided about by now
 }
 
 void engine::impl::read(const row_filter& wanted, const event_package& package, instant now) {
@@ -92,7 +98,7 @@ void engine::impl::read(const row_filter& wanted, const event_package& package, 
   each(std::vector<watcher_row>{}, [&](watcher_row&& row) { adopt(row, package); });
 }
 
-void engine::impl::reconsider_restored(event_state& state, instant now) {
+void engine::impl::reconsider_restored(event_state& state, instant at) {
   const event_package& package = *state.package;
   if ((!package.req_auth && !package.select) || state.watcher_count() == 0) return;
   std::optional<question> asked;
@@ -101,7 +107,10 @@ void engine::impl::reconsider_restored(event_state& state, instant now) {
     subscription& s = table.subscriptions()[index];
     authorization answer{sub_handling::block};
     try {
-      if (!asked) asked.emplace(about(package, state.resource(), now));
+      if (!asked) {
+        const bool looks = settings.enable_sphere_check;
+        asked.emplace(about(package, state.resource(), at, looks ? sphere_of(state.resource(), at, looks_up()) : told_sphere{}));
+      }
       answer = ask(*asked, s);
     } catch (const std::bad_alloc&) {
       throw;
@@ -114,7 +123,7 @@ void engine::impl::reconsider_restored(event_state& state, instant now) {
     const reconsidered verdict = reconsider(s.stands, answer.handling);
     const bool same = verdict.ends == end_reason::none && verdict.now == s.stands;
     if (s.stands != standing::pending) s.view = same ? table.hold_view(state, std::move(answer.view), as_pres(s)) : state_table::no_view;
-    if (!same) table.recheck(state, now);  // the rules changed meanwhile: the first advance() acts on it
+    if (!same) table.recheck(state, clock);  // the rules changed meanwhile: the first advance() acts on it
   }
 }
 
@@ -124,7 +133,7 @@ event_state* engine::impl::find_state(std::string_view resource, const event_pac
   event_state* state = table.find(resource, package);
   if (state != nullptr) found(*state);
   if (state != nullptr || !partial()) {
-    if (grouping) brought.push_back({std::string{resource}, &package, 0});
+    if (grouping) brought.push_back({std::string{resource}, &package});
     return state;
   }
   const auto same = [&](const brought_in& b) { return b.package == &package && b.resource == resource; };
@@ -138,13 +147,7 @@ event_state* engine::impl::find_state(std::string_view resource, const event_pac
     bring_in(name, package);
     if (may_share) bring_in_siblings(name, static_cast<std::ptrdiff_t>(first));
     last = brought.size();
-    for (std::size_t i = first; i < last; ++i) {
-      state = table.find(name, *brought[i].package);
-      if (state == nullptr) continue;
-      reconsider_restored(*state, clock);
-      owe_the_untold(*state);
-      if (bounded()) keeping->has_read(*state);
-    }
+    for (std::size_t i = first; i < last; ++i) put_in_place(brought[i]);
     return table.find(name, package);
   } catch (...) {  // half a state is worse than none
     if (last == 0) last = brought.size();
@@ -155,12 +158,12 @@ event_state* engine::impl::find_state(std::string_view resource, const event_pac
 }
 
 void engine::impl::bring_in(const std::string& name, const event_package& package) {
-  brought.push_back({name, &package, 0});
-  if (shared()) {  // before the rows: what changes between the two is found out
+  brought.push_back({name, &package});
+  if (shared() || (looks_up() && package.req_auth)) {  // before the rows: what changes between the two is found out
     ++counters.storage_calls;
-    const auto stamp = rows->stamp(name, package.name);
-    if (!stamp) throw unreadable{stamp.error()};
-    brought.back().stamp = *stamp;
+    const auto mark = rows->mark(name, package.name);
+    if (!mark) throw unreadable{mark.error()};
+    brought.back().mark = *mark;
   }
   read({.event = package.name, .resource = name}, package, clock);
 }
@@ -207,6 +210,23 @@ bool engine::impl::shares_dialogs(const event_state& state) const noexcept {
     return index != slab<subscription>::none && table.subscriptions()[index].shared != nullptr &&
            table.subscriptions()[index].shared->several_states;
   });
+}
+
+void engine::impl::put_in_place(brought_in one) {
+  event_state* state = table.find(one.resource, *one.package);
+  const auto when = one.mark.turns;
+  if (state == nullptr) {  // nothing is left to turn
+    if (when && !shared()) pending.states.push_back({{std::move(one.resource), one.package->name}, {}, new_stamp(), {}});
+    return;
+  }
+  // what they saw before decisions turned, so that it is found out who sees something else from now on
+  reconsider_restored(*state, when && *when <= clock ? *when - milliseconds{1} : clock);
+  if (when) {
+    table.recheck(*state, *when);
+    state->rules->stored = when;
+  }
+  owe_the_untold(*state);
+  if (bounded()) keeping->has_read(*state);
 }
 
 void engine::impl::find_dialog(const subscribe_request& request, const event_package& package, std::string_view event_id) {
@@ -281,10 +301,26 @@ bool engine::impl::find_due(instant now, std::size_t budget) {
   return all;
 }
 
-// --- several engines on one database ---------------------------------------------------------------------
+// --- what is known of a state as a whole -------------------------------------------------------------------
 
-void engine::impl::stamp_states() {
-  if (!shared()) return;
+std::uint64_t engine::impl::new_stamp() {
+  std::uint8_t bytes[8];
+  random.fill(bytes);
+  std::uint64_t next = 0;
+  for (const std::uint8_t byte : bytes) next = next << 8 | byte;
+  return (next >> 1) | 1;  // databases have signed numbers
+}
+
+void engine::impl::mark_states() {
+  if (!looks_up()) return;
+  if (!shared()) {
+    std::sort(noted.begin(), noted.end());
+    noted.erase(std::unique(noted.begin(), noted.end()), noted.end());
+    for (const event_state* state : noted)
+      if (turns(*state) != state->rules->stored)
+        pending.states.push_back({{std::string{state->resource()}, state->package->name}, {}, new_stamp(), turns(*state)});
+    return;
+  }
   const auto about_event = [&](const std::string& event) {
     const auto has = [&](const auto& list, auto of) {
       return std::any_of(list.begin(), list.end(), [&](const auto& one) { return of(one) == event; });
@@ -297,12 +333,10 @@ void engine::impl::stamp_states() {
            has(pending.reservations, [](const auto& r) -> const std::string& { return r.key.event; });
   };
   for (const brought_in& b : brought) {
-    if (!b.outdated && !about_event(b.package->name)) continue;
-    std::uint8_t bytes[8];
-    random.fill(bytes);
-    std::uint64_t next = 0;
-    for (const std::uint8_t byte : bytes) next = next << 8 | byte;
-    pending.states.push_back({{b.resource, b.package->name}, b.stamp, (next >> 1) | 1});  // databases have signed numbers
+    const event_state* state = table.find(b.resource, *b.package);
+    const auto when = state != nullptr ? turns(*state) : std::nullopt;
+    if (!b.outdated && when == b.mark.turns && !about_event(b.package->name)) continue;
+    pending.states.push_back({{b.resource, b.package->name}, b.mark.stamp, new_stamp(), when});
   }
 }
 
@@ -332,6 +366,7 @@ void engine::impl::let_go(const effects& out) noexcept {
     unpaid.clear();
     missed.clear();
   }
+  noted.clear();
   if (grouping) return;
   brought.clear();
   if (keeping) keep_bounds();
@@ -353,6 +388,7 @@ subscription* engine::impl::find_sent(const notify_id& id) {
 
 void engine::impl::drop(event_state& state) noexcept {
   if (keeping) keeping->forget(state);
+  std::erase(noted, &state);
   while (!state.watchers.empty()) {  // the last is never a hole
     if (!missed.empty()) missed.erase(state.watchers.back());
     table.erase(table.subscriptions()[state.watchers.back()]);

@@ -182,11 +182,8 @@ bool engine::impl::may_drop(const event_state& state) const noexcept {
     for (const auto& [watcher, u] : *state.undecideds)
       if (u.pending == 0 && u.deadline <= soon) return false;
   }
-  if (!state.rules) return true;
-  if (state.rules->by_sphere && settings.enable_sphere_check && !state.package->sphere) return false;  // others tell it
-  if (!timer_wheel<ruled>::contains(*state.rules)) return true;
-  // no row tells when a decision changes: it goes only if a refresh or an end of each subscription comes first
-  return !(state.undecideds && !state.undecideds->empty()) && state.rules->deadline > clock + bounds_of(*state.package).longest;
+  const auto when = turns(state);
+  return !when || (*when > soon && when == state.rules->stored);
 }
 
 void engine::impl::keep_bounds() noexcept {

@@ -56,13 +56,14 @@ void engine::impl::terminate(const termination& what, instant now, effects& out)
 }
 
 void engine::impl::refresh_watchers(event_state& state, refresh_type type, std::string_view only, instant now, effects& out) {
+  const edit leaving;
   lapse due = plan_lapse(state, now);
+  if (due.any) plan_elsewhere(state, leaving, now, out);
   std::vector<undecided*> decided;
   if (type == refresh_type::authorization || looks_at_sphere(state) || decisions_due(state, now)) {
     question asked = about(*state.package, state.resource(), now);
     asked.tells_all = (shared() || (keeping && keeping->was_read(state))) && type == refresh_type::authorization;
     if (!due.any) asked.only = only;  // what lapsed is told to everybody
-    const edit leaving;
     due.after = plan_decisions(state, due.any ? due.before : due.after, due.any ? &leaving : nullptr, asked, {}, nullptr, out);
     plan_decided_waiting(state, asked, decided);
   }
@@ -100,6 +101,24 @@ void engine::impl::plan_decided_waiting(event_state& state, const question& aske
     plan_decided(state, *u.watcher);
     tell_waiting(u, answer.handling == sub_handling::block ? watcher_event::rejected : watcher_event::approved);
     decided.push_back(&u);
+  }
+}
+
+void engine::impl::plan_elsewhere(event_state& state, const edit& what, instant now, effects& out) {
+  if (!looks_up() || !settings.enable_sphere_check || !state.package->sphere) return;
+  gather(state, nullptr, now);
+  const told_sphere was = state.package->sphere(offered, now);
+  gather(state, &what, now);
+  const told_sphere is = state.package->sphere(staying(), now);
+  if (was.value == is.value && was.until == is.until) return;
+  for (const auto& candidate : packages) {
+    if (!candidate->package.req_auth) continue;
+    event_state* one = find_state(state.resource(), candidate->package);
+    if (one == nullptr || !shared()) continue;  // what stays in memory is found there by the commit
+    const question asked = about(*one->package, state.resource(), now, is);
+    if (one != &state) plan_decisions(*one, present(*one), nullptr, asked, {}, nullptr, out);
+    std::vector<undecided*> decided;  // they leave memory with the call
+    plan_decided_waiting(*one, asked, decided);
   }
 }
 

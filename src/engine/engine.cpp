@@ -140,6 +140,7 @@ std::string engine::get_event_list() const { return impl_->event_list; }
 void engine::publish(const publish_request& request, instant now, effects& out) {
   ++impl_->counters.publishes;
   impl_->guarded(out, true, [&] { impl_->publish(request, impl_->tick(now), false, out); });
+  impl_->counters.publish_answers.count(out.answer.status);
 }
 
 effects engine::publish(const publish_request& request, instant now) {
@@ -162,6 +163,7 @@ effects engine::set_hard_state(std::string_view resource, std::string_view event
 void engine::subscribe(const subscribe_request& request, instant now, effects& out) {
   ++impl_->counters.subscribes;
   impl_->guarded(out, true, [&] { impl_->subscribe(request, impl_->tick(now), out); });
+  impl_->counters.subscribe_answers.count(out.answer.status);
 }
 
 effects engine::subscribe(const subscribe_request& request, instant now) {
@@ -193,6 +195,9 @@ effects engine::answer_options(const options_request& request, instant now) {
 // --- outcomes and time ------------------------------------------------------------------------------
 
 void engine::report(const notify_report& outcome, instant now, effects& out) {
+  const auto meaning = outcome_of(outcome.status, impl_->settings.timeout_rm_subs);
+  if (meaning == notify_outcome::delivered) ++impl_->counters.delivered_notifies;
+  if (meaning == notify_outcome::kept) ++impl_->counters.lost_notifies;
   impl_->guarded(out, false, [&] { impl_->report(outcome, impl_->tick(now), out); });
 }
 
@@ -251,6 +256,10 @@ effects engine::impl::refresh(std::string_view resource, std::string_view event,
     std::string only;
     if (registered == nullptr || !canonical_aor(resource, e.resource_text) || (!watcher.empty() && !canonical_aor(watcher, only)))
       return e.refuse(out, 404);
+    if (type == refresh_type::state && e.looks_up() && e.settings.enable_sphere_check && registered->package.sphere) {
+      for (const auto& other : e.packages)  // whose decisions may look at what changed
+        if (other->package.req_auth) e.find_state(e.resource_text, other->package);
+    }
     if (type == refresh_type::state && !e.reload(e.resource_text, registered->package, now, out)) return;
     event_state* state = e.find_state(e.resource_text, registered->package);
     if (state != nullptr) e.refresh_watchers(*state, type, only, now, out);

@@ -135,11 +135,17 @@ std::size_t engine::handle(std::span<const received> all, instant now, std::vect
       make(i);  // an outcome is told once
       continue;
     }
-    if (std::holds_alternative<publish_request>(all[i])) ++e.counters.publishes;
-    if (std::holds_alternative<subscribe_request>(all[i])) ++e.counters.subscribes;
     out[i].clear();
     out[i].storage_failed = true;
     if (!reports) e.refuse_later(out[i]);
+    if (std::holds_alternative<publish_request>(all[i])) {
+      ++e.counters.publishes;
+      e.counters.publish_answers.count(out[i].answer.status);
+    }
+    if (std::holds_alternative<subscribe_request>(all[i])) {
+      ++e.counters.subscribes;
+      e.counters.subscribe_answers.count(out[i].answer.status);
+    }
   }
   return all.size();
 }

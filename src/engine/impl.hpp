@@ -173,7 +173,7 @@ struct engine::impl {
   bool passive() const noexcept { return shared() && settings.passive; }
   /// The state, also if only the database has it. Throws storage_error when that cannot be read.
   event_state* find_state(std::string_view resource, const event_package& package);
-  /// Reads a state into memory. Throws storage_error, and half of it may be there.
+  /// Reads the mark and the rows of a state into memory. Throws storage_error, and half of it may be there.
   void bring_in(const std::string& name, const event_package& package);
   /// And those that share dialogs with it; `first`: where in `brought` it is.
   void bring_in_siblings(const std::string& name, std::ptrdiff_t first);
@@ -206,14 +206,18 @@ struct engine::impl {
   subscription* find_sent(const notify_id& id);
   /// Drops a state and all that belongs to it from memory; the storage keeps it.
   void drop(event_state& state) noexcept;
-  void stamp_states();            ///< the change is refused if somebody else changed what it is made of
+  /// Marks what the call changes, or changes the moments of. Where engines share a database the change is refused if
+  /// somebody else changed what it is made of.
+  void mark_states();
+  std::uint64_t new_stamp();
   void let_go(const effects& out) noexcept;  ///< a call is over
   struct brought_in {
     std::string resource;
     const event_package* package;
-    std::uint64_t stamp;
+    state_mark mark = {};
     bool outdated = false;  ///< another engine has changed it meanwhile: no change by this call may be made
   };
+  void put_in_place(brought_in one);  ///< its watchers, as they were when they were told last
   std::vector<brought_in> brought;  ///< by this call, also if nothing was there; in a group every state that is looked at
   bool outrun = false;              ///< somebody else changed a state meanwhile
   instant next_look{};              ///< at what is due in the database
@@ -235,7 +239,7 @@ struct engine::impl {
   std::set<subscription_key, less_key> untold;  ///< whoever in them may have missed something, or ends in the group
   /// A state other than find_state() has found is changed by a call of a group.
   void looked_at(const event_state& state) {
-    if (grouping) brought.push_back({std::string{state.resource()}, state.package, 0});
+    if (grouping) brought.push_back({std::string{state.resource()}, state.package});
   }
   /// Reads what was lost. Throws `unreadable`; what was read until then stays.
   void read_again();
@@ -337,8 +341,11 @@ struct engine::impl {
   /// About a watcher who has a subscription, and sees of it what it is about.
   authorization ask(const question& what, const subscription& s) const;
   static std::shared_ptr<const view> selected(const subscription& s, std::string_view contact, std::shared_ptr<const view> seen);
-  /// What the resource's presence says; without enable_sphere_check decisions do not look at it.
-  told_sphere sphere_of(std::string_view resource, instant now);
+  /// What the resource's presence says, or said before something of it lapsed that is there still.
+  told_sphere sphere_of(std::string_view resource, instant now, bool before = false);
+  /// The sphere may change with an edit of the state (nothing lapsed, if that is null). Decisions for other packages that
+  /// only the database has look at it, too: they are read, and made with this call where nothing stays in memory.
+  void plan_elsewhere(event_state& state, const edit& what, instant now, effects& out);
   /// Whether the moment has come at which decisions about the state's watchers may be others (Z11, Z12).
   static bool decisions_due(const event_state& state, instant now) noexcept {
     return state.rules && timer_wheel<ruled>::contains(*state.rules) && state.rules->deadline <= now;
@@ -348,6 +355,13 @@ struct engine::impl {
   }
   /// When, and on what, an answer about a watcher of the state depends.
   void note(event_state& state, const authorization& answer);
+  void note(event_state& state, instant when);
+  /// When decisions about the state's watchers turn, as far as is known.
+  static std::optional<instant> turns(const event_state& state) noexcept {
+    if (!state.rules || !timer_wheel<ruled>::contains(*state.rules)) return std::nullopt;
+    return state.rules->deadline;
+  }
+  std::vector<event_state*> noted;  ///< scratch: for which that may be another now
   /// A watcher's standing and view change with this call; a NOTIFY planned now shows it.
   void plan_turn(subscription& s, standing stands, std::shared_ptr<const view> what);
   void plan_end_turn(subscription& s, end_reason reason, effects& out);
@@ -367,8 +381,8 @@ struct engine::impl {
   /// How much of a call is planned; what was planned since can be dropped again, so that a package that
   /// throws for one state does not stop the clock for others.
   struct plan_mark {
-    std::size_t notifies, owing, turned, told, missed, answered, ended_publications, ended_subscriptions, changed_subscriptions,
-        reservations, ended_watchers, watchers;
+    std::size_t notifies, owing, turned, told, missed, answered, ended_publications, changed_publications, ended_subscriptions,
+        changed_subscriptions, reservations, ended_watchers, watchers;
   };
   plan_mark mark(const effects& out) const noexcept;
   void drop_since(const plan_mark& m, effects& out) noexcept;
@@ -443,7 +457,9 @@ struct engine::impl {
   void commit_lapse(event_state& state, lapse& due, instant now) noexcept;
   /// Watchers were not told of something: the next document each gets is a full one.
   void make_unsure(event_state& state) noexcept;
-  void erase_publication(publication& p) noexcept;
+  /// What leaves a state with an edit passes on what those that stay are to remember (event_package::inherit), and their
+  /// rows say so; that of what is incoming is left to the caller.
+  void plan_inherited(event_state& state, const edit& what, instant now);
   void erase_lapsed(event_state& state, instant now) noexcept;
 
   // --- subscriptions (subscribe.cpp) ---
@@ -599,8 +615,8 @@ struct engine::impl {
   std::size_t most_shared = unlimited;
   std::optional<instant> next_deadline() const noexcept;
   result<void, std::string> restore(const event_package& package, instant now);
-  /// What rules say by now about a subscription that was read from the storage.
-  void reconsider_restored(event_state& state, instant now);
+  /// What rules say at a moment about subscriptions that were read from the storage.
+  void reconsider_restored(event_state& state, instant at);
   std::unique_ptr<publication> publication_of(publication_row row, const event_package& package);
   /// Forgets everything of a package in memory; the storage keeps it.
   void forget(const event_package& package) noexcept;
@@ -665,6 +681,7 @@ struct engine::impl {
     departing.reset();
     missed_now.clear();
     answered.clear();
+    noted.clear();
     usage_ends = false;
     if (!planned_documents.empty()) planned_documents.clear();
     struct undo {

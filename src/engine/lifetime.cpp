@@ -64,11 +64,19 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
 
   const bool all_found = budget == 0 || find_due(now, budget);
   std::size_t looks = budget;  // at deadlines that were moved since
+  // a sphere that changes is decided about with the change for other packages, too: one state of a resource at a time
+  const bool one_each = shared() && settings.enable_sphere_check;
+  std::set<std::string_view> resources;
+  std::vector<publication*> put_off;
   while (!spent()) {
     publication* p = table.publication_timers().take_due(now, looks);
     if (p == nullptr) break;
-    taken.publications.push_back(p);
     event_state& state = *p->state;
+    if (one_each && !resources.insert(state.resource()).second) {
+      put_off.push_back(p);
+      continue;
+    }
+    taken.publications.push_back(p);
     for (const auto& other : state.publications) {  // many at one instant: one NOTIFY (PUB-EXP-3)
       if (other.get() == p || other->deadline > now) continue;
       timer_wheel<publication>::remove(*other);
@@ -90,6 +98,7 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
       }
     }
   }
+  for (publication* p : put_off) table.publication_timers().insert(*p);
   while (!spent()) {
     subscription* s = table.subscription_timers().take_due(now, looks);
     if (s == nullptr) break;
@@ -109,6 +118,7 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
     ruled* r = table.rules_timers().take_due(now, looks);
     if (r == nullptr) break;
     event_state& state = *r->state;
+    if (looks_up()) noted.push_back(&state);
     const plan_mark before = mark(out);
     const std::size_t decided_before = decided.size();
     try {
@@ -303,7 +313,11 @@ void engine::impl::drop_contents(event_state& state) noexcept {
 }
 
 result<void, std::string> engine::impl::restore(const event_package& package, instant now) try {
-  if (looks_up()) return {};
+  if (looks_up()) {
+    const auto marks = rows->mark("sip:nobody@invalid", package.name);  // what is needed later is missed at once
+    if (!marks && marks.error().fault == storage_fault::corrupt) throw unreadable{marks.error()};
+    return {};
+  }
   read({.event = package.name}, package, now);
   auto& states = table.states();
   for (slab<event_state>::index i = 0; i < states.end(); ++i)

@@ -208,17 +208,23 @@ void engine::impl::plan_fan_out(event_state& state, const picture& before, const
 bool engine::impl::store(effects& out, instant now) {
   plan_answered_rows();
   plan_watcher_information(now, out);
-  if (!durable() || pending.empty()) return true;
-  stamp_states();
+  if (!durable()) return true;
+  mark_states();
+  if (pending.empty()) return true;
   if (usage_ends) {  // usages of one dialog reserve for each other and change together, and may end together
     const std::set<subscription_key, less_key> all{pending.ended_subscriptions.begin(), pending.ended_subscriptions.end()};
     const auto ended = [&all](const subscription_key& k) { return all.contains(k); };
     std::erase_if(pending.changed_subscriptions, [&](const subscription_row& r) { return ended(presence::key_of(r)); });
     if (!held_back) std::erase_if(pending.reservations, [&](const number_reservation& r) { return ended(r.key); });
   }
+  const auto made = [&] {
+    for (event_state* state : noted) state->rules->stored = turns(*state);
+    noted.clear();
+    return true;
+  };
   if (grouping) {
     together.add(std::move(pending));
-    return true;
+    return made();
   }
   const auto apply = [&](const change& what) {
     ++counters.storage_calls;
@@ -247,7 +253,7 @@ bool engine::impl::store(effects& out, instant now) {
       stored = apply(pending);
     }
   }
-  if (stored) return true;
+  if (stored) return made();
   if (!outrun) ++counters.storage_faults;
   if (!outrun) log(log_level::error, stored.error().text);
   const bool answers = call_answers;

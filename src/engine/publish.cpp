@@ -38,6 +38,7 @@ engine::impl::lapse engine::impl::plan_lapse(event_state& state, instant now, co
     return due;
   }
   const edit leaving;
+  plan_inherited(state, leaving, now);
   due.before = present(state);
   due.after = compose(state, &leaving, now);
   if (settings.force_delete) due.before = due.after;
@@ -47,27 +48,45 @@ engine::impl::lapse engine::impl::plan_lapse(event_state& state, instant now, co
 void engine::impl::plan_lapse_told(event_state& state, lapse& due, const subscription* except, instant now,
                                    effects& out) {
   const edit leaving;
-  if (due.any) return plan_told(state, due.before, due.after, &leaving, {}, except, now, out);
+  if (due.any) {
+    plan_elsewhere(state, leaving, now, out);
+    return plan_told(state, due.before, due.after, &leaving, {}, except, now, out);
+  }
   if (!decisions_due(state, now)) return;
   due.after = present(state);  // for all
   plan_told(state, due.after, due.after, nullptr, {}, except, now, out);
 }
 
-void engine::impl::erase_publication(publication& p) noexcept {
-  const auto& inherit = p.state->package->inherit;
-  if (inherit && p.parsed) {
-    for (const auto& heir : p.state->publications) {
-      if (heir.get() == &p || !heir->parsed) continue;
+void engine::impl::plan_inherited(event_state& state, const edit& what, instant now) {
+  const auto& inherit = state.package->inherit;
+  if (!inherit) return;
+  const auto leaves = [&](const publication& p) { return p.deadline <= now || (&p == what.target && what.incoming == nullptr); };
+  std::vector<const publication*> heirs;
+  if (what.incoming != nullptr && what.incoming->parsed) heirs.push_back(what.incoming);
+  for (const auto& p : state.publications)
+    if (p->parsed && p.get() != what.target && !leaves(*p)) heirs.push_back(p.get());
+  for (const auto& gone : state.publications) {
+    if (!gone->parsed || !leaves(*gone)) continue;
+    for (const publication* heir : heirs) {
       try {
-        inherit(*heir->parsed, *p.parsed);
-      } catch (const std::exception& e) {  // it happened; nobody is told less for that
+        inherit(*heir->parsed, *gone->parsed);
+      } catch (const std::bad_alloc&) {
+        throw;
+      } catch (const std::exception& e) {  // it ends; nobody is told less for that
         log(log_level::error, e.what());
       } catch (...) {
         log(log_level::error, "inherit threw something that is no exception");
       }
     }
   }
-  table.erase(p);
+  if (!stores_publications()) return;
+  for (const publication* heir : heirs) {
+    const body kept = heir != what.incoming ? heir->parsed->stored() : body{};
+    if (!kept || kept == heir->content) continue;
+    publication_row row = row_of(*heir);
+    row.content = kept;
+    pending.changed_publications.push_back({heir->etag, true, std::move(row)});
+  }
 }
 
 void engine::impl::erase_lapsed(event_state& state, instant now) noexcept {
@@ -75,7 +94,7 @@ void engine::impl::erase_lapsed(event_state& state, instant now) noexcept {
     publication& p = *state.publications[i];
     if (p.deadline > now) continue;
     ++counters.expired_publications;
-    erase_publication(p);
+    table.erase(p);
   }
 }
 
@@ -318,8 +337,11 @@ void engine::impl::carry_out(const event_package& package, publication* target,
   const bool watched = touched && state.watcher_count() != 0;
   const bool decides = package.decides_for_good && stores_publications() && (created || modified) && state.publications.size() > (modified ? 1 : 0);
   picture before, after;
+  const edit what{.target = modified || removed ? target : nullptr, .incoming = created || modified ? &incoming : nullptr};
+  if (touched) plan_elsewhere(state, what, now, out);
+  if (removed || lapsed) plan_inherited(state, what, now);
+  if (lapsed && package.inherit) take_stored(incoming);
   if (watched || decides) {
-    const edit what{.target = modified || removed ? target : nullptr, .incoming = created || modified ? &incoming : nullptr};
     const edit without_lapsed;
     const bool silent = lapsed && settings.force_delete;
     if (silent) make_unsure(state);
@@ -354,7 +376,7 @@ void engine::impl::carry_out(const event_package& package, publication* target,
   // commit
   commit_notifies(out);
   if (removed) {
-    erase_publication(*target);
+    table.erase(*target);
   } else {
     publication& p = created ? *added : *target;
     p.etag = std::move(incoming.etag);
@@ -374,7 +396,7 @@ void engine::impl::carry_out(const event_package& package, publication* target,
       table.set_deadline(p, incoming.deadline);
     }
   }
-  if (lapsed) erase_lapsed(state, now);  // what they leave behind is for the new document
+  if (lapsed) erase_lapsed(state, now);
   // what is told once, the next one to ask does not see
   if (touched) remember(state, watched && !package.tells_leaving ? std::move(after) : picture{});
   if (touched) recheck_by_sphere(state, now);

@@ -85,8 +85,8 @@ class shard_storage final : public storage {
   result<std::size_t, storage_error> sweep(instant before, const std::vector<std::string>& known) override {
     return shard_ == 0 ? rows_.sweep(before, known) : std::size_t{0};  // once for all
   }
-  result<std::uint64_t, storage_error> stamp(std::string_view resource, std::string_view event) override {
-    return rows_.stamp(resource, event);
+  result<state_mark, storage_error> mark(std::string_view resource, std::string_view event) override {
+    return rows_.mark(resource, event);
   }
   std::size_t held_back() const noexcept override { return rows_.held_back(); }
   result<void, storage_error> flush(std::size_t most) override { return rows_.flush(most); }
@@ -130,10 +130,14 @@ engine_stats& engine_stats::operator+=(const engine_stats& other) noexcept {
   for (const auto number :
        {&engine_stats::publishes, &engine_stats::subscribes, &engine_stats::notifies, &engine_stats::coalesced,
         &engine_stats::suppressed, &engine_stats::expired_publications, &engine_stats::expired_subscriptions,
-        &engine_stats::failed_notifies, &engine_stats::storage_calls, &engine_stats::storage_faults,
-        &engine_stats::storage_conflicts, &engine_stats::cache_hits, &engine_stats::cache_misses, &engine_stats::cache_evictions})
+        &engine_stats::delivered_notifies, &engine_stats::failed_notifies, &engine_stats::lost_notifies, &engine_stats::storage_calls,
+        &engine_stats::storage_faults, &engine_stats::storage_conflicts, &engine_stats::cache_hits, &engine_stats::cache_misses,
+        &engine_stats::cache_evictions})
     this->*number += other.*number;
-  static_assert(sizeof(engine_stats) == 6 * sizeof(std::size_t) + 14 * sizeof(std::uint64_t), "a new number joins here");
+  publish_answers += other.publish_answers;
+  subscribe_answers += other.subscribe_answers;
+  static_assert(sizeof(engine_stats) == 6 * sizeof(std::size_t) + 16 * sizeof(std::uint64_t) + 2 * sizeof(status_counts),
+                "a new number joins here");
   return *this;
 }
 

@@ -393,7 +393,7 @@ void engine::impl::begin(const subscribe_request& request, const event_package& 
   s.stands = stands;
   if (stands != standing::pending) s.view = table.hold_view(state, std::move(answer.view), as_pres(s));
   if (package.select && s.view > most_selections) return refuse_later(out, "Too Many Selections");
-  note(state, answer);
+  if (lifetime != seconds{0} || stands == standing::pending) note(state, answer);
   if (sibling != nullptr) {  // one dialog, one sequence of CSeqs
     plan.joins = sibling->shared == nullptr || !sibling->shared->several_states;
     table.share_numbers(*sibling, s);

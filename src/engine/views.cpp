@@ -143,14 +143,14 @@ bool engine::impl::differ(const documents& a, const documents& b) noexcept {
 
 // --- asking the rules --------------------------------------------------------------------------------
 
-told_sphere engine::impl::sphere_of(std::string_view resource, instant now) {
+told_sphere engine::impl::sphere_of(std::string_view resource, instant now, bool before) {
   const registered_package* registered = named("presence");
   if (registered == nullptr || !registered->package.sphere) return {};
   const event_state* state = find_state(resource, registered->package);
   if (state == nullptr) return {};
   std::vector<published> live;
   for (const auto& p : state->publications) {
-    if (p->deadline > now)
+    if (before || p->deadline > now)
       live.push_back({p->etag, p->content, p->parsed.get(), p->sender, p->id, p->since, p->arrival, false});
   }
   return registered->package.sphere(live, now);
@@ -192,8 +192,13 @@ std::shared_ptr<const view> engine::impl::selected(const subscription& s, std::s
   return narrowed ? *std::move(narrowed) : seen;
 }
 
+void engine::impl::note(event_state& state, instant when) {
+  table.recheck(state, when);
+  if (looks_up()) noted.push_back(&state);
+}
+
 void engine::impl::note(event_state& state, const authorization& answer) {
-  if (answer.until) table.recheck(state, *answer.until);
+  if (answer.until) note(state, *answer.until);
   if (!answer.by_sphere || (state.rules && state.rules->by_sphere)) return;
   if (!state.rules) {
     state.rules = std::make_unique<ruled>();
@@ -260,6 +265,7 @@ engine::impl::plan_mark engine::impl::mark(const effects& out) const noexcept {
           missed_now.size(),
           answered.size(),
           pending.ended_publications.size(),
+          pending.changed_publications.size(),
           pending.ended_subscriptions.size(),
           pending.changed_subscriptions.size(),
           pending.reservations.size(),
@@ -277,6 +283,7 @@ void engine::impl::drop_since(const plan_mark& m, effects& out) noexcept {
   shorten(missed_now, m.missed);
   shorten(answered, m.answered);
   shorten(pending.ended_publications, m.ended_publications);
+  shorten(pending.changed_publications, m.changed_publications);
   shorten(pending.ended_subscriptions, m.ended_subscriptions);
   shorten(pending.changed_subscriptions, m.changed_subscriptions);
   shorten(pending.reservations, m.reservations);
@@ -296,7 +303,7 @@ void engine::impl::plan_told(event_state& state, const picture& before, picture&
     const auto was = state.package->sphere(offered, now);
     gather(state, what, now);
     told_sphere is = state.package->sphere(staying(), now);
-    if (is.until) table.recheck(state, *is.until);
+    if (is.until) note(state, *is.until);
     if (was.value != is.value) return decide(about(*state.package, state.resource(), now, std::move(is)));
   }
   if (decisions_due(state, now)) return decide(about(*state.package, state.resource(), now));
@@ -327,6 +334,8 @@ engine::impl::picture engine::impl::plan_decisions(event_state& state, const pic
     // one who ends keeps what he has until that is stored
     if (verdict.ends == end_reason::none) plan_turn(s, verdict.now, std::move(answer.view));
   }
+  // from now on they have seen what was decided; who waits has not been decided about
+  if (asked.only.empty() && decisions_due(state, now)) table.rules_timers().move(*state.rules, now);
   picture after = what != nullptr ? compose(state, what, now) : present(state);
   for (decided& d : all) {
     subscription& s = *d.s;

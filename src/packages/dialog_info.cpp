@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <map>
 #include <memory>
 #include <set>
@@ -15,6 +16,25 @@
 namespace presence::dialog_info {
 
 namespace {
+
+// Behind a stored document: what has ended, by key. A peer who sends the same says no more than he could with dialogs
+// that are terminated.
+constexpr std::string_view ends_opening = "<?presence-ends", ends_closing = "?>";
+
+/// Where it begins; npos: there is none.
+std::size_t place_of_ends(std::string_view bytes) noexcept {
+  const auto at = bytes.ends_with(ends_closing) ? bytes.rfind(ends_opening) : bytes.npos;
+  const auto behind = bytes.substr(at == bytes.npos ? bytes.size() : at + ends_opening.size());
+  return behind.find_first_not_of(" 0123456789abcdef") + ends_closing.size() == behind.size() ? at : bytes.npos;
+}
+
+void restore_ends(std::string_view text, const checked_document& to) {
+  for (auto at = text.find(' '); at != text.npos; at = text.find(' ', at + 1)) {
+    std::uint64_t key = 0;  // 0 is none
+    std::from_chars(text.data() + at + 1, text.data() + text.size(), key, 16);
+    to.remember_end(key);
+  }
+}
 
 constexpr std::array<std::string_view, 5> states{"trying", "proceeding", "early", "confirmed", "terminated"};
 constexpr std::array<std::string_view, 2> directions{"initiator", "recipient"};
@@ -332,6 +352,18 @@ void checked_document::remember_ends(const checked_document& gone) const {
     if (e.over()) remember_end(e.key);
 }
 
+body checked_document::stored() const {
+  if (ended.empty()) return whole;
+  std::string text{whole.bytes()};
+  text += ends_opening;
+  for (const std::uint64_t key : ended) {
+    char digits[16];
+    (text += ' ').append(digits, std::to_chars(digits, digits + sizeof digits, key, 16).ptr);
+  }
+  text += ends_closing;
+  return text.size() <= limit ? body{whole.content_type(), text} : whole;
+}
+
 result<document, refusal> check(const offered_document& offer, const reading& how) {
   const auto parsed = xml::parser::of_this_thread().parse(offer.content.bytes(), offer.bounds);
   if (!parsed) return unexpected{refusal{400, parsed.error().reason}};
@@ -343,6 +375,13 @@ result<document, refusal> check(const offered_document& offer, const reading& ho
   std::size_t bytes = 0;
   for (const entry& e : made->dialogs) bytes += e.before_id.size() + e.behind_id.size();
   if (bytes > 4 * offer.bounds.body_bytes) return unexpected{refusal{400, "Declarations that would repeat too often"}};
+  made->limit = offer.bounds.body_bytes;
+  made->whole = offer.content;
+  const std::string_view bytes_of_all = offer.content.bytes();
+  if (const auto at = how.ends_are_final ? place_of_ends(bytes_of_all) : bytes_of_all.npos; at != bytes_of_all.npos) {
+    restore_ends(bytes_of_all.substr(at), *made);
+    made->whole = body{offer.content.content_type(), bytes_of_all.substr(0, at)};
+  }
   if (!rewritten) return document{std::move(made)};
 
   std::string text{"<dialog-info xmlns=\""};
@@ -351,10 +390,9 @@ result<document, refusal> check(const offered_document& offer, const reading& ho
   text += '>';
   for (const entry& e : made->dialogs) ((text += e.before_id) += escaped(e.id)) += e.behind_id;
   text += "</dialog-info>";
-  made->whole = body{media_type, text};
   // it has to be readable after a restart
-  if (text.size() > offer.bounds.body_bytes || !xml::parser::of_this_thread().parse(text, offer.bounds))
-    return unexpected{refusal{413, "Too Many Dialogs"}};
+  if (!xml::parser::of_this_thread().parse(text, offer.bounds)) return unexpected{refusal{413, "Too Many Dialogs"}};
+  made->whole = body{media_type, text};
   return document{std::move(made)};
 }
 

@@ -63,9 +63,11 @@ struct checked_document final : parsed_document {
   /// Dialogs that earlier documents told the end of, this publication's or one's that is gone: what others
   /// still say of them does not count. By key, the latest last.
   mutable std::vector<std::uint64_t> ended = {};
-  body whole = {};  ///< where it is not kept as it was published
+  body whole = {};        ///< the document without these: as it was published, or merged
+  std::size_t limit = 0;  ///< in bytes, so that it can be read again
 
-  body stored() const override { return whole; }
+  /// The document, and behind it what has ended, if there is room for that.
+  body stored() const override;
   bool has_live() const noexcept {
     return std::any_of(dialogs.begin(), dialogs.end(), [](const entry& e) { return !e.over(); });
   }

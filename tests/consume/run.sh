@@ -2,12 +2,15 @@
 # Installs the library into a directory of its own, and uses it from there in each way an embedder
 # would: pkg-config, CMake's find_package, a Meson subproject. One line each, then `N passed, N failed`.
 #
-# usage: sh tests/consume/run.sh       environment: CXX
+# usage: sh tests/consume/run.sh [BUILD]       BUILD: a build of the library, which is then not made anew; environment: CXX
 set -eu
+
+case ${1-} in -h | --help) sed -n '2,5s/^# \{0,1\}//p' "$0"; exit 0 ;; esac
 
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 work=$(mktemp -d)
+build=${1:-$work/build}
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM HUP
 passed=0 failed=0
@@ -28,9 +31,8 @@ attempt() {
 }
 
 install_library() {
-  meson setup "$work/build" "$root" --prefix="$work/prefix" --buildtype=debug \
-    -Dbackends=auto -Dexamples=disabled -Dtests=disabled -Dbench=disabled &&
-    meson install -C "$work/build"
+  if [ ! -d "$build" ]; then meson setup "$build" "$root" --buildtype=debug -Dexamples=disabled -Dtests=disabled -Dbench=disabled; fi &&
+    meson configure "$build" -Dprefix="$work/prefix" -Dbackends=auto && meson install -C "$build"
 }
 with_pkg_config() {
   sh "$here/pkgconfig/build.sh" presence "$here/consumer.cpp" "$work/with-pkg-config" && "$work/with-pkg-config"

@@ -198,9 +198,10 @@ class Run:
         self.scratch = tempfile.mkdtemp(prefix='presence-e2e-')
         self.port = free_port()
         self.processes, self.servers = [], []
+        self.options = ()  # for every server of this test
 
     def server(self, *options):
-        server = Server(self.server_program, self.port, options)
+        server = Server(self.server_program, self.port, (*self.options, *options))
         self.servers.append(server)
         return server
 
@@ -585,6 +586,81 @@ def notify_unreachable(run):
     server.stop()
 
 
+@test
+def notify_answers(run):
+    """Answers as phones write them; what is no answer to this NOTIFY changes nothing."""
+    server = run.server()
+    phone, other = run.phone(), run.phone()
+    phone.subscribe(Expires='600')
+    etag, cseq = run.publish(), 2
+
+    def lines(notify, *names):
+        return [f'{name}: {header(notify, name)}' for name in names]
+
+    def plain(notify, status='200 OK', more=()):
+        return [f'SIP/2.0 {status}', *lines(notify, 'Via', 'From', 'To', 'Call-ID', 'CSeq'), *more, 'Content-Length: 0', '', '']
+
+    def replaced(old, new):
+        return lambda notify: [re.sub(old, new, line) for line in plain(notify)]
+
+    strange = [replaced('branch=z9hG4bK..', 'branch=z9hG4bKxx'), replaced('branch=z9hG4bK', 'branch=none'), replaced('branch=.*', 'branch='),
+               replaced('1 NOTIFY|2 NOTIFY|NOTIFY', 'PUBLISH'), replaced('^Via: .*', 'Via: garbage'), replaced('^Via: .*', 'X: y'),
+               replaced('SIP/2.0 200 OK', 'SIP/2.0 100 Trying'), replaced('SIP/2.0 200 OK', 'SIP/2.0 99 Low'), replaced('SIP/2.0 200', 'SIP/2.0 2x0'),
+               replaced('^Via: ', 'Via: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bKother, ')]
+    for status, written in (
+            ('200', plain), ('202', lambda n: plain(n, '202 Accepted')), ('200', lambda n: plain(n, more=['X-Long: ' + 'x' * 4000])),
+            ('200', lambda n: [line.replace('Via:', 'v :').replace('CSeq:', 'cseq:').replace('From', 'f') for line in plain(n)]),
+            ('200', lambda n: '\n'.join(plain(n)).replace('Via: ', 'Via:\n ').split('\n')),
+            ('200', lambda n: [line + ';received=192.0.2.9' if line.startswith('Via') else line for line in plain(n)]),
+            ('503', lambda n: plain(n, '503 Service Unavailable', ['Retry-After: 5'])),
+            ('403', lambda n: plain(n, '407 Proxy Authentication Required')), ('481', lambda n: plain(n, '481 Gone'))):
+        notify = phone.receive()
+        need(header(notify, 'CSeq') == f'{cseq} NOTIFY', f'got {notify}')
+        for one in strange:
+            phone.send('\r\n'.join(one(notify)))
+        phone.receive(0.05)
+        need(server.count(rf'to NOTIFY CSeq={cseq}$') == 0, f'what is no answer to NOTIFY {cseq} counted as one')
+        sender = phone if cseq % 2 else other  # from wherever it comes
+        for _ in range(2):
+            sender.send('\r\n'.join(written(notify)))
+        server.wait_for(rf'<- sip:bob@.* {status} to NOTIFY CSeq={cseq}$')
+        cseq += 1
+        etag = run.publish(PIDF.replace('desk', f'desk{cseq}'), etag=etag)
+    need(phone.receive(0.7) is None, 'a NOTIFY came after the subscription had ended')
+    need(server.count('to NOTIFY') == server.count('-> sip:bob@.*NOTIFY'), 'an answer counted twice, or never')
+    server.stop()
+
+
+@test
+def both_ways(run):
+    """A NOTIFY has the same lines past the stack and by it, but for what is made up for each."""
+    phone = run.phone()
+    routes = f'Record-Route: <sip:127.0.0.1:{phone.port};lr>, <sip:p2.example.com;lr>\r\n'
+
+    def notifies(*options):
+        server = run.server(*options)
+        got = []
+        for more in ('', routes):
+            call = {'Call_ID': 'both' + str(len(more)), 'From': '<sip:bob@example.com>;tag=bob', 'Event': 'presence;id=7'}
+            reply, first = phone.subscribe(Expires='600', more=more, **call)
+            etag = run.publish()
+            second = phone.receive()
+            phone.answer(second)
+            phone.send(message('SUBSCRIBE', CSeq='2 SUBSCRIBE', To=header(reply, 'To'), Expires='0', **call))
+            phone.receive()
+            third = phone.receive()
+            phone.answer(third)
+            server.wait_for('to NOTIFY CSeq=3')
+            run.publish(PIDF, etag=etag)
+            got += [first, second, third]
+        server.stop()
+        return [re.sub(r'branch=[^;\r]*|tag=\w{20}|expires=\d+', '', text).replace('\r\nRoute: <sip:p2', ', <sip:p2') for text in got]
+
+    past, by = notifies(), notifies('--notify-by-stack')
+    for one, other in zip(past, by):
+        need(one == other, f'{one}\n--- and by the stack\n{other}')
+
+
 # --- what the transaction layer does ----------------------------------------------------------------
 
 @test
@@ -649,7 +725,7 @@ def record_route(run):
     need(len(watcher.all()) == 1, 'the NOTIFY did not go to the proxy')
     notify = proxy.receive()
     need(first_line(notify) == f'NOTIFY sip:bob@127.0.0.1:{watcher.port} SIP/2.0', first_line(notify))
-    need(re.findall(r'^Route: *(.*?)\r$', notify, re.M) == routes.split(', '), 'the route set is another')
+    need(', '.join(re.findall(r'^Route: *(.*?)\r$', notify, re.M)) == routes, 'the route set is another')
     server.stop()
 
 
@@ -670,6 +746,14 @@ def large_documents(run):
     stream.send(message(body='<' + 'x' * 70000))
     need(first_line(stream.receive()).startswith('SIP/2.0 413'), 'no 413 for a document that is too large')
     server.stop()
+
+
+for name in ('subscribe', 'two-watchers', 'notify-481', 'notify-401', 'notify-unanswered', 'notify-unreachable', 'notify-answers',
+             'retransmission', 'notify-repeated', 'record-route', 'large-documents'):
+    def by_stack(run, name=name):
+        run.options = ('--notify-by-stack',)
+        TESTS[name](run)
+    TESTS[name + '-by-stack'] = by_stack
 
 
 # --- bad input --------------------------------------------------------------------------------------

@@ -9,8 +9,15 @@ namespace presence::test::walking {
 
 namespace {
 
-/// A stored document of presence may say behind it which ids were replaced.
-std::string_view without_ids(std::string_view bytes) { return bytes.substr(0, bytes.rfind("<?presence-ids ")); }
+/// A stored document may say behind it which ids were replaced (presence), or which dialogs have ended.
+std::string_view as_published(std::string_view bytes) {
+  return bytes.substr(0, std::min(bytes.rfind("<?presence-ids "), bytes.rfind("<?presence-ends ")));
+}
+/// How many dialogs a row says have ended that its document does not name.
+std::size_t ends_in(std::string_view bytes) {
+  const std::string_view behind = bytes.substr(as_published(bytes).size());
+  return behind.starts_with("<?presence-ends") ? static_cast<std::size_t>(std::count(behind.begin(), behind.end(), ' ')) : 0;
+}
 
 }  // namespace
 
@@ -303,7 +310,7 @@ void walk::compare_rows() {
     for (const auto& row : all) {
       const auto at = std::find_if(publications.begin(), publications.end(), [&](const auto& m) { return m.etag == row.etag; });
       require(at != publications.end() && at->resource == row.resource && at->deadline == row.expires && at->since == row.since &&
-                  at->sender == row.sender && (at->what->rewritten || at->what->raw == without_ids(row.content.bytes())),
+                  at->sender == row.sender && (at->what->rewritten || at->what->raw == as_published(row.content.bytes())),
               "a publication differs in the " + where + ": " + row.resource + " " + row.event + " " + row.etag);
     }
   };
@@ -337,6 +344,10 @@ void walk::compare_rows() {
   require(s.size() == subscriptions.size(), "subscriptions stored: " + std::to_string(s.size()));
   require(w.size() == undecideds.size(), "watchers stored: " + std::to_string(w.size()) + "; undecided: " + std::to_string(undecideds.size()));
   same_publications(p, "database");
+  for (const auto& row : p) {
+    const auto at = std::find_if(publications.begin(), publications.end(), [&](const auto& m) { return m.etag == row.etag; });
+    require(ends_in(row.content.bytes()) >= at->what->ended.size(), "an end that no row remembers: " + row.resource + " " + row.etag);
+  }
   same_subscriptions(s, "database", true);
 }
 

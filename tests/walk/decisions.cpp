@@ -65,10 +65,7 @@ bool walk::refresh(const std::string& resource, int kind, refresh_type type) {
   const bool fault = failed(out, false, "refresh_watchers");
   if (type == refresh_type::state && read) {
     for (auto& p : publications)
-      if (p.resource == resource && p.kind == kind) {
-        p.order = ticks(p.since);
-        p.what->ended.clear();  // rows tell documents
-      }
+      if (p.resource == resource && p.kind == kind) p.order = ticks(p.since);
   }
   if (fault) return false;
   expectation expected;

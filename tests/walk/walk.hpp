@@ -45,10 +45,7 @@ class walk : model, maker {
   // --- chance ---
   bool may(const char* what) const { return !given.without.contains(what); }
   std::string a_resource() { return "sip:r" + std::to_string(pick(resources)) + "@example.com"; }
-  int a_published_kind() {
-    const int kind = static_cast<int>(pick(published_kinds));
-    return evicts && (kind == k_dialog || kind == k_sla) ? k_joined : kind;  // which dialogs have ended is in no row
-  }
+  int a_published_kind() { return static_cast<int>(pick(published_kinds)); }
   int a_kind() { return chance(75) ? focus[pick(4) == 0 ? 1 : 0] : static_cast<int>(pick(kinds)); }
 
   // --- failing ---
