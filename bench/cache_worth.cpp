@@ -114,7 +114,6 @@ template <class Database>
 void measure(const trace& t, const std::string& policy, const std::vector<double>& percents) {
   const auto one = [&](const char* name, const std::string& capacity, options settings) {
     settings.server_address = "sip:10.0.0.1:5060";
-    settings.new_usage_in_dialog = false;
     settings.limits.subscriptions_per_watcher = 1u << 30;
     if (auto sound = settings.check(); !sound) {
       std::fprintf(stderr, "cache_worth: %s\n", sound.error().c_str());

@@ -272,8 +272,6 @@ result<void, std::string> options::check() const {
   constexpr std::size_t made_tag = 32;  // room for what we add to the prefix of a To tag
   const std::pair<bool, const char*> rules[] = {
       {fallback2db && subs_db_mode == 2, "fallback2db needs subs_db_mode 1 or 3: what is held back is not in the database"},
-      {(fallback2db || subs_db_mode == 3) && new_usage_in_dialog,
-       "fallback2db and subs_db_mode 3 need new_usage_in_dialog off: usages of one dialog share its numbers"},
       {(cache_states != 0 || cache_bytes != 0) && (!fallback2db || subs_db_mode != 1),
        "cache_states and cache_bytes need fallback2db and subs_db_mode 1: what leaves memory has to be in the database"},
       {publ_cache == 0 && subs_db_mode != 3, "publ_cache 0 needs subs_db_mode 3: otherwise documents are in memory, too"},

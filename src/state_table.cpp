@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cassert>
+#include <tuple>
+#include <utility>
 
 namespace presence {
 
@@ -199,12 +201,14 @@ void state_table::share_numbers(subscription& a, subscription& b) {
   if (a.shared == nullptr) {
     a.shared = new shared_numbers{a.local_cseq, a.remote_cseq, 1, a.since, a.nth};
   }
+  if (a.state->package != b.state->package) a.shared->several_states = true;
   if (b.shared == nullptr) {
     b.shared = a.shared;
     ++a.shared->usages;
     a.shared->local_cseq = std::max(a.shared->local_cseq, b.local_cseq);
     a.shared->remote_cseq = std::max(a.shared->remote_cseq, b.remote_cseq);
-    a.shared->latest = std::max(a.shared->latest, b.since);
+    std::tie(a.shared->latest, a.shared->nth) =
+        std::max(std::pair{a.shared->latest, a.shared->nth}, std::pair{b.since, std::uint32_t{b.nth}});
   }
 }
 

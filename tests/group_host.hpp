@@ -130,7 +130,7 @@ inline std::unique_ptr<engine> engine_on(storage* rows, random_source& random, c
 /// The random calls, and what is remembered to make further ones.
 class random_host {
  public:
-  explicit random_host(std::uint64_t seed, bool usages) : random_{seed}, usages_{usages} {}
+  explicit random_host(std::uint64_t seed) : random_{seed} {}
   std::size_t below(std::size_t n) { return random_() % n; }
 
   void fill(pile& to, std::size_t calls) {
@@ -196,7 +196,7 @@ class random_host {
     if (!dialogs_.empty() && below(2) == 0) {
       known_dialog& d = dialogs_[below(dialogs_.size())];
       pile::dialog_names names = d.names;
-      if (usages_ && below(4) == 0) names.event = below(2) == 0 ? "presence;id=7" : "message-summary";
+      if (below(4) == 0) names.event = below(2) == 0 ? "presence;id=7" : "message-summary";
       if (below(9) != 0) ++d.cseq;  // else stale
       return to.subscribe(names, d.cseq, lifetime());
     }
@@ -215,7 +215,6 @@ class random_host {
   }
 
   std::mt19937_64 random_;
-  bool usages_;
   std::deque<tag> tags_;
   std::deque<known_dialog> dialogs_;
   int made_ = 0;

@@ -55,7 +55,7 @@ int main(int argc, char** argv) {
   const std::set<std::string> modes{"memory", "memory_storage", "sqlite", "postgres", "mariadb"};
   if (modes.count(wanted.mode) == 0 || (!wanted.cache.empty() && wanted.mode == "memory")) return usage(2);
   // what only memory knows, and what rows tell otherwise than memory does
-  if (!wanted.cache.empty()) wanted.without.insert({"usages", "faults", "restart"});
+  if (!wanted.cache.empty()) wanted.without.insert({"faults", "restart"});
 #if PRESENCE_TEST_SOCI
   if ((wanted.mode == "postgres" || wanted.mode == "mariadb") && !presence::test::has_server(wanted.mode))
     return std::getenv("PRESENCE_TEST_NEEDS_DATABASES") == nullptr ? 77 : 1;

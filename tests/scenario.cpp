@@ -43,7 +43,6 @@ scenario::scenario(setup s) : given{std::move(s)} {
       own_rows = std::make_shared<memory_storage>();
       given.rows = own_rows.get();
     }
-    given.settings.new_usage_in_dialog = false;
     const std::string_view wanted{mode};
     given.settings.fallback2db = wanted != "shared";
     given.settings.subs_db_mode = given.settings.fallback2db ? 1 : 3;

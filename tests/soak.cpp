@@ -48,7 +48,6 @@ options options_of(const std::string& mode) {
   settings.advance_rate = 0;
   settings.subs_db_mode = mode == "write_back" ? 2 : mode == "database_only" ? 3 : 1;
   settings.fallback2db = mode == "fallback2db" || mode == "bounded";
-  settings.new_usage_in_dialog = !settings.fallback2db && settings.subs_db_mode != 3;
   if (mode == "bounded") settings.cache_states = 20;
   return settings;
 }

@@ -121,6 +121,8 @@ TEST_CASE_TEMPLATE_DEFINE("storage: a subscription is replaced whole, or only it
   next.state = subscription_state::pending;
   next.polite_block = true;
   next.approved = true;
+  next.other_usages = true;
+  next.nth = 5;
   next.local_cseq = 128;
   next.remote_cseq = 9;
   next.version = 65;

@@ -13,7 +13,7 @@ using namespace presence::test;
 namespace {
 
 options few(std::size_t states, std::string policy = "sieve") {
-  return {.fallback2db = true, .new_usage_in_dialog = false, .cache_states = states, .cache_policy = std::move(policy)};
+  return {.fallback2db = true, .cache_states = states, .cache_policy = std::move(policy)};
 }
 
 std::string name(int n) { return "r" + std::to_string(n); }

@@ -23,7 +23,6 @@ constexpr tuning tunings[] = {{"write-through", false, 64}, {"a row for each NOT
 options options_of(const tuning& t) {
   options settings;
   settings.fallback2db = t.fallback;
-  settings.new_usage_in_dialog = !t.fallback;
   settings.cseq_block = t.cseq_block;
   settings.notify_interval = t.notify_interval;
   settings.waiting_limit = 300s;
@@ -72,7 +71,7 @@ TEST_CASE_TEMPLATE("a group comes to what its calls come to one by one, in answe
       instant now = start;
       const auto plain = engine_on(&plain_rows, random_1, policy, options_of(t), now);
       const auto grouped = engine_on(&counted, random_2, policy, options_of(t), now);
-      random_host host{seed, !t.fallback};
+      random_host host{seed};
       pile calls;
       for (int round = 0; round < 40; ++round) {
         CAPTURE(round);
@@ -131,7 +130,7 @@ TEST_CASE_TEMPLATE("a group that cannot be written has not happened, in memory a
       seeded_random random{seed};
       instant now = start;
       const auto e = engine_on(&rows, random, policy, options_of(t), now);
-      random_host host{seed, !t.fallback};
+      random_host host{seed};
       pile calls;
       std::map<std::string, std::uint32_t> used;   // CSeq, by dialog
       std::map<std::string, notify> last;          // what each watcher has been told, by subscription

@@ -28,7 +28,6 @@ options settings_in(const mode& m, const limits& most) {
   o.fallback2db = m.fallback;
   o.subs_db_mode = m.db_mode;
   o.cache_states = m.states;
-  o.new_usage_in_dialog = !m.fallback && m.db_mode != 3;
   return o;
 }
 

@@ -334,7 +334,6 @@ TEST_CASE("what lapsed while no engine ran ends at a measured rate, and requests
     settings.advance_rate = 100;
     settings.advance_budget = 30;
     settings.subs_db_mode = mode;
-    settings.new_usage_in_dialog = mode == 1;
     scenario s{{.settings = settings, .rows = &rows}};
     for (int i = 0; i < 250; ++i) s.subscribe("d" + std::to_string(i), {.to = "p" + std::to_string(i), .expires = 60s});
     s.publish("late", {.body = "t1:open", .expires = 61s});

@@ -466,7 +466,6 @@ TEST_CASE("after a silent lapse partial documents begin anew with a full one (M0
       if (shared) {
         given.rows = &rows;
         given.settings.subs_db_mode = 3;
-        given.settings.new_usage_in_dialog = false;
       }
       scenario s{given};
       const auto publish = [&](const std::string& id, seconds lifetime) {

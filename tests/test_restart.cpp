@@ -459,7 +459,6 @@ TEST_CASE("what publ_cache needs is said (T08, L14)") {
   o.publ_cache = 0;
   CHECK(!o.check());
   o.subs_db_mode = 3;
-  o.new_usage_in_dialog = false;
   CHECK(o.check());
   o.publ_cache = 2;
   CHECK(!o.check());

@@ -21,7 +21,6 @@ class twins {
     settings_.min_expires = seconds{3};
     settings_.advance_budget = 5;
     settings_.subs_db_mode = mode;
-    settings_.new_usage_in_dialog = mode != 3;
     start_anew();
   }
 
@@ -303,7 +302,7 @@ TEST_CASE("calls handed to shards together come to what they come to one by one 
       REQUIRE(hosts[h]->add_event(package, start));
       REQUIRE(hosts[h]->add_event(message_summary_package(), start));
     }
-    random_host host{seed, true};
+    random_host host{seed};
     pile calls;
     instant now = start;
     for (int round = 0; round < 60; ++round) {

@@ -35,7 +35,6 @@ struct shared_world : scenario {
   int current = 1;
   explicit shared_world(setup s = {}) : scenario{std::move(s)} {
     given.settings.subs_db_mode = 3;
-    given.settings.new_usage_in_dialog = false;
     given.rows = &second;
     restart();
     other = std::move(engine);
@@ -99,6 +98,39 @@ TEST_CASE("much that is due together is ended also while others go on changing i
     s.at = s.engine->next_deadline().value();
   }
   CHECK(ended == all);
+}
+
+TEST_CASE("a call about every resource is not stopped by those that others keep changing (C01, RL6, G03)") {
+  constexpr int all = 20;
+  const auto resource = [](int n) { return "r" + std::to_string(n); };
+  const auto disturbed = [&](shared_world& s, std::function<int()> which) {
+    for (int n = 0; n < all; ++n) s.on(1).subscribe("d" + std::to_string(n), {.to = resource(n), .expires = 60s});
+    s.first.times = 10'000;
+    s.first.between = [&s, which] {
+      const std::string one = address("r" + std::to_string(which())), document = pidf("t1:open", one);
+      s.other->publish({.resource = one, .event = "presence", .content = {.type = "application/pidf+xml", .bytes = document}}, s.at);
+    };
+  };
+  const auto end = [](shared_world& s) { return s.on(1).engine->terminate_watchers({}, "presence", end_reason::deactivated, s.at); };
+  {
+    shared_world s;
+    disturbed(s, [] { return 7; });  // always the same one
+    const effects ended = end(s);
+    CHECK(ended.storage_failed);
+    CHECK(ended.notifies.size() == all - 1);
+    s.first.between = {};
+    const effects rest = end(s);
+    CHECK_FALSE(rest.storage_failed);
+    CHECK(rest.notifies.size() == 1);
+    CHECK(end(s).notifies.empty());
+  }
+  shared_world s;
+  disturbed(s, [turn = 0]() mutable { return turn++ % all; });
+  s.at += 60s;
+  const effects ended = s.on(1).engine->cleanup(s.at);
+  CHECK_FALSE(ended.storage_failed);
+  CHECK_FALSE(ended.more);
+  CHECK(ended.notifies.size() == all);
 }
 
 TEST_CASE("each engine looks for what is due at moments of its own, and whoever is left does it all (C02)") {
@@ -293,7 +325,7 @@ TEST_CASE("a passive engine looks and does nothing, until its host says so (C04)
 
 TEST_CASE("with fallback2db nothing is read at start, what is needed is found, and it stays (T07)") {
   memory_storage rows;
-  options settings{.fallback2db = true, .new_usage_in_dialog = false};
+  options settings{.fallback2db = true};
   scenario s{{.settings = settings, .rows = &rows}};
   s.publish("alice", {.body = "t1:open", .expires = 900s});
   s.subscribe("d1", {.expires = 600s});
@@ -313,7 +345,7 @@ TEST_CASE("with fallback2db nothing is read at start, what is needed is found, a
 
 TEST_CASE("with fallback2db the time of what is not in memory comes all the same (T07, T12, M04)") {
   memory_storage rows;
-  options settings{.fallback2db = true, .new_usage_in_dialog = false};
+  options settings{.fallback2db = true};
   scenario s{{.settings = settings, .rows = &rows}};
   s.publish("alice", {.body = "t1:open", .expires = 60s});
   s.subscribe("d1", {.expires = 600s});
@@ -328,8 +360,6 @@ TEST_CASE("with fallback2db the time of what is not in memory comes all the same
 TEST_CASE("options that cannot go together are refused with a sentence (T10, C01)") {
   options o;
   o.subs_db_mode = 3;
-  CHECK_FALSE(o.check());
-  o.new_usage_in_dialog = false;
   CHECK(o.check());
   o.notify_interval = seconds{5};
   CHECK_FALSE(o.check());
@@ -344,7 +374,6 @@ TEST_CASE("an engine without the package leaves what lapses to one that has it, 
   options settings;
   settings.server_address = "sip:server.example.com";
   settings.subs_db_mode = 3;
-  settings.new_usage_in_dialog = false;
   settings.clean_period = 100s;
   seeded_random random{1};
   engine without{settings, {}, &rows, &random}, with{settings, {}, &rows, &random};

@@ -165,7 +165,7 @@ TEST_CASE("an engine with bounded memory hits and evicts as the simulator does o
     CAPTURE(std::string{policy});
     recorded trace;
     memory_storage rows;
-    test::scenario s{{.settings = {.fallback2db = true, .new_usage_in_dialog = false, .cache_states = 20, .cache_policy = policy},
+    test::scenario s{{.settings = {.fallback2db = true, .cache_states = 20, .cache_policy = policy},
                       .rows = &rows, .hooks = trace.hooks()}};
     std::mt19937 dice{7};
     const bench::zipf_numbers popular{100};

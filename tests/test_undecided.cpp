@@ -22,7 +22,6 @@ struct undecided_about : scenario {
 options database_first(int db_mode, options o) {
   o.fallback2db = db_mode == 1;
   o.subs_db_mode = db_mode;
-  o.new_usage_in_dialog = false;
   o.cseq_block = 1;
   return o;
 }

@@ -234,6 +234,8 @@ void to_columns(const subscription_row& r, subscription_columns& c) {
   put_unless(d.display_name.empty(), d.display_name, c.x_display_name);
   put_unless(d.also.empty(), d.also, c.x_also);
   c.x_approved.set(r.approved ? 1 : 0);
+  if (r.other_usages) c.x_other_usages.set((*r.other_usages ? 1 : 0) + 2 * r.nth);
+  else c.x_other_usages.clear();
   c.x_secure.set(d.secure ? 1 : 0);
   c.x_proven.set(d.proven ? 1 : 0);
   fold(c);
@@ -388,6 +390,10 @@ subscription_row to_row(subscription_columns& c) {
                             : subscription_state::pending;
   r.polite_block = c.reason.value == "polite-block";
   r.approved = !c.x_approved.null && c.x_approved.value != 0;
+  if (!c.x_other_usages.null) {
+    r.other_usages = c.x_other_usages.value % 2 != 0;
+    r.nth = static_cast<std::uint8_t>(c.x_other_usages.value / 2 & 7);
+  }
   r.local_cseq = unsigned_of(c.local_cseq) + 1 + (c.x_since_ms.null ? kamailio_lags : 0);
   r.remote_cseq = unsigned_of(c.remote_cseq);
   r.version = unsigned_of(c.version) + 1;

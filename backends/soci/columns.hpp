@@ -112,6 +112,7 @@ struct subscription_columns {
   nullable<text> x_display_name;  ///< NULL: none
   nullable<text> x_also;          ///< NULL: none
   nullable<number> x_approved;    ///< NULL: not known
+  nullable<number> x_other_usages;  ///< 0 or 1, and twice subscription_row::nth; NULL: not known
   nullable<number> x_secure;      ///< NULL: as contact and socket_info say
   nullable<number> x_proven;  ///< whether the watcher's address was proven; NULL: Kamailio's script saw to it
   nullable<bytes> x_long;     ///< what was too long for its column
@@ -161,6 +162,7 @@ struct subscription_columns {
     f("x_display_name", c.x_display_name);
     f("x_also", c.x_also);
     f("x_approved", c.x_approved);
+    f("x_other_usages", c.x_other_usages);
     f("x_secure", c.x_secure);
     f("x_proven", c.x_proven);
     f("x_long", c.x_long);

@@ -342,7 +342,7 @@ inline constexpr std::array<column_text, 6> presentity_columns{{{"x_id", "BIGINT
                                                                 {"x_received_ms", "BIGINT"},
                                                                 {"x_publisher", "TEXT"},
                                                                 {"x_long", "{blob}"}}};
-inline constexpr std::array<column_text, 13> active_watchers_columns{{{"x_expires_ms", "BIGINT"},
+inline constexpr std::array<column_text, 14> active_watchers_columns{{{"x_expires_ms", "BIGINT"},
                                                                       {"x_since_ms", "BIGINT"},
                                                                       {"x_local_uri", "TEXT"},
                                                                       {"x_remote_uri", "TEXT"},
@@ -352,6 +352,7 @@ inline constexpr std::array<column_text, 13> active_watchers_columns{{{"x_expire
                                                                       {"x_display_name", "TEXT"},
                                                                       {"x_also", "TEXT"},
                                                                       {"x_approved", "INTEGER"},
+                                                                      {"x_other_usages", "INTEGER"},
                                                                       {"x_secure", "INTEGER"},
                                                                       {"x_proven", "INTEGER"},
                                                                       {"x_long", "{blob}"}}};

@@ -204,7 +204,8 @@ class engine {
   /// after a clean end. Call it last. Fails with a sentence; calling again is harmless.
   result<void, std::string> flush(instant now);
 
-  /// Everything due now, without a budget, and the sweep of lapsed database rows (G03).
+  /// Everything due now, without a budget, and the sweep of lapsed database rows (G03). Where other engines share the
+  /// database (C01), part by part: `storage_failed` says then that something is left.
   effects cleanup(instant now);
 
   // --- privileged calls of the host, never reachable by a request (SEC-AUTH-7) --------------------
@@ -220,7 +221,8 @@ class engine {
   /// node goes away), `probation` or `giveup` later, `noresource`, `rejected`, `invariant` for good.
   /// `retry_after` is told with probation and giveup only; giveup ends pending subscriptions only;
   /// invariant carries the final state (RFC 6665 section 4.1.3), unless decisions about who may see it are due. All at
-  /// once, without a budget.
+  /// once, without a budget; where other engines share the database (C01) and no resource is named, state by state:
+  /// `storage_failed` says then that some are left.
   effects terminate_watchers(std::string_view resource, std::string_view event, end_reason reason, instant now,
                              seconds retry_after = seconds{0});
   /// The resource does not exist any more: its publications go, its watchers get `noresource`.

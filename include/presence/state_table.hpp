@@ -52,6 +52,7 @@ struct shared_numbers {
   std::uint32_t usages = 0;
   instant latest = {};     ///< when the last usage began
   std::uint32_t nth = 0;   ///< of those that began at that moment
+  bool several_states = false;  ///< there are, or were, usages in other packages; as rows say, also in ones nobody serves
 };
 
 /// Of watchers who proved an address, and of those who only claim it: one cannot use up the other's
@@ -324,7 +325,7 @@ class state_table {
   notify_id id_of(const subscription& s, std::uint32_t cseq) const noexcept {
     return {s.self, subscriptions_.generation(s.self), cseq};
   }
-  /// Makes `a` and `b` draw CSeq numbers from one counter; both have the same dialog.
+  /// Makes `a` and `b`, which may be one, draw CSeq numbers from one counter; both have the same dialog.
   void share_numbers(subscription& a, subscription& b);
 
   // --- views ---

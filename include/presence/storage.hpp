@@ -70,6 +70,9 @@ struct subscription_row {
   subscription_state state = subscription_state::active;
   bool polite_block = false;
   bool approved = false;          ///< was pending before
+  /// Whether its dialog has, or had, subscriptions to other packages (RFC 3265); nothing: nobody knows.
+  std::optional<bool> other_usages = {};
+  std::uint8_t nth = 0;           ///< of its dialog's usages that began at `since`, up to 7; 0 where nobody knows of others
   std::uint32_t local_cseq = 0;   ///< highest CSeq that may have been used in a NOTIFY
   std::uint32_t remote_cseq = 0;  ///< of the last accepted SUBSCRIBE
   std::uint32_t version = 0;      ///< highest document version that may have been sent, plus one

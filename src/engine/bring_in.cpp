@@ -1,6 +1,7 @@
 // What is not in memory: states that only the database has, read when they are needed. With fallback2db they stay;
 // with subs_db_mode 3 they are let go after each call, and a change is refused and made again when another engine
 // was quicker (C01, T11).
+#include <map>
 #include <type_traits>
 
 #include "impl.hpp"
@@ -37,6 +38,7 @@ void engine::impl::adopt(subscription_row row, const event_package& package, ins
   s.remote_cseq = row.remote_cseq;
   s.version = row.version;
   s.since = row.since == instant{} ? now : row.since;
+  s.nth = row.nth & 7u;
   s.stands = row.polite_block                           ? standing::polite
              : row.state == subscription_state::pending ? standing::pending
                                                         : standing::active;
@@ -53,7 +55,9 @@ void engine::impl::adopt(subscription_row row, const event_package& package, ins
     return sibling == nullptr;
   });
   table.link(s, state, account);
+  if (row.other_usages.value_or(true)) may_share = true;
   if (sibling != nullptr) table.share_numbers(*sibling, s);
+  if (row.other_usages.value_or(false)) know_other_usages(s);
   if (!package.req_auth && !package.select) s.view = table.hold_view(state, {}, as_pres(s));  // else in reconsider_restored()
   if (s.stands == standing::pending) pending_began(table.obtain_undecided(state, account, s.since));
   // nobody knows what he has got; where numbers are exact, he finds a gap himself (WIN-58-7)
@@ -136,12 +140,19 @@ event_state* engine::impl::find_state(std::string_view resource, const event_pac
   if (std::any_of(brought.begin(), brought.end(), same)) return nullptr;
   if (bounded()) ++counters.cache_misses;
   const std::string name{resource};
+  const std::size_t first = brought.size();
+  std::size_t last = 0;  // what is brought in together
   try {
+    may_share = false;
     bring_in(name, package);
-    put_in_place(brought.back());
+    if (may_share) bring_in_siblings(name, static_cast<std::ptrdiff_t>(first));
+    last = brought.size();
+    for (std::size_t i = first; i < last; ++i) put_in_place(brought[i]);
     return table.find(name, package);
   } catch (...) {  // half a state is worse than none
-    if (event_state* half = table.find(name, package)) drop(*half);
+    if (last == 0) last = brought.size();
+    for (std::size_t i = first; i < last; ++i)
+      if (event_state* half = table.find(name, *brought[i].package)) drop(*half);
     throw;
   }
 }
@@ -155,6 +166,50 @@ void engine::impl::bring_in(const std::string& name, const event_package& packag
     brought.back().mark = *mark;
   }
   read({.event = package.name, .resource = name}, package, clock);
+}
+
+// A dialog has one counter for all its usages, so states that share dialogs are in memory together. One look at the
+// resource's subscriptions finds them all: also those that share others with each other.
+void engine::impl::bring_in_siblings(const std::string& name, std::ptrdiff_t first) {
+  std::map<subscription_key, std::set<std::string>, less_key> dialogs;  // packages by dialog
+  std::vector<subscription_row> found;
+  for (cursor at; !at.done; found.clear()) {
+    ++counters.storage_calls;
+    if (auto read = rows->subscriptions({.resource = name}, at, page_rows, found); !read) throw unreadable{read.error()};
+    for (const subscription_row& row : found) {
+      if (row.state == subscription_state::terminated || !row.other_usages.value_or(true)) continue;
+      subscription_key dialog = presence::key_of(row);
+      dialog.event.clear(), dialog.event_id.clear();
+      dialogs[std::move(dialog)].insert(row.event);
+    }
+  }
+  std::erase_if(dialogs, [](const auto& one) { return one.second.size() == 1; });
+  for (const auto& [dialog, events] : dialogs) {
+    for (const std::string& event : events) {
+      const registered_package* registered = named(event);
+      if (registered == nullptr) continue;
+      const auto known = [&](const brought_in& b) { return b.package == &registered->package && b.resource == name; };
+      const auto before = std::find_if(brought.begin(), brought.end(), known);
+      if (before - brought.begin() < first) before->outdated = true;
+      else if (before == brought.end() && table.find(name, registered->package) == nullptr) bring_in(name, registered->package);
+    }
+    table.each_usage(dialog.call_id, dialog.remote_tag, [&, &tag = dialog.local_tag](subscription& u) {
+      if (u.dialog.local_tag() == tag) know_other_usages(u);
+      return true;
+    });
+  }
+}
+
+void engine::impl::know_other_usages(subscription& s) {
+  table.share_numbers(s, s);
+  s.shared->several_states = true;
+}
+
+bool engine::impl::shares_dialogs(const event_state& state) const noexcept {
+  return std::any_of(state.watchers.begin(), state.watchers.end(), [this](const auto index) {
+    return index != slab<subscription>::none && table.subscriptions()[index].shared != nullptr &&
+           table.subscriptions()[index].shared->several_states;
+  });
 }
 
 void engine::impl::put_in_place(brought_in one) {
@@ -203,12 +258,20 @@ void engine::impl::find_states(std::string_view resource, std::string_view event
       find_state(resource, package);
       continue;
     }
-    std::vector<subscription_row> found;
-    for (cursor at; !at.done; found.clear()) {
-      ++counters.storage_calls;
-      if (auto read = rows->subscriptions({.event = package.name}, at, page_rows, found); !read) throw unreadable{read.error()};
-      for (const subscription_row& row : found) find_state(row.resource, package);
-    }
+    std::vector<state_name> watched;
+    find_watched(package.name, watched);
+    for (const state_name& one : watched) find_state(one.resource, package);
+  }
+}
+
+void engine::impl::find_watched(std::string_view event, std::vector<state_name>& states) {
+  std::set<std::pair<std::string, std::string>> names;
+  std::vector<subscription_row> found;
+  for (cursor at; !at.done; found.clear()) {
+    ++counters.storage_calls;
+    if (auto read = rows->subscriptions({.event = event}, at, page_rows, found); !read) throw unreadable{read.error()};
+    for (const subscription_row& row : found)
+      if (named(row.event) != nullptr && names.emplace(row.resource, row.event).second) states.push_back({row.resource, row.event});
   }
 }
 
@@ -272,7 +335,7 @@ void engine::impl::mark_states() {
   for (const brought_in& b : brought) {
     const event_state* state = table.find(b.resource, *b.package);
     const auto when = state != nullptr ? turns(*state) : std::nullopt;
-    if (when == b.mark.turns && !about_event(b.package->name)) continue;
+    if (!b.outdated && when == b.mark.turns && !about_event(b.package->name)) continue;
     pending.states.push_back({{b.resource, b.package->name}, b.mark.stamp, new_stamp(), when});
   }
 }

@@ -200,9 +200,15 @@ void engine::impl::keep_bounds() noexcept {
   for (unsigned refused = 0; keeping->over() && refused < most_refused;) {
     event_state* state = keeping->candidate(refused < waiting_first);
     if (state == nullptr) return;
-    if (may_drop(*state)) {
-      drop(*state);
+    bool may_go = may_drop(*state);
+    each_sibling(*state, [&](const event_state& other) { may_go = may_go && may_drop(other); });
+    const auto evict = [this](event_state& one) {
+      drop(one);
       ++counters.cache_evictions;
+    };
+    if (may_go) {
+      each_sibling(*state, evict);
+      evict(*state);
       refused = 0;
     } else {
       keeping->set_aside(*state);

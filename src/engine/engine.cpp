@@ -218,14 +218,19 @@ effects engine::advance(instant now) {
 std::optional<instant> engine::next_deadline() const { return impl_->next_deadline(); }
 
 effects engine::cleanup(instant now) {
-  effects out;
+  effects out, part;
   impl& e = *impl_;
-  e.guarded(out, false, [&] {
-    now = e.tick(now);
-    e.blocked_until = e.next_look = {};
-    if (e.durable()) e.sweep(now);
-    e.advance(now, impl::unlimited, out);
-  });
+  bool swept = !e.durable();
+  do {  // where other engines may be quicker, in parts: one of them that is refused does not undo the others
+    e.most_shared = std::min(e.most_shared, page_rows);
+    e.guarded(part, false, [&] {
+      now = e.tick(now);
+      e.blocked_until = e.next_look = {};
+      if (!std::exchange(swept, true)) e.sweep(now);
+      e.advance(now, impl::unlimited, part);
+    });
+    impl::append(part, out);
+  } while (e.shared() && part.more && !part.storage_failed);
   return out;
 }
 
@@ -266,11 +271,19 @@ effects engine::terminate_watchers(std::string_view resource, std::string_view e
                                    instant now, seconds retry_after) {
   effects out;
   impl& e = *impl_;
+  std::vector<state_name> states;
   e.guarded(out, false, [&] {
     now = e.tick(now);
     if (!resource.empty() && !canonical_aor(resource, e.resource_text)) return e.refuse(out, 404);
+    if (resource.empty() && e.shared()) return e.find_watched(event, states);
     e.terminate({resource.empty() ? std::string_view{} : e.resource_text, event, reason, retry_after, false}, now, out);
   });
+  for (const state_name& state : states) {  // each by itself: one that is busy does not stop the others
+    effects part;
+    e.guarded(part, false, [&] { e.terminate({state.resource, state.event, reason, retry_after, false}, now, part); });
+    impl::append(part, out);
+    if (part.storage_failed && !e.outrun) break;
+  }
   return out;
 }
 

@@ -10,6 +10,7 @@ namespace {
 // Enough that the commit costs little beside the rows, and little enough that nobody waits long for it.
 constexpr std::size_t most_bytes = std::size_t{4} << 20;
 constexpr std::size_t most_notifies = 10'000;
+constexpr std::size_t most_looks = 2'000;  // at states: each is sought among them
 
 }  // namespace
 
@@ -34,14 +35,17 @@ struct engine::impl::group {
     return {};
   }
   void undo() noexcept {
-    e.grouping = false;
     e.together = {};
     const engine_stats reached = std::exchange(e.counters, before);
     e.counters.storage_calls = reached.storage_calls;
     e.counters.storage_faults = reached.storage_faults;
-    for (const brought_in& b : e.brought) {
-      event_state* state = e.table.find(b.resource, *b.package);
+    for (std::size_t i = 0; i < e.brought.size(); ++i) {
+      event_state* state = e.table.find(e.brought[i].resource, *e.brought[i].package);
       if (state == nullptr) continue;
+      try {
+        e.each_sibling(*state, [this](const event_state& other) { e.looked_at(other); });
+      } catch (...) {  // no memory: its counter goes on, and is the higher one when the other is back
+      }
       for (const auto index : state->watchers) {
         if (index == slab<subscription>::none) continue;
         const subscription& s = e.table.subscriptions()[index];
@@ -49,6 +53,7 @@ struct engine::impl::group {
       }
       e.drop(*state);
     }
+    e.grouping = false;
     e.lost.swap(e.brought);
   }
 };
@@ -90,7 +95,8 @@ std::size_t engine::handle(std::span<const received> all, instant now, std::vect
     notifies += out[i].notifies.size();
   };
   const auto make_some = [&](std::size_t most, bool grouped) {
-    while (count < most && e.together.size() < page_rows && bytes < most_bytes && notifies < most_notifies) {
+    while (count < most && e.together.size() < page_rows && bytes < most_bytes && notifies < most_notifies &&
+           e.brought.size() < most_looks) {
       if (out.size() == count) out.emplace_back();
       make(count++);
       if (grouped && out[count - 1].storage_failed) break;

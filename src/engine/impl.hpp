@@ -173,10 +173,29 @@ struct engine::impl {
   bool passive() const noexcept { return shared() && settings.passive; }
   /// The state, also if only the database has it. Throws storage_error when that cannot be read.
   event_state* find_state(std::string_view resource, const event_package& package);
+  /// Reads the mark and the rows of a state into memory. Throws storage_error, and half of it may be there.
+  void bring_in(const std::string& name, const event_package& package);
+  /// And those that share dialogs with it; `first`: where in `brought` it is.
+  void bring_in_siblings(const std::string& name, std::ptrdiff_t first);
+  bool may_share = false;  ///< scratch: what was read may share dialogs with other states
+  void know_other_usages(subscription& s);  ///< its row says so, or the others' rows
+  /// Whether the state shares dialogs with others of its resource: they are in memory together.
+  bool shares_dialogs(const event_state& state) const noexcept;
+  /// Calls `f(event_state&)` for those, which may drop them.
+  template <class F>
+  void each_sibling(event_state& state, F&& f) {
+    if (!shares_dialogs(state)) return;
+    for (const auto& registered : packages) {
+      event_state* other = &registered->package != state.package ? table.find(state.resource(), registered->package) : nullptr;
+      if (other != nullptr && shares_dialogs(*other)) f(*other);
+    }
+  }
   /// Brings in the state a request in a dialog is about.
   void find_dialog(const subscribe_request& request, const event_package& package, std::string_view event_id);
   /// Brings in what a call about many states is about; empty members do not restrict.
   void find_states(std::string_view resource, std::string_view event);
+  /// The names of all states that have subscriptions in the database, each once.
+  void find_watched(std::string_view event, std::vector<state_name>& states);
   /// Brings in states whose time has come; at most `budget`. False: there may be more.
   bool find_due(instant now, std::size_t budget);
   /// Reads what the filter wants into memory. Throws storage_error.
@@ -196,8 +215,8 @@ struct engine::impl {
     std::string resource;
     const event_package* package;
     state_mark mark = {};
+    bool outdated = false;  ///< another engine has changed it meanwhile: no change by this call may be made
   };
-  void bring_in(const std::string& name, const event_package& package);  ///< the mark and the rows of a state
   void put_in_place(brought_in one);  ///< its watchers, as they were when they were told last
   std::vector<brought_in> brought;  ///< by this call, also if nothing was there; in a group every state that is looked at
   bool outrun = false;              ///< somebody else changed a state meanwhile
@@ -512,6 +531,13 @@ struct engine::impl {
     bool everything;  ///< publications and undecided watchers go as well
   };
   void terminate(const termination& what, instant now, effects& out);
+  /// Adds what a part of a call comes to.
+  static void append(effects& part, effects& out) {
+    std::move(part.notifies.begin(), part.notifies.end(), std::back_inserter(out.notifies));
+    out.state_changed |= part.state_changed;
+    out.storage_failed |= part.storage_failed;
+    out.more = part.more;
+  }
 
   // --- notifies (notify.cpp) ---
   /// The body this watcher gets for a state; the one place where a watcher's view is applied.
@@ -536,6 +562,9 @@ struct engine::impl {
   /// Whether a change by `sender` is not told to him: it is his, and so is what is shown now (P03).
   static bool is_own_word(const subscription& s, const picture& shown, std::string_view sender) noexcept;
   std::uint32_t next_cseq(const subscription& s) const noexcept;
+  /// The version of the document after those this call tells, of a usage of several.
+  std::uint32_t version_after(const subscription& s) const noexcept;
+  std::unordered_map<slab<subscription>::index, std::uint32_t> planned_documents;  ///< for such usages, by this call
   std::uint32_t reserved_to(std::uint32_t cseq) const noexcept { return cseq + (settings.cseq_block - 1); }
   /// Makes `pending` durable. False: nothing happened, `out` says so, nothing may be committed.
   bool store(effects& out, instant now);
@@ -655,6 +684,7 @@ struct engine::impl {
     answered.clear();
     noted.clear();
     usage_ends = false;
+    if (!planned_documents.empty()) planned_documents.clear();
     struct undo {
       impl& e;
       ~undo() { e.roll_back_turns(); }

@@ -57,15 +57,22 @@ notify& engine::impl::plan_notify(const subscription& s, body content, instant n
   n.expires = static_cast<std::uint32_t>(whole_seconds(now, s.deadline).count());
   n.content = std::move(content);
   n.version = s.version;
+  if (s.shared != nullptr && n.content) ++planned_documents[s.self];
   return n;
+}
+
+std::uint32_t engine::impl::version_after(const subscription& s) const noexcept {
+  const auto planned = s.shared != nullptr ? planned_documents.find(s.self) : planned_documents.end();
+  return s.version + (planned != planned_documents.end() ? planned->second : 0);
 }
 
 void engine::impl::plan_reservation(subscription& s, std::uint32_t cseq) {
   if (!durable()) return;
   const auto reserve = [&](subscription& u) {
     if (&u != &s) looked_at(*u.state);
-    if (cseq > u.cseq_ceiling)
-      pending.reservations.push_back({key_of(u), reserved_to(cseq), u.version + settings.cseq_block});
+    // a usage that is not told now can be told one document less
+    const std::uint32_t version = u.shared != nullptr ? version_after(u) : u.version + 1;
+    if (cseq > u.cseq_ceiling) pending.reservations.push_back({key_of(u), reserved_to(cseq), version + (settings.cseq_block - 1)});
     return true;
   };
   if (s.shared == nullptr) {
@@ -75,8 +82,7 @@ void engine::impl::plan_reservation(subscription& s, std::uint32_t cseq) {
   each_usage(s, reserve);  // any usage may be the one that is left after a crash, also the one that begins
   for (subscription_row& row : pending.new_subscriptions) {
     if (cseq <= row.local_cseq || row.dialog.call_id() != s.dialog.call_id() || row.dialog.local_tag() != s.dialog.local_tag()) continue;
-    row.version += reserved_to(cseq) - row.local_cseq;
-    row.local_cseq = reserved_to(cseq);
+    row.local_cseq = reserved_to(cseq);  // its document is counted already
   }
 }
 
@@ -93,8 +99,9 @@ void engine::impl::plan_changed(const subscription& s, std::uint32_t cseq) {
   if (!durable()) return;
   subscription_row row = row_of(s, *s.state, event_id_of(s));
   if (cseq > s.cseq_ceiling) {
-    row.version += reserved_to(cseq) - row.local_cseq;
-    row.local_cseq = reserved_to(cseq);
+    const std::uint32_t ceiling = reserved_to(std::max(cseq, row.local_cseq));
+    row.version += ceiling - row.local_cseq;
+    row.local_cseq = ceiling;
     if (held_back) pending.reservations.push_back({key_of(s), row.local_cseq, row.version});
   }
   pending.changed_subscriptions.push_back(std::move(row));
@@ -205,9 +212,8 @@ bool engine::impl::store(effects& out, instant now) {
   mark_states();
   if (pending.empty()) return true;
   if (usage_ends) {  // usages of one dialog reserve for each other and change together, and may end together
-    const auto ended = [&all = pending.ended_subscriptions](const subscription_key& k) {
-      return std::find(all.begin(), all.end(), k) != all.end();
-    };
+    const std::set<subscription_key, less_key> all{pending.ended_subscriptions.begin(), pending.ended_subscriptions.end()};
+    const auto ended = [&all](const subscription_key& k) { return all.contains(k); };
     std::erase_if(pending.changed_subscriptions, [&](const subscription_row& r) { return ended(presence::key_of(r)); });
     if (!held_back) std::erase_if(pending.reservations, [&](const number_reservation& r) { return ended(r.key); });
   }

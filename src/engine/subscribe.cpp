@@ -10,6 +10,7 @@ subscription_key engine::impl::key_of(const subscription& s) {
 
 subscription_row engine::impl::row_of(const subscription& s, const event_state& state,
                                       std::string_view event_id) const {
+  const std::uint32_t used = s.shared != nullptr ? s.shared->local_cseq : s.local_cseq;
   return {.resource = std::string{state.resource()},
           .event = state.package->name,
           .event_id = std::string{event_id},
@@ -17,10 +18,12 @@ subscription_row engine::impl::row_of(const subscription& s, const event_state& 
           .state = s.stands == standing::pending ? subscription_state::pending : subscription_state::active,
           .polite_block = s.stands == standing::polite,
           .approved = s.approved,
-          .local_cseq = std::max(s.cseq_ceiling, s.local_cseq),
+          .other_usages = s.shared != nullptr && s.shared->several_states,
+          .nth = s.nth,
+          .local_cseq = std::max(s.cseq_ceiling, used),
           .remote_cseq = s.shared != nullptr ? std::max(s.shared->remote_cseq, s.remote_cseq) : s.remote_cseq,
           // no more documents than NOTIFYs can be sent before the next write
-          .version = s.version + (std::max(s.cseq_ceiling, s.local_cseq) - s.local_cseq),
+          .version = version_after(s) + (std::max(s.cseq_ceiling, used) - used),
           .since = s.since,
           .expires = s.deadline};
 }
@@ -266,6 +269,8 @@ void engine::impl::subscribe_as(const subscribe_request& request, instant now, e
     return refuse(out, 500);
   }
 
+  if (in_dialog && s == nullptr) find_state(resource_text, package);  // its states are in memory together
+
   // may he, and can he be served
   authorization answer = ask(about(package, resource_text, now), request.who);
   const subscribe_facts facts{.in_dialog = in_dialog && s != nullptr,
@@ -354,7 +359,9 @@ void engine::impl::begin(const subscribe_request& request, const event_package& 
     watcher_account& account;
     undecided* waits = nullptr;
     subscription* made = nullptr;
+    bool joins = false;  ///< as the first in another package than its siblings
     ~planned() {
+      if (joins && made != nullptr) made->shared->several_states = false;
       if (made != nullptr) e.table.discard(*made);
       if (waits != nullptr) waits = e.table.find_undecided(state, account);  // a decision of this call may have ended it
       if (waits != nullptr) e.settle(*waits);
@@ -389,7 +396,11 @@ void engine::impl::begin(const subscribe_request& request, const event_package& 
   if (stands != standing::pending) s.view = table.hold_view(state, std::move(answer.view), as_pres(s));
   if (package.select && s.view > most_selections) return refuse_later(out, "Too Many Selections");
   if (lifetime != seconds{0} || stands == standing::pending) note(state, answer);
-  if (sibling != nullptr) table.share_numbers(*sibling, s);  // one dialog, one sequence of CSeqs
+  if (sibling != nullptr) {  // one dialog, one sequence of CSeqs
+    plan.joins = sibling->shared == nullptr || !sibling->shared->several_states;
+    table.share_numbers(*sibling, s);
+    if (plan.joins && lifetime == seconds{0}) s.shared->several_states = false;  // nothing stays of it
+  }
   s.since = now;
   if (s.shared != nullptr && s.shared->latest == now) s.nth = (s.shared->nth + 1u) & 7u;
   s.remote_cseq = *request.cseq;  // the dialog's own with the commit

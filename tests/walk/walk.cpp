@@ -30,7 +30,6 @@ walk::walk(const settings& wanted) : maker{wanted.seed}, given{wanted}, bytes{wa
   if (!given.cache.empty()) {
     evicts = true;
     bounds.fallback2db = true;
-    bounds.new_usage_in_dialog = false;
     bounds.cache_states = 1 + pick(3);
     bounds.cseq_block = 1;  // rows tell exactly what was told
     if (!bounds.set("cache_policy", given.cache)) throw std::runtime_error{"there is no policy " + given.cache};
