@@ -183,7 +183,7 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
   const auto next = table.next_deadline();
   const bool left = next && *next <= now;
   out.more = out.more || left;
-  if (!all_found && (left || !(taken.publications.empty() && taken.subscriptions.empty() && taken.undecideds.empty()))) {
+  if (!all_found && (left || count() != 0)) {
     next_look = now;
     out.more = true;
   }
