@@ -183,7 +183,7 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
   const auto next = table.next_deadline();
   const bool left = next && *next <= now;
   out.more = out.more || left;
-  if (!all_found && (left || count() != 0)) {
+  if (!all_found && (left || count() != 0 || !pending.states.empty())) {  // the last: of what was found nothing was left
     next_look = now;
     out.more = true;
   }
