@@ -187,7 +187,10 @@ void walk::report(std::size_t at) {
     mark_lapsed(resource, kind);
     tell_change(expected, resource, kind, was);
     s = find(one.name);
-    if (s != nullptr && !s->in_flight) expect_present(expected, one.name);
+    if (s != nullptr && !s->in_flight) {
+      std::erase_if(expected.notifies, [&](const expected_notify& n) { return n.optional && n.name == one.name; });  // for certain now
+      expect_present(expected, one.name);
+    }
     settle(resource, kind);
   } else if (s->owes == owing::perhaps) {
     s->owes = owing::no;
