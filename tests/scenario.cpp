@@ -44,8 +44,8 @@ scenario::scenario(setup s) : given{std::move(s)} {
       given.rows = own_rows.get();
     }
     const std::string_view wanted{mode};
-    given.settings.fallback2db = wanted != "shared";
-    given.settings.subs_db_mode = given.settings.fallback2db ? 1 : 3;
+    given.settings.fallback2db = wanted == "fallback2db" || wanted.starts_with("bounded:");
+    given.settings.subs_db_mode = wanted == "shared" ? 3 : wanted == "write_back" ? 2 : 1;
     if (wanted.starts_with("bounded:")) {  // memory for one state
       given.settings.cache_states = 1;
       given.settings.cache_policy = wanted.substr(8);
@@ -74,6 +74,9 @@ void scenario::make_engine() {
 }
 
 void scenario::restart() {
+  if (const char* mode = std::getenv("PRESENCE_TEST_MODE"); mode != nullptr && mode == std::string_view{"write_back"}) {
+    REQUIRE(engine->flush(at));  // a clean end
+  }
   engine.reset();
   make_engine();
 }
