@@ -61,7 +61,7 @@ void engine::impl::adopt(subscription_row row, const event_package& package, ins
   if (!package.req_auth && !package.select) s.view = table.hold_view(state, {}, as_pres(s));  // else in reconsider_restored()
   if (s.stands == standing::pending) pending_began(table.obtain_undecided(state, account, s.since));
   // nobody knows what he has got; where numbers are exact, he finds a gap himself (WIN-58-7)
-  s.unsure = !exact_numbers(row.since);
+  s.unsure = !exact_numbers(row.since, package);
 }
 
 void engine::impl::adopt(const watcher_row& row, const event_package& package) {

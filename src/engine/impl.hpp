@@ -165,8 +165,9 @@ struct engine::impl {
   /// Whether other engines may change the database (C01).
   bool shared() const noexcept { return durable() && settings.subs_db_mode == 3; }
   /// Whether the storage knows all that was told in a subscription that began then, and not only what may have been.
-  bool exact_numbers(instant since) const noexcept {
+  bool exact_numbers(instant since, const event_package& package) const noexcept {
     if (settings.force_delete) return false;  // what went in silence has no number
+    if (package.difference) return false;     // what is composed anew may have other ids, which a partial document would name
     return shared() || (bounded() && settings.cseq_block == 1 && began != instant{} && since >= began);
   }
   bool bounded() const noexcept { return keeping && keeping->bounded(); }
