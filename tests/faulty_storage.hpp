@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <presence/storage.hpp>
@@ -22,6 +23,8 @@ class faulty_storage : public storage {
     left_ = nth;
     fault_ = fault;
   }
+  /// The next change is made, and nobody learns of it: the answer to its COMMIT is lost.
+  void lose_answer() { loses_ = true; }
   /// Every call fails from now on, until called with false: the database is gone.
   void fail_all(bool down) { down_ = down; }
 
@@ -47,7 +50,9 @@ class faulty_storage : public storage {
   }
   result<void, storage_error> apply(const change& what) override {
     if (fails(verb::apply)) return failure();
-    return rows_.apply(what);
+    auto made = rows_.apply(what);
+    if (std::exchange(loses_, false)) return unexpected{storage_error{storage_fault::unavailable, "the answer to COMMIT was lost"}};
+    return made;
   }
   result<void, storage_error> due(instant now, instant waiting_since, const std::vector<std::string>& known, std::size_t limit,
                                   std::vector<state_name>& out) override {
@@ -81,7 +86,7 @@ class faulty_storage : public storage {
   storage& rows_;
   std::size_t left_ = 0;
   storage_fault fault_ = storage_fault::unavailable;
-  bool down_ = false;
+  bool down_ = false, loses_ = false;
   std::size_t calls_ = 0, writes_ = 0, failed_ = 0;
 };
 

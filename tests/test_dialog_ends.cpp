@@ -1,8 +1,11 @@
-// An end of a dialog is final (P37, V11), also where only rows say what was (issue 4).
+// An end of a dialog is final (P37, V11), also where only rows say what was.
 #include "lamp.hpp"
 
 #include <functional>
 
+#include <presence/memory_storage.hpp>
+
+#include "faulty_storage.hpp"
 #include "places.hpp"
 
 using namespace presence;
@@ -18,7 +21,7 @@ void each_mode(const std::function<void(lamp&, const std::function<void()>& forg
   for (const char* mode : {"1", "3", "fallback2db"}) {
     CAPTURE(mode);
     Place place;
-    options settings{.new_usage_in_dialog = false};
+    options settings;
     if (std::string{mode} == "fallback2db") settings.fallback2db = true;
     else settings.subs_db_mode = *mode - '0';
     lamp s{dialog_package(), &place.rows(), settings};
@@ -101,4 +104,30 @@ TEST_CASE("a stored end is no other thing than a dialog that is over, whoever wr
   for (const std::string& keys : {std::string{}, std::string{" x 1x -1 0 123456789012345678901"}, std::string{" 0 12345678901234567890 "}, many})
     CHECK(s.tell(ended(keys)).starts_with("200 "));
   CHECK(s.watch("d1").find("full{a:early}") != std::string::npos);
+}
+
+TEST_CASE("an heir whose row is not as expected keeps nobody from his end (P37, RL2, M04, M05)") {
+  memory_storage kept;
+  faulty_storage rows{kept};
+  lamp s{dialog_package(), &rows};
+  s.tell(info(dialog_of("a", "terminated", {}, same)), {}, 60s);
+  s.tell(info(dialog_of("b", "early", {}, " call-id=\"d\" local-tag=\"l\" remote-tag=\"r\"")), {}, 3600s);
+  s.subscribe("d5", {.by = "carol", .to = "zoe", .expires = 90s, .event = "presence"});
+  rows.lose_answer();
+  CHECK(s.tell({}, "e2", 3600s).starts_with("503"));
+  for (int i = 0; i < 12; ++i) s.wait(10s);
+  CHECK(s.engine->stats().subscriptions == 0);
+  CHECK(s.engine->stats().publications == 1);
+  CHECK(s.watch("d7").find("full{b:early}") != std::string::npos);
+}
+
+TEST_CASE("what only looks like stored ends stays a part of its document (P37, RL4)") {
+  for (const std::string behind : {"<?foo <?presence-ends?>", "<?foo ><?presence-ends?>", "<?foo?><?presence-ends?>"}) {
+    CAPTURE(behind);
+    memory_storage rows;
+    lamp s{dialog_package(), &rows};
+    CHECK(s.tell(info(dialog_of("a", "early", {}, same)) + behind).starts_with("200 "));
+    s.restart();
+    CHECK(s.watch("d1").find("full{a:early}") != std::string::npos);
+  }
 }

@@ -3,6 +3,7 @@
 #include "scenario.hpp"
 
 #include <functional>
+#include <set>
 
 #include <presence/memory_storage.hpp>
 #include <presence/packages.hpp>
@@ -383,4 +384,32 @@ TEST_CASE("each engine tells of the packages it has, and a dialog's numbers rise
     subscribe(both, "message-summary");
   }
   CHECK(other_usages(rows, "presence") == true);
+}
+
+TEST_CASE("a usage that nobody knows of shares the numbers of its dialog all the same (PROP-2, S07, RL2)") {
+  memory_storage kept;
+  faulty_storage rows{kept};
+  scenario s{{.settings = with(1, true, 1, 1), .rows = &rows}};
+  const auto evict = [&] {
+    s.wait(2s);
+    for (int i = 0; i < 4; ++i) s.publish("other" + std::to_string(i), {.body = "t1:open"});
+  };
+  s.subscribe("d1");
+  rows.lose_answer();
+  REQUIRE(s.subscribe("d1", {.event = "message-summary"}).starts_with("503"));
+  s.wait(40s);
+  s.subscribe("d1", {.event = "presence"});
+  s.subscribe("d1", {.event = "presence"});
+  evict();
+  s.publish("alice", {.raw = "Messages-Waiting: yes\r\n", .type = "application/simple-message-summary", .event = "message-summary"});
+  evict();
+  s.publish("alice", {.body = "t1:open"});
+  std::uint32_t last = 0;
+  std::set<std::string> events;
+  for (const notify& n : s.dialogs["d1"].notifies) {
+    CHECK(n.cseq > last);
+    last = n.cseq;
+    events.emplace(n.dialog.event());
+  }
+  CHECK(events.size() == 2);
 }

@@ -281,7 +281,7 @@ void notify_transport::take_errors(int socket) {
     }
     // What was sent comes back with the error, as much of it as fits. Without the branch timer F has to do.
     const std::string_view sent{room_.data(), static_cast<std::size_t>(size)};
-    const auto at = sent.find(mark);
+    const auto at = sent.find(mark, std::min(sent.find("\r\nVia:"), sent.size()));  // the Request-URI is the watcher's
     if (!unreachable || at == sent.npos) continue;
     if (transaction* t = find(sent.substr(at, branch_size))) finish(*t, 0);
   }

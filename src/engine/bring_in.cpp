@@ -169,23 +169,30 @@ void engine::impl::bring_in(const std::string& name, const event_package& packag
 }
 
 // A dialog has one counter for all its usages, so states that share dialogs are in memory together. One look at the
-// resource's subscriptions finds them all: also those that share others with each other.
+// resource's subscriptions finds them all: also those that share others with each other. One row that says so is enough:
+// the other's may have been written by who did not know.
 void engine::impl::bring_in_siblings(const std::string& name, std::ptrdiff_t first) {
-  std::map<subscription_key, std::set<std::string>, less_key> dialogs;  // packages by dialog
+  struct usages {
+    std::set<std::string> events;
+    bool several = false;
+  };
+  std::map<subscription_key, usages, less_key> dialogs;
   std::vector<subscription_row> found;
   for (cursor at; !at.done; found.clear()) {
     ++counters.storage_calls;
     if (auto read = rows->subscriptions({.resource = name}, at, page_rows, found); !read) throw unreadable{read.error()};
     for (const subscription_row& row : found) {
-      if (row.state == subscription_state::terminated || !row.other_usages.value_or(true)) continue;
+      if (row.state == subscription_state::terminated) continue;
       subscription_key dialog = presence::key_of(row);
       dialog.event.clear(), dialog.event_id.clear();
-      dialogs[std::move(dialog)].insert(row.event);
+      usages& known = dialogs[std::move(dialog)];
+      known.events.insert(row.event);
+      known.several = known.several || row.other_usages.value_or(true);
     }
   }
-  std::erase_if(dialogs, [](const auto& one) { return one.second.size() == 1; });
-  for (const auto& [dialog, events] : dialogs) {
-    for (const std::string& event : events) {
+  std::erase_if(dialogs, [](const auto& one) { return !one.second.several || one.second.events.size() == 1; });
+  for (const auto& [dialog, all] : dialogs) {
+    for (const std::string& event : all.events) {
       const registered_package* registered = named(event);
       if (registered == nullptr) continue;
       const auto known = [&](const brought_in& b) { return b.package == &registered->package && b.resource == name; };

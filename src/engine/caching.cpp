@@ -201,7 +201,7 @@ void engine::impl::keep_bounds() noexcept {
     event_state* state = keeping->candidate(refused < waiting_first);
     if (state == nullptr) return;
     bool may_go = may_drop(*state);
-    each_sibling(*state, [&](const event_state& other) { may_go = may_go && may_drop(other); });
+    if (may_go) each_sibling(*state, [&](const event_state& other) { may_go = may_go && may_drop(other); });
     const auto evict = [this](event_state& one) {
       drop(one);
       ++counters.cache_evictions;

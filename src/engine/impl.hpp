@@ -462,6 +462,7 @@ struct engine::impl {
   /// What leaves a state with an edit passes on what those that stay are to remember (event_package::inherit), and their
   /// rows say so; that of what is incoming is left to the caller.
   void plan_inherited(event_state& state, const edit& what, instant now);
+  std::vector<std::string> heir_tags;  ///< tags of those whose rows this call changes for that alone
   void erase_lapsed(event_state& state, instant now) noexcept;
 
   // --- subscriptions (subscribe.cpp) ---
@@ -684,6 +685,7 @@ struct engine::impl {
     missed_now.clear();
     answered.clear();
     noted.clear();
+    heir_tags.clear();
     usage_ends = false;
     if (!planned_documents.empty()) planned_documents.clear();
     struct undo {

@@ -231,11 +231,19 @@ bool engine::impl::store(effects& out, instant now) {
     return rows->apply(what);
   };
   auto stored = apply(pending);
-  if (!stored && stored.error().fault == storage_fault::conflict && shared()) {
+  const auto in_conflict = [&] { return !stored && stored.error().fault == storage_fault::conflict; };
+  if (in_conflict() && !shared() && !heir_tags.empty()) {
+    // a row that is not as expected must not keep another from its end; it goes without what it would inherit
+    const auto inherits = [&](const publication_update& u) { return std::find(heir_tags.begin(), heir_tags.end(), u.old_etag) != heir_tags.end(); };
+    std::erase_if(pending.changed_publications, inherits);
+    stored = {};
+    if (!pending.empty()) stored = apply(pending);
+  }
+  if (in_conflict() && shared()) {
     ++counters.storage_conflicts;
     outrun = true;
     next_look = {};
-  } else if (!stored && stored.error().fault == storage_fault::conflict && !pending.reservations.empty()) {
+  } else if (in_conflict() && !pending.reservations.empty()) {
     // a row that vanished behind the engine needs no number and must not stop the others; what is found to
     // be there is written again with the rest, for a changed row has a lower number
     std::vector<number_reservation> there;

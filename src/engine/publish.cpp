@@ -82,6 +82,7 @@ void engine::impl::plan_inherited(event_state& state, const edit& what, instant 
     if (!kept || kept == heir->content) continue;
     publication_row row = row_of(*heir);
     row.content = kept;
+    heir_tags.push_back(heir->etag);
     pending.changed_publications.push_back({heir->etag, true, std::move(row)});
   }
 }

@@ -378,7 +378,9 @@ result<document, refusal> check(const offered_document& offer, const reading& ho
   made->limit = offer.bounds.body_bytes;
   made->whole = offer.content;
   const std::string_view bytes_of_all = offer.content.bytes();
-  if (const auto at = how.ends_are_final ? place_of_ends(bytes_of_all) : bytes_of_all.npos; at != bytes_of_all.npos) {
+  const auto at = how.ends_are_final ? place_of_ends(bytes_of_all) : bytes_of_all.npos;
+  // inside another instruction it is none
+  if (at != bytes_of_all.npos && xml::parser::of_this_thread().parse(bytes_of_all.substr(0, at), offer.bounds)) {
     restore_ends(bytes_of_all.substr(at), *made);
     made->whole = body{offer.content.content_type(), bytes_of_all.substr(0, at)};
   }
