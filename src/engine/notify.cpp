@@ -232,10 +232,13 @@ bool engine::impl::store(effects& out, instant now) {
   };
   auto stored = apply(pending);
   const auto in_conflict = [&] { return !stored && stored.error().fault == storage_fault::conflict; };
+  std::vector<publication_update> inheriting;
   if (in_conflict() && !shared() && !heir_tags.empty()) {
     // a row that is not as expected must not keep another from its end; it goes without what it would inherit
-    const auto inherits = [&](const publication_update& u) { return std::find(heir_tags.begin(), heir_tags.end(), u.old_etag) != heir_tags.end(); };
-    std::erase_if(pending.changed_publications, inherits);
+    for (publication_update& u : std::exchange(pending.changed_publications, {})) {
+      const bool inherits = std::find(heir_tags.begin(), heir_tags.end(), u.old_etag) != heir_tags.end();
+      (inherits ? inheriting : pending.changed_publications).push_back(std::move(u));
+    }
     stored = {};
     if (!pending.empty()) stored = apply(pending);
   }
@@ -261,7 +264,14 @@ bool engine::impl::store(effects& out, instant now) {
       stored = apply(pending);
     }
   }
-  if (stored) return made();
+  if (stored) {
+    for (publication_update& u : inheriting) {
+      change one;
+      one.changed_publications.push_back(std::move(u));
+      if (const auto kept = apply(one); !kept) log(log_level::warning, kept.error().text);
+    }
+    return made();
+  }
   if (!outrun) ++counters.storage_faults;
   if (!outrun) log(log_level::error, stored.error().text);
   const bool answers = call_answers;
