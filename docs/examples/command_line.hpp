@@ -44,7 +44,7 @@ It prints "ready" when it listens; SIGTERM and SIGINT end it.
                            named by a number that only this run of the server could tell
   --timer-f MS             give a NOTIFY up after this time without an answer (default 32000)
   --notify-by-stack        send every NOTIFY by the SIP stack. Without this option those to UDP addresses in
-                           numbers go past it, from the same port, at a third of the price
+                           numbers go past it, from the first UDP port of --listen, at a third of the price
   -v, --verbose            log each message as one line on stderr
   --help                   this text
 )";

@@ -16,8 +16,8 @@
 namespace {
 
 // A change that a hundred thousand watchers are told must not fill every queue between them and us: what is lost has to be
-// sent again. So the first so many are sent, and others as answers come. Who does not answer soon keeps nobody else
-// waiting.
+// sent again. So the first so many are sent, and others as answers come. Who does not answer keeps others waiting for a
+// moment only: `soon` by the stack, T1 past it.
 constexpr std::size_t most_at_once = 1000;
 constexpr std::chrono::milliseconds soon{300};  // less than T1, after which the stack sends it again
 
