@@ -80,22 +80,24 @@ void engine::impl::adopt(const watcher_row& row, const event_package& package) {
   if (package.req_auth && !shared()) table.recheck(state, clock);  // he may be decided about by now
 }
 
+template <class Row, class F>
+void engine::impl::each_row(const row_filter& wanted, F take) {
+  std::vector<Row> page;
+  for (cursor at; !at.done; page.clear()) {
+    ++counters.storage_calls;
+    result<void, storage_error> done;
+    if constexpr (std::is_same_v<Row, publication_row>) done = rows->publications(wanted, at, page_rows, page);
+    if constexpr (std::is_same_v<Row, subscription_row>) done = rows->subscriptions(wanted, at, page_rows, page);
+    if constexpr (std::is_same_v<Row, watcher_row>) done = rows->watchers(wanted, at, page_rows, page);
+    if (!done) throw unreadable{done.error()};
+    for (Row& row : page) take(std::move(row));
+  }
+}
+
 void engine::impl::read(const row_filter& wanted, const event_package& package, instant now) {
-  const auto each = [&](auto rows_of_one_page, auto take) {
-    using row_type = typename decltype(rows_of_one_page)::value_type;
-    for (cursor at; !at.done; rows_of_one_page.clear()) {
-      ++counters.storage_calls;
-      result<void, storage_error> done;
-      if constexpr (std::is_same_v<row_type, publication_row>) done = rows->publications(wanted, at, page_rows, rows_of_one_page);
-      if constexpr (std::is_same_v<row_type, subscription_row>) done = rows->subscriptions(wanted, at, page_rows, rows_of_one_page);
-      if constexpr (std::is_same_v<row_type, watcher_row>) done = rows->watchers(wanted, at, page_rows, rows_of_one_page);
-      if (!done) throw unreadable{done.error()};
-      for (auto& row : rows_of_one_page) take(std::move(row));
-    }
-  };
-  if (stores_publications()) each(std::vector<publication_row>{}, [&](publication_row&& row) { adopt(std::move(row), package); });
-  each(std::vector<subscription_row>{}, [&](subscription_row&& row) { adopt(std::move(row), package, now); });
-  each(std::vector<watcher_row>{}, [&](watcher_row&& row) { adopt(row, package); });
+  if (stores_publications()) each_row<publication_row>(wanted, [&](publication_row&& row) { adopt(std::move(row), package); });
+  each_row<subscription_row>(wanted, [&](subscription_row&& row) { adopt(std::move(row), package, now); });
+  each_row<watcher_row>(wanted, [&](watcher_row&& row) { adopt(row, package); });
 }
 
 void engine::impl::reconsider_restored(event_state& state, instant at) {
@@ -177,19 +179,14 @@ void engine::impl::bring_in_siblings(const std::string& name, std::ptrdiff_t fir
     bool several = false;
   };
   std::map<subscription_key, usages, less_key> dialogs;
-  std::vector<subscription_row> found;
-  for (cursor at; !at.done; found.clear()) {
-    ++counters.storage_calls;
-    if (auto read = rows->subscriptions({.resource = name}, at, page_rows, found); !read) throw unreadable{read.error()};
-    for (const subscription_row& row : found) {
-      if (row.state == subscription_state::terminated) continue;
-      subscription_key dialog = presence::key_of(row);
-      dialog.event.clear(), dialog.event_id.clear();
-      usages& known = dialogs[std::move(dialog)];
-      known.events.insert(row.event);
-      known.several = known.several || row.other_usages.value_or(true);
-    }
-  }
+  each_row<subscription_row>({.resource = name}, [&](const subscription_row& row) {
+    if (row.state == subscription_state::terminated) return;
+    subscription_key dialog = presence::key_of(row);
+    dialog.event.clear(), dialog.event_id.clear();
+    usages& known = dialogs[std::move(dialog)];
+    known.events.insert(row.event);
+    known.several = known.several || row.other_usages.value_or(true);
+  });
   std::erase_if(dialogs, [](const auto& one) { return !one.second.several || one.second.events.size() == 1; });
   for (const auto& [dialog, all] : dialogs) {
     for (const std::string& event : all.events) {
@@ -245,15 +242,10 @@ void engine::impl::find_dialog(const subscribe_request& request, const event_pac
   });
   if (held != nullptr) found(*held->state);
   if (held != nullptr || !partial()) return;
-  std::vector<subscription_row> found;
-  for (cursor at; !at.done; found.clear()) {
-    ++counters.storage_calls;
-    if (auto read = rows->subscriptions({.call_id = request.call_id}, at, page_rows, found); !read) throw unreadable{read.error()};
-    for (const subscription_row& row : found) {
-      const registered_package* registered = row.dialog.local_tag() == request.to_tag ? named(row.event) : nullptr;
-      if (registered != nullptr) find_state(row.resource, registered->package);
-    }
-  }
+  each_row<subscription_row>({.call_id = request.call_id}, [&](const subscription_row& row) {
+    const registered_package* registered = row.dialog.local_tag() == request.to_tag ? named(row.event) : nullptr;
+    if (registered != nullptr) find_state(row.resource, registered->package);
+  });
 }
 
 void engine::impl::find_states(std::string_view resource, std::string_view event) {
@@ -273,13 +265,9 @@ void engine::impl::find_states(std::string_view resource, std::string_view event
 
 void engine::impl::find_watched(std::string_view event, std::vector<state_name>& states) {
   std::set<std::pair<std::string, std::string>> names;
-  std::vector<subscription_row> found;
-  for (cursor at; !at.done; found.clear()) {
-    ++counters.storage_calls;
-    if (auto read = rows->subscriptions({.event = event}, at, page_rows, found); !read) throw unreadable{read.error()};
-    for (const subscription_row& row : found)
-      if (named(row.event) != nullptr && names.emplace(row.resource, row.event).second) states.push_back({row.resource, row.event});
-  }
+  each_row<subscription_row>({.event = event}, [&](const subscription_row& row) {
+    if (named(row.event) != nullptr && names.emplace(row.resource, row.event).second) states.push_back({row.resource, row.event});
+  });
 }
 
 bool engine::impl::find_due(instant now, std::size_t budget) {

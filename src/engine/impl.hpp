@@ -199,7 +199,10 @@ struct engine::impl {
   void find_watched(std::string_view event, std::vector<state_name>& states);
   /// Brings in states whose time has come; at most `budget`. False: there may be more.
   bool find_due(instant now, std::size_t budget);
-  /// Reads what the filter wants into memory. Throws storage_error.
+  /// Every row that the filter wants, page by page. Throws unreadable.
+  template <class Row, class F>
+  void each_row(const row_filter& wanted, F take);
+  /// Reads what the filter wants into memory. Throws unreadable.
   void read(const row_filter& wanted, const event_package& package, instant now);
   void adopt(publication_row row, const event_package& package);
   void adopt(subscription_row row, const event_package& package, instant now);
