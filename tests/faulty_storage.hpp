@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -88,6 +89,18 @@ class faulty_storage : public storage {
   storage_fault fault_ = storage_fault::unavailable;
   bool down_ = false, loses_ = false;
   std::size_t calls_ = 0, writes_ = 0, failed_ = 0;
+};
+
+/// Somebody else comes between what a call reads and what it writes.
+class racing_storage : public faulty_storage {
+ public:
+  explicit racing_storage(storage& rows) : faulty_storage{rows} {}
+  std::function<void()> between;
+  int times = 1;
+  result<void, storage_error> apply(const change& what) override {
+    if (between && times-- > 0) between();
+    return faulty_storage::apply(what);
+  }
 };
 
 }  // namespace presence

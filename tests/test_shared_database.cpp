@@ -15,18 +15,6 @@ using namespace presence::test;
 
 namespace {
 
-/// Somebody else comes between what a call reads and what it writes.
-class racing_storage : public faulty_storage {
- public:
-  explicit racing_storage(storage& rows) : faulty_storage{rows} {}
-  std::function<void()> between;
-  int times = 1;
-  result<void, storage_error> apply(const change& what) override {
-    if (between && times-- > 0) between();
-    return faulty_storage::apply(what);
-  }
-};
-
 /// One world of peers, two engines; `on` says which of them is asked next.
 struct shared_world : scenario {
   memory_storage rows;

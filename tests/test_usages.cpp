@@ -38,17 +38,6 @@ std::vector<mode> modes() {
           {"two engines, database only", with(3, false, 0, 64), 2}};
 }
 
-/// Somebody else comes between what a call reads and what it writes.
-struct racing_storage : faulty_storage {
-  explicit racing_storage(storage& rows) : faulty_storage{rows} {}
-  std::function<void()> between;
-  int times = 1;
-  result<void, storage_error> apply(const change& what) override {
-    if (between && times-- > 0) between();
-    return faulty_storage::apply(what);
-  }
-};
-
 /// Engines that take turns, call by call, on the rows of one storage.
 struct peers : scenario {
   memory_storage held;
