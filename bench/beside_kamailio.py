@@ -14,7 +14,7 @@ kamailio-postgres-modules; one worker, tlsf, tables of 2^16, send_fast_notify 1,
 With a database: subs_db_mode 1 and publ_cache 1 there, write-through here. Its SQLite has WAL and synchronous FULL, ours too.
 `bare pair`: what a datagram of a NOTIFY's size sent and an answer received cost a program that does nothing else, a system
 call each; `pair of 64`: with one for 64. `load of the generator`: 1 means that it is what limits the rate.
-Prints a table of medians; a line for each run goes to standard error.
+Prints a table of medians; a line for each run goes to standard error. PRESENCE_BENCH_SCALE in the environment divides the presentities.
 """
 import argparse
 import contextlib
@@ -180,6 +180,7 @@ def run(case, make, arguments, seed):
     """One run; figures by name."""
     kind = case.split('-')[-1] if case.startswith('restart') else case.split('-')[0]
     presentities, watchers = SIZES.get(case, (1000, 10))
+    presentities = max(1, presentities // int(os.environ.get('PRESENCE_BENCH_SCALE', '1')))
     with tempfile.TemporaryDirectory(dir='/dev/shm' if os.path.isdir('/dev/shm') else None) as scratch:
         database = Database(kind, scratch)
         port = free_port()
