@@ -39,6 +39,24 @@ struct wanted {
 
 }  // namespace
 
+engine_stats& engine_stats::operator+=(const engine_stats& other) noexcept {
+  for (const auto number : {&engine_stats::resources, &engine_stats::publications, &engine_stats::subscriptions,
+                            &engine_stats::undecided, &engine_stats::cache_bytes, &engine_stats::held_back})
+    this->*number += other.*number;
+  for (const auto number :
+       {&engine_stats::publishes, &engine_stats::subscribes, &engine_stats::notifies, &engine_stats::coalesced,
+        &engine_stats::suppressed, &engine_stats::expired_publications, &engine_stats::expired_subscriptions,
+        &engine_stats::delivered_notifies, &engine_stats::failed_notifies, &engine_stats::lost_notifies, &engine_stats::storage_calls,
+        &engine_stats::storage_faults, &engine_stats::storage_conflicts, &engine_stats::cache_hits, &engine_stats::cache_misses,
+        &engine_stats::cache_evictions})
+    this->*number += other.*number;
+  publish_answers += other.publish_answers;
+  subscribe_answers += other.subscribe_answers;
+  static_assert(sizeof(engine_stats) == 6 * sizeof(std::size_t) + 16 * sizeof(std::uint64_t) + 2 * sizeof(status_counts),
+                "a new number joins here");
+  return *this;
+}
+
 template <class Row>
 page<Row> engine::impl::stored(const record_filter& filter, std::uint64_t from, std::size_t limit) {
   const wanted want{filter};
