@@ -267,6 +267,23 @@ TEST_CASE("the answer to a NOTIFY that one engine sent ends a subscription that 
   CHECK(s.on(1).publish("alice", {.body = "t3:open", .if_match = "e2"}) == "200 e3 Expires=3600");
 }
 
+TEST_CASE("an answer that ends a subscription ends it also where another engine is quicker with something else (C01, N13)") {
+  shared_world s;
+  s.answers = false;
+  s.on(1).subscribe("d1", {.expires = 600s});
+  s.on(2).subscribe("d2", {.by = "carol", .expires = 600s});
+  s.on(1).publish("alice", {.body = "t1:open"});
+  s.first.between = [&] {
+    s.on(2).publish("alice", {.body = "t2:open"});
+    std::swap(s.engine, s.other);
+    s.current = 1;
+  };
+  CHECK(s.outcome("d1", 2, 481) == "");
+  CHECK(s.engine->stats().storage_conflicts == 1);
+  CHECK(s.on(2).engine->count_subscriptions({}) == 1);
+  s.on(1);
+}
+
 TEST_CASE("rules and watcher information work across engines (C01, Z05, W08)") {
   shared_world s{{.authorized = true, .winfo = true}};
   s.on(1).subscribe("d9", {.by = "alice", .expires = 3600s, .event = "presence.winfo"});

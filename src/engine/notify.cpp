@@ -312,9 +312,10 @@ void engine::impl::report(const notify_report& outcome, instant now, effects& ou
   if (meaning == notify_outcome::provisional) return;
   const bool held = s != nullptr;
   if (!held && shared() && meaning == notify_outcome::ended) s = find_sent(outcome.id);
-  if (!held) on_the_way.erase(number_of(outcome.id));
+  const auto forget_sent = [&] { if (!held) on_the_way.erase(number_of(outcome.id)); };
+  if (s == nullptr) return forget_sent();
   // only the answer to the newest NOTIFY tells how the dialog is now (K-NOT-58)
-  if (s == nullptr || (held && outcome.id.cseq != s->local_cseq)) return;
+  if (held && outcome.id.cseq != s->local_cseq) return;
   event_state& state = *s->state;
   looked_at(state);
   s->in_flight = false;
@@ -323,7 +324,8 @@ void engine::impl::report(const notify_report& outcome, instant now, effects& ou
     if (durable()) pending.ended_subscriptions.push_back(key_of(*s));
     usage_ends = s->shared != nullptr;
     plan_unanswered(*s, now);
-    if (!store(out, now)) return;  // the next NOTIFY will be answered likewise
+    if (!store(out, now)) return;  // the next NOTIFY will be answered likewise; if somebody was quicker, this runs again
+    forget_sent();
     ++counters.failed_notifies;
     commit_notifies(out);
     commit_end(*s, now);
