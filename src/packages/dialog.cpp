@@ -1,8 +1,11 @@
 // The packages `dialog` (RFC 4235) and `dialog;sla` (bridged line appearance).
 #include <algorithm>
+#include <array>
+#include <cstddef>
 #include <functional>
 #include <map>
 #include <memory>
+#include <memory_resource>
 #include <optional>
 #include <span>
 #include <string>
@@ -176,8 +179,10 @@ int interest(call_state state) noexcept {
 /// rows do not tell must come out as it was: each that is shown under its own id gets that again, for no other has it.
 void settle_ids(std::span<const published> all) {
   constexpr std::size_t longest = 128;  // of ids that others take over
-  std::map<std::string_view, std::uint64_t> taken;  // and which dialog has each
-  std::map<std::uint64_t, std::string_view> of_dialog;
+  std::array<std::byte, 4096> room;
+  std::pmr::monotonic_buffer_resource memory{room.data(), room.size()};
+  std::pmr::map<std::string_view, std::uint64_t> taken{&memory};  // and which dialog has each
+  std::pmr::map<std::uint64_t, std::string_view> of_dialog{&memory};
   std::vector<std::pair<const published*, const entry*>> undecided;
   for (const published& p : all) {
     const checked_document* d = checked(p);
