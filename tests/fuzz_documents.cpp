@@ -100,7 +100,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   for (std::uint64_t id = 1; id <= 4; ++id) {
     const std::size_t end = rest.find('\0');
     const body content{"application/pidf+xml", std::string{rest.substr(0, end)}};
-    auto checked = package.check_publish({resource, content, "", bounds, nullptr, true});
+    auto checked = package.check_publish({resource, content, "", bounds, nullptr, true, true});
     if (checked) {
       all.push_back({content, *checked, id});
     } else {
@@ -127,7 +127,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   std::vector<publication> again_read;
   for (const publication& p : all) {
     const body kept = p.parsed->stored();
-    auto read = package.check_publish({resource, kept ? kept : p.content, "", bounds, nullptr, true});
+    auto read = package.check_publish({resource, kept ? kept : p.content, "", bounds, nullptr, true, true});
     require(read.has_value(), "what is stored can be read again", kept.bytes());
     again_read.push_back({kept ? kept : p.content, *read, p.id});
   }

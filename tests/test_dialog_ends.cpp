@@ -2,6 +2,7 @@
 #include "lamp.hpp"
 
 #include <functional>
+#include <map>
 
 #include <presence/memory_storage.hpp>
 
@@ -78,32 +79,164 @@ TEST_CASE_TEMPLATE("ends are kept as long as something of the resource is publis
   });
 }
 
-TEST_CASE("a document has room for its ends, or is kept without them (P37, SEC-DOS-4)") {
-  for (const bool room : {false, true}) {
-    CAPTURE(room);
+TEST_CASE("a document at the limit has room for what is kept of it (P37, DLG-4.1-2, SEC-DOS-4)") {
+  memory_storage rows;
+  options settings;
+  settings.limits.body_bytes = 2000;
+  lamp s{dialog_package(), &rows, settings};
+  s.tell(info(dialog_of("a", "terminated", {}, same)));
+  s.tell(info(dialog_of("b", "early")));
+  std::string document = info(dialog_of("b", "early", "<x xmlns='urn:x'></x>"));
+  document.insert(document.find("</x>"), std::string(2000 - document.size(), '.'));
+  CHECK(s.tell(document, "e1") == "200 e3 Expires=3600");
+  CHECK(s.tell(info(dialog_of("y", "early", {}, same))) == "200 e4 Expires=3600");
+  const std::string seen = s.watch("d1");
+  CHECK(seen.find("y:") == std::string::npos);
+  s.restart();
+  CHECK(s.watch("d2").substr(seen.find("full")) == seen.substr(seen.find("full")));
+}
+
+TEST_CASE("nobody but the engine says what is kept of a document (P37, DLG-4.1-2, SEC-DOS-4)") {
+  std::string many;
+  for (int n = 1; n < 1000; ++n) many += " " + std::to_string(n);
+  for (const std::string& behind : std::vector<std::string>{"ends", "ends 1x" + many, "kept ids 0:x ends 1", "kept", "ids 0:x"}) {
+    CAPTURE(behind);
     memory_storage rows;
-    options settings;
-    settings.limits.body_bytes = 2000;
-    lamp s{dialog_package(), &rows, settings};
-    s.tell(info(dialog_of("a", "terminated", {}, same)));
-    std::string document = info(dialog_of("b", "early", "<x xmlns='urn:x'></x>"));
-    document.insert(document.find("</x>"), std::string((room ? 1900 : 2000) - document.size(), '.'));
-    CHECK(s.tell(document, "e1") == "200 e2 Expires=3600");
-    CHECK(s.tell(info(dialog_of("y", "early", {}, same))) == "200 e3 Expires=3600");
-    s.restart();
-    CHECK(s.watch("d1").find(room ? "full{b:early}" : "full{b:early,y:early}") != std::string::npos);
+    lamp s{dialog_package(), &rows};
+    s.tell(info(dialog_of("x", "early", {}, same)));
+    for (const char* tag : {"", "e2"}) {
+      CHECK(s.tell(info(dialog_of("a", "early")) + "<?presence-" + behind + "?>", tag).starts_with("200 "));
+      CHECK(s.watch("d1").find("full{x:early,a:early}") != std::string::npos);
+      s.restart();
+      CHECK(s.watch("d2").find("full{x:early,a:early}") != std::string::npos);
+    }
   }
 }
 
-TEST_CASE("a stored end is no other thing than a dialog that is over, whoever writes it (P37, SEC-DOS-4)") {
-  const auto ended = [](const std::string& keys) { return info({}) + "<?presence-ends" + keys + "?>"; };
-  lamp s{dialog_package()};
-  s.tell(info(dialog_of("a", "early", {}, same)));
-  std::string many;
-  for (int n = 1; n < 1000; ++n) many += " " + std::to_string(n);
-  for (const std::string& keys : {std::string{}, std::string{" x 1x -1 0 123456789012345678901"}, std::string{" 0 12345678901234567890 "}, many})
-    CHECK(s.tell(ended(keys)).starts_with("200 "));
-  CHECK(s.watch("d1").find("full{a:early}") != std::string::npos);
+TEST_CASE("what is kept of a document is read as far as it makes sense, also as earlier versions wrote it (P37, DLG-4.1-2)") {
+  const auto shown = [](const std::string& behind) {
+    memory_storage rows;
+    change row;
+    row.new_publications.push_back({.resource = address("alice"), .event = "dialog", .etag = "e", .id = 1,
+                                    .content = body{dialog_info_type, info(dialog_of("1", "early") + dialog_of("2", "early", {}, same)) + behind},
+                                    .expires = never});
+    REQUIRE(rows.apply(row));
+    lamp s{dialog_package(), &rows};
+    const std::string seen = s.watch("d1");
+    return seen.substr(seen.find("full"));
+  };
+  memory_storage rows;
+  lamp writes{dialog_package(), &rows};
+  writes.tell(info(dialog_of("2", "terminated", {}, same)));
+  writes.tell(info({}), "e1");
+  const std::string row{writes.engine->publications({}, 0, 1).records.at(0).content.bytes()};
+  const auto at = row.find("<?presence-kept ends ");
+  REQUIRE(at != row.npos);
+  const std::string end = row.substr(at + 21);  // `1f03?>`
+  CHECK(shown("<?presence-ends " + end) == "full{1:early}");
+  CHECK(shown("<?presence-kept ids 0:a%3c%20%c3%a4%%2 ends 1 " + end) == "full{a&lt; \xc3\xa4%:early}");
+  CHECK(shown("<?presence-kept ids 1:x 0:y?>") == "full{y:early,x:early}");
+  CHECK(shown("<?presence-kept ids 1:x 0:x?>").starts_with("full{x:early,"));
+  CHECK(shown("<?presence-kept ids 0:2?>").starts_with("full{2:early,d"));
+  for (const char* behind : {"<?presence-kept ids 0 1: 2:x -1:y x 99999999999999999999:z?>", "<?presence-ends 1x -1 0 123456789012345678901?>",
+                             "<?presence-ends?>", "<?presence-kept?>", "<?presence-other 0:x?>"}) {
+    CAPTURE(behind);
+    CHECK(shown(behind) == "full{1:early,2:early}");
+  }
+}
+
+TEST_CASE_TEMPLATE("a dialog stays under its id whatever is read again (DLG-4.1-2, DLG-AGG-1, T12)", Place, EVERY_STORAGE) {
+  const std::string half = " call-id=\"c\" local-tag=\"l\"";
+  const auto dialogs = [](const std::string& line) { return line.substr(line.find("full{")); };
+  each_mode<Place>([&](lamp& s, const auto& forget) {
+    s.tell(info(dialog_of("1", "early")), {}, 600s);
+    forget();
+    s.tell(info(dialog_of("1", "confirmed")), {}, 600s);
+    const std::string both = dialogs(s.watch("d1"));
+    CHECK(both.starts_with("full{1:early,d"));
+    forget();
+    CHECK(dialogs(s.watch("d1")) == both);
+    s.tell({}, "e1", 0s);
+    forget();
+    s.tell(info(dialog_of("1", "trying")), {}, 600s);  // free by now
+    forget();
+    const std::string second = both.substr(both.find(",d") + 1, 13);
+    CHECK(dialogs(s.watch("d1")) == "full{" + second + ":confirmed,1:trying}");
+  });
+  each_mode<Place>([&](lamp& s, const auto& forget) {  // of one dialog, under the id of who told it first, who has gone
+    s.tell(info(dialog_of("a b?", "early", {}, same)), {}, 60s);
+    forget();
+    s.tell(info(dialog_of("x", "early", {}, same)), {}, 600s);
+    s.moment(61s);
+    forget();
+    CHECK(dialogs(s.watch("d1")) == "full{a b?:early}");
+    s.tell(info(dialog_of("a b?", "early")), {}, 600s);
+    forget();
+    CHECK(dialogs(s.watch("d1")).starts_with("full{a b?:early,d"));
+  });
+  each_mode<Place>([&](lamp& s, const auto& forget) {  // more of it becomes known: the other's row says what was decided then
+    s.tell(info(dialog_of("b", "early", {}, half)), {}, 60s);
+    s.tell(info(dialog_of("x", "trying", {}, half)), {}, 600s);
+    s.tell(info(dialog_of("x", "confirmed", {}, same)), "e2", 600s);
+    const std::string two = dialogs(s.watch("d1"));
+    forget();
+    CHECK(dialogs(s.watch("d1")) == two);
+    s.at += 1s;
+    s.tell(info(dialog_of("b", "early", {}, same)), "e1", 60s);  // one after all
+    const std::string one = dialogs(s.watch("d1"));
+    forget();
+    CHECK(dialogs(s.watch("d1")) == one);
+    s.moment(62s);
+    forget();
+    const std::string id = one.substr(0, one.find(':'));
+    CHECK(dialogs(s.watch("d1")) == id + ":confirmed}");
+  });
+}
+
+TEST_CASE("an id that is long is nobody else's: he gets a made-up one (DLG-4.1-2, SEC-DOS-4)") {
+  memory_storage rows;
+  lamp s{dialog_package(), &rows};
+  s.tell(info(dialog_of(std::string(128, 'i'), "early", {}, same) + dialog_of(std::string(129, 'j'), "early")));
+  const std::string seen = s.watch("d1");
+  CHECK(seen.find("full{" + std::string(128, 'i') + ":early,d") != std::string::npos);
+  CHECK(seen.find("jj") == std::string::npos);
+  s.restart();
+  CHECK(s.watch("d2").substr(seen.find("full")) == seen.substr(seen.find("full")));
+}
+
+TEST_CASE("a row is written when its document has something else to remember, and only then (P37, PF7)") {
+  struct counting : faulty_storage {
+    using faulty_storage::faulty_storage;
+    result<void, storage_error> apply(const change& what) override {
+      for (const publication_update& u : what.changed_publications) ++written[u.old_etag];
+      return faulty_storage::apply(what);
+    }
+    std::map<std::string, int> written;
+  };
+  for (const int mode : {1, 3}) {
+    CAPTURE(mode);
+    memory_storage kept;
+    counting rows{kept};
+    options settings;
+    settings.subs_db_mode = mode;
+    lamp s{dialog_package(), &rows, settings};
+    s.tell(info(dialog_of("x", "early")), {}, 3600s);
+    s.tell(info(dialog_of("a", "early", {}, same)), {}, 60s);
+    s.tell(info(dialog_of("a", "terminated", {}, same)), "e2", 60s);
+    for (const char* id : {"b", "c", "d"}) s.tell(info(dialog_of(id, "early")), {}, id[0] == 'b' ? 120s : id[0] == 'c' ? 180s : 3600s);
+    rows.written.clear();
+    s.moment(61s);  // an end is inherited
+    CHECK(rows.written.size() == 4);
+    s.moment(121s);  // and is known already
+    s.moment(181s);
+    CHECK(s.engine->stats().publications == (mode == 1 ? 2 : 0));
+    CHECK(rows.written.size() == 4);
+    for (const auto& [tag, times] : rows.written) CHECK(times == 1);
+    s.restart();
+    CHECK(s.tell(info(dialog_of("y", "early", {}, same))) == "200 e7 Expires=3600");
+    CHECK(s.watch("d1").find("y:early") == std::string::npos);
+    s.audit();
+  }
 }
 
 TEST_CASE("an heir whose row is not as expected keeps nobody from his end (P37, RL2, M04, M05)") {
@@ -125,9 +258,13 @@ TEST_CASE("what only looks like stored ends stays a part of its document (P37, R
   for (const std::string behind : {"<?foo <?presence-ends?>", "<?foo ><?presence-ends?>", "<?foo?><?presence-ends?>"}) {
     CAPTURE(behind);
     memory_storage rows;
+    change row;  // as an earlier version stored it
+    row.new_publications.push_back({.resource = address("alice"), .event = "dialog", .etag = "e", .id = 1,
+                                    .content = body{dialog_info_type, info(dialog_of("b", "early")) + behind}, .expires = never});
+    REQUIRE(rows.apply(row));
     lamp s{dialog_package(), &rows};
     CHECK(s.tell(info(dialog_of("a", "early", {}, same)) + behind).starts_with("200 "));
     s.restart();
-    CHECK(s.watch("d1").find("full{a:early}") != std::string::npos);
+    CHECK(s.watch("d1").find("full{b:early,a:early}") != std::string::npos);
   }
 }

@@ -38,7 +38,8 @@ class parsed_document {
   virtual ~parsed_document() = default;
   /// What is kept instead of the published bytes, where those only say what changed in the document they
   /// replace, where `aggregate` decided something about it for good, or where it remembers something of others
-  /// (event_package::inherit). check_publish reads it again. No body: the bytes as they are.
+  /// (event_package::inherit). check_publish reads it again (offered_document::from_row), and no more than that decides
+  /// what it was. No body: the bytes as they are.
   virtual body stored() const { return {}; }
   /// Of a composed document (body::outline), whose word alone it is: a publish_request::sender. What he publishes is told to
   /// him nevertheless where another's word is what is shown then. nullopt: it is not one's alone.
@@ -62,6 +63,7 @@ struct offered_document {
   const presence::limits& bounds;
   const parsed_document* previous = nullptr;  ///< of the document it replaces; null: there is none
   bool through_views = false;  ///< authorize_body may be asked to show it: keep what that needs with it
+  bool from_row = false;       ///< nobody sends it: `content` may be what parsed_document::stored() made
 };
 
 /// A SUBSCRIBE after the general checks, for `check_subscribe`.
@@ -202,7 +204,8 @@ struct event_package {
   /// otherwise, or what an arriving one says has ended.
   bool tells_leaving = false;
   /// `aggregate` decides something about documents when it first sees them together, which parsed_document::stored()
-  /// keeps: with a storage it is called for each document that comes, also where nobody watches.
+  /// keeps: with a storage it is called for each document that comes beside others, also where nobody watches, and rows
+  /// are written whose stored() is another since.
   bool decides_for_good = false;
   /// Documents name the resource as it was subscribed to: while somebody watches it as `pres:`, `aggregate`,
   /// `authorize_body`, `difference` and `neutral` are called for him with that address instead of the canonical one (PRS-ENT-1).

@@ -167,7 +167,8 @@ struct engine::impl {
   /// Whether the storage knows all that was told in a subscription that began then, and not only what may have been.
   bool exact_numbers(instant since, const event_package& package) const noexcept {
     if (settings.force_delete) return false;  // what went in silence has no number
-    if (package.difference) return false;     // what is composed anew may have other ids, which a partial document would name
+    // rows do not tell who was not sent his own word, nor in which order documents of one millisecond came
+    if (package.difference) return false;
     return shared() || (bounded() && settings.cseq_block == 1 && began != instant{} && since >= began);
   }
   bool bounded() const noexcept { return keeping && keeping->bounded(); }
@@ -386,8 +387,8 @@ struct engine::impl {
   /// How much of a call is planned; what was planned since can be dropped again, so that a package that
   /// throws for one state does not stop the clock for others.
   struct plan_mark {
-    std::size_t notifies, owing, turned, told, missed, answered, ended_publications, changed_publications, ended_subscriptions,
-        changed_subscriptions, reservations, ended_watchers, watchers;
+    std::size_t notifies, owing, turned, told, missed, answered, rewritten, ended_publications, changed_publications,
+        ended_subscriptions, changed_subscriptions, reservations, ended_watchers, watchers;
   };
   plan_mark mark(const effects& out) const noexcept;
   void drop_since(const plan_mark& m, effects& out) noexcept;
@@ -462,10 +463,18 @@ struct engine::impl {
   void commit_lapse(event_state& state, lapse& due, instant now) noexcept;
   /// Watchers were not told of something: the next document each gets is a full one.
   void make_unsure(event_state& state) noexcept;
-  /// What leaves a state with an edit passes on what those that stay are to remember (event_package::inherit), and their
-  /// rows say so; that of what is incoming is left to the caller.
+  /// What leaves a state with an edit passes on what those that stay are to remember (event_package::inherit).
   void plan_inherited(event_state& state, const edit& what, instant now);
-  std::vector<std::string> heir_tags;  ///< tags of those whose rows this call changes for that alone
+  /// The rows of those that stay say what they remember by now, where that is something else (parsed_document::stored()).
+  void plan_kept(const event_state& state, const edit& what, instant now);
+  bool remembers(const event_package& package) const noexcept {
+    return stores_publications() && (package.inherit || package.decides_for_good);
+  }
+  struct rewrite {
+    publication* of;
+    body content;  ///< once it is stored
+  };
+  std::vector<rewrite> rewritten;  ///< by this call, for that alone
   void erase_lapsed(event_state& state, instant now) noexcept;
 
   // --- subscriptions (subscribe.cpp) ---
@@ -688,7 +697,7 @@ struct engine::impl {
     missed_now.clear();
     answered.clear();
     noted.clear();
-    heir_tags.clear();
+    rewritten.clear();
     usage_ends = false;
     if (!planned_documents.empty()) planned_documents.clear();
     struct undo {

@@ -254,7 +254,7 @@ std::unique_ptr<publication> engine::impl::publication_of(publication_row row, c
   p->arrival = static_cast<std::uint64_t>(std::max<milliseconds::rep>(row.since.time_since_epoch().count(), 1)) << 16;
   last_arrival = std::max(last_arrival, p->arrival);
   if (package.check_publish && row.content) {
-    auto checked = package.check_publish({row.resource, row.content, p->sender(), settings.limits, nullptr, package.has_views()});
+    auto checked = package.check_publish({row.resource, row.content, p->sender(), settings.limits, nullptr, package.has_views(), true});
     if (checked) {
       p->parsed = *std::move(checked);
     } else {  // one document that cannot be read must not hide the others

@@ -218,6 +218,8 @@ bool engine::impl::store(effects& out, instant now) {
     if (!held_back) std::erase_if(pending.reservations, [&](const number_reservation& r) { return ended(r.key); });
   }
   const auto made = [&] {
+    for (rewrite& one : rewritten) one.of->content = std::move(one.content);
+    rewritten.clear();
     for (event_state* state : noted) state->rules->stored = turns(*state);
     noted.clear();
     return true;
@@ -233,10 +235,11 @@ bool engine::impl::store(effects& out, instant now) {
   auto stored = apply(pending);
   const auto in_conflict = [&] { return !stored && stored.error().fault == storage_fault::conflict; };
   std::vector<publication_update> inheriting;
-  if (in_conflict() && !shared() && !heir_tags.empty()) {
-    // a row that is not as expected must not keep another from its end; it goes without what it would inherit
+  if (in_conflict() && !shared() && !rewritten.empty()) {
+    // a row that is not as expected must not keep another from its end; it goes without what it would remember
     for (publication_update& u : std::exchange(pending.changed_publications, {})) {
-      const bool inherits = std::find(heir_tags.begin(), heir_tags.end(), u.old_etag) != heir_tags.end();
+      const auto is_heir = [&u](const rewrite& one) { return one.of->etag == u.old_etag && u.row.etag == u.old_etag; };
+      const bool inherits = std::any_of(rewritten.begin(), rewritten.end(), is_heir);
       (inherits ? inheriting : pending.changed_publications).push_back(std::move(u));
     }
     stored = {};
@@ -268,7 +271,10 @@ bool engine::impl::store(effects& out, instant now) {
     for (publication_update& u : inheriting) {
       change one;
       one.changed_publications.push_back(std::move(u));
-      if (const auto kept = apply(one); !kept) log(log_level::warning, kept.error().text);
+      const auto kept = apply(one);
+      if (kept) continue;
+      log(log_level::warning, kept.error().text);
+      std::erase_if(rewritten, [&](const rewrite& r) { return r.of->etag == one.changed_publications.front().old_etag; });
     }
     return made();
   }

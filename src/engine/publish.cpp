@@ -38,6 +38,7 @@ engine::impl::lapse engine::impl::plan_lapse(event_state& state, instant now, co
   plan_inherited(state, leaving, now);
   due.before = present(state);
   due.after = compose(state, &leaving, now);
+  plan_kept(state, leaving, now);
   if (settings.force_delete) due.before = due.after;
   return due;
 }
@@ -58,13 +59,13 @@ void engine::impl::plan_inherited(event_state& state, const edit& what, instant 
   const auto& inherit = state.package->inherit;
   if (!inherit) return;
   const auto leaves = [&](const publication& p) { return p.deadline <= now || (&p == what.target && what.incoming == nullptr); };
-  std::vector<const publication*> heirs;
-  if (what.incoming != nullptr && what.incoming->parsed) heirs.push_back(what.incoming);
+  std::vector<const publication*> staying;
+  if (what.incoming != nullptr && what.incoming->parsed) staying.push_back(what.incoming);
   for (const auto& p : state.publications)
-    if (p->parsed && p.get() != what.target && !leaves(*p)) heirs.push_back(p.get());
+    if (p->parsed && p.get() != what.target && !leaves(*p)) staying.push_back(p.get());
   for (const auto& gone : state.publications) {
     if (!gone->parsed || !leaves(*gone)) continue;
-    for (const publication* heir : heirs) {
+    for (const publication* heir : staying) {
       try {
         inherit(*heir->parsed, *gone->parsed);
       } catch (const std::bad_alloc&) {
@@ -76,14 +77,18 @@ void engine::impl::plan_inherited(event_state& state, const edit& what, instant 
       }
     }
   }
-  if (!stores_publications()) return;
-  for (const publication* heir : heirs) {
-    const body kept = heir != what.incoming ? heir->parsed->stored() : body{};
-    if (!kept || kept == heir->content) continue;
-    publication_row row = row_of(*heir);
+}
+
+void engine::impl::plan_kept(const event_state& state, const edit& what, instant now) {
+  if (!remembers(*state.package)) return;
+  for (const auto& p : state.publications) {
+    if (!p->parsed || p.get() == what.target || p->deadline <= now) continue;
+    body kept = p->parsed->stored();
+    if (!kept || kept == p->content) continue;
+    publication_row row = row_of(*p);
     row.content = kept;
-    heir_tags.push_back(heir->etag);
-    pending.changed_publications.push_back({heir->etag, true, std::move(row)});
+    pending.changed_publications.push_back({p->etag, true, std::move(row)});
+    rewritten.push_back({p.get(), std::move(kept)});
   }
 }
 
@@ -343,19 +348,21 @@ void engine::impl::carry_out(const event_package& package, publication* target,
   const edit what{.target = modified || removed ? target : nullptr, .incoming = created || modified ? &incoming : nullptr};
   if (touched) plan_elsewhere(state, what, now, out);
   if (removed || lapsed) plan_inherited(state, what, now);
-  if (lapsed && package.inherit) take_stored(incoming);
   if (watched || decides) {
     const edit without_lapsed;
     const bool silent = lapsed && settings.force_delete;
     if (silent) make_unsure(state);
     before = silent ? compose(state, &without_lapsed, now) : present(state);
     after = compose(state, &what, now);
-    if (decides) take_stored(incoming);
     if (watched) {
       out.state_changed = differ(before, after);
       if (!out.state_changed) ++counters.suppressed;
       plan_told(state, before, after, &what, incoming.sender(), nullptr, now, out);
     }
+  }
+  if (touched && remembers(package)) {
+    take_stored(incoming);
+    plan_kept(state, what, now);
   }
   if (touched && !watched) out.state_changed = !(modified && same_meaning(target->content, incoming.content));
   if (stores_publications()) {

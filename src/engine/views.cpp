@@ -264,6 +264,7 @@ engine::impl::plan_mark engine::impl::mark(const effects& out) const noexcept {
           watcher_changes.size(),
           missed_now.size(),
           answered.size(),
+          rewritten.size(),
           pending.ended_publications.size(),
           pending.changed_publications.size(),
           pending.ended_subscriptions.size(),
@@ -282,6 +283,7 @@ void engine::impl::drop_since(const plan_mark& m, effects& out) noexcept {
   shorten(watcher_changes, m.told);
   shorten(missed_now, m.missed);
   shorten(answered, m.answered);
+  shorten(rewritten, m.rewritten);
   shorten(pending.ended_publications, m.ended_publications);
   shorten(pending.changed_publications, m.changed_publications);
   shorten(pending.ended_subscriptions, m.ended_subscriptions);

@@ -1,10 +1,12 @@
 // The packages `dialog` (RFC 4235) and `dialog;sla` (bridged line appearance).
 #include <algorithm>
+#include <array>
+#include <cstddef>
 #include <functional>
 #include <map>
 #include <memory>
+#include <memory_resource>
 #include <optional>
-#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -173,42 +175,48 @@ int interest(call_state state) noexcept {
   return 0;
 }
 
-/// Gives each dialog an id of its own, the same while its publications live, whoever tells of it. What
-/// is not shown now keeps its id, for it may be shown again.
-void settle_ids(std::span<const published> publications, const std::vector<shown_dialog>& all) {
-  std::set<std::string_view> seen;
-  const auto settled = [&](const shown_dialog& d) { return !d.what->shown_as.empty() && seen.insert(d.what->shown_as).second; };
-  if (std::all_of(all.begin(), all.end(), settled)) return;
-  std::map<std::string, std::uint64_t> known;  // ids, and which dialog has each
-  std::map<std::uint64_t, const std::string*> of_dialog;
-  for (const published& p : publications) {
+/// Gives each dialog an id of its own, the same while its publications live, whoever tells of it and whoever is shown it. What
+/// rows do not tell must come out as it was: each that is shown under its own id gets that again, for no other has it.
+void settle_ids(std::span<const published> all) {
+  constexpr std::size_t longest = 128;  // of ids that others take over
+  std::array<std::byte, 4096> room;
+  std::pmr::monotonic_buffer_resource memory{room.data(), room.size()};
+  std::pmr::map<std::string_view, std::uint64_t> taken{&memory};  // and which dialog has each
+  std::pmr::map<std::uint64_t, std::string_view> of_dialog{&memory};
+  std::vector<std::pair<const published*, const entry*>> undecided;
+  for (const published& p : all) {
     const checked_document* d = checked(p);
     if (d == nullptr) continue;
     for (const entry& e : d->dialogs) {
-      if (e.shown_as.empty()) continue;
-      if (known.try_emplace(e.shown_as, e.key).first->second != e.key) {  // they were one dialog until more of one was known
+      if (e.shown_as.empty()) {
+        if (!e.over() || p.arriving) undecided.emplace_back(&p, &e);
+      } else if (const auto same = of_dialog.find(e.key); same != of_dialog.end()) {
+        e.shown_as = same->second;  // maybe they were two until more was known
+      } else if (taken.try_emplace(e.shown_as, e.key).second) {
+        if (e.key != 0) of_dialog.emplace(e.key, e.shown_as);
+      } else {  // they were one until more was known
         e.shown_as.clear();
-        continue;
+        undecided.emplace_back(&p, &e);
       }
-      if (e.key != 0) of_dialog.emplace(e.key, &e.shown_as);
     }
   }
-  for (const shown_dialog& d : all) {
-    if (!d.what->shown_as.empty()) continue;
-    if (const auto same = of_dialog.find(d.what->key); same != of_dialog.end()) {
-      d.what->shown_as = *same->second;
+  // what arrives has been shown to nobody
+  std::stable_partition(undecided.begin(), undecided.end(), [](const auto& one) { return !one.first->arriving; });
+  for (const auto& [from, e] : undecided) {
+    if (const auto same = of_dialog.find(e->key); same != of_dialog.end()) {
+      e->shown_as = same->second;
       continue;
     }
-    std::string id = d.what->id;
-    for (std::uint64_t n = 0; !known.try_emplace(id, d.what->key).second; ++n) {
+    e->shown_as = e->id;
+    for (std::uint64_t n = 0; e->shown_as.size() > longest || !taken.try_emplace(e->shown_as, e->key).second; ++n) {
       digest fresh;
-      fresh.add(d.from->id);
+      fresh.add(from->id);
       fresh.add(n);
-      fresh.add(d.what->id);
-      id.assign(13, 'd');
-      write_id(std::span{id}.subspan(1), fresh.value());
+      fresh.add(e->id);
+      e->shown_as.assign(13, 'd');
+      write_id(std::span{e->shown_as}.subspan(1), fresh.value());
     }
-    d.what->shown_as = std::move(id);
+    if (e->key != 0) of_dialog.emplace(e->key, e->shown_as);
   }
 }
 
@@ -284,7 +292,7 @@ body aggregate(std::string_view resource, std::span<const published> publication
     };
     all = {*std::max_element(all.begin(), all.end(), less)};
   }
-  settle_ids(publications, all);
+  settle_ids(publications);
   writer w{resource, true};
   const std::uint64_t only = asked != nullptr ? asked->key() : 0;
   if (how.partial || only != 0) w.outline = std::make_shared<outline>();
@@ -368,6 +376,7 @@ event_package dialog_package(dialog_options how) {
   package.default_expires = seconds{3600};
   package.versioned = true;
   package.tells_leaving = true;
+  package.decides_for_good = true;  // about ids (DLG-4.1-2)
   package.check_publish = [how](const offered_document& offer) {
     return check(offer, {.session_descriptions = how.session_descriptions, .ends_are_final = true});
   };

@@ -6,33 +6,54 @@
 #include <map>
 #include <memory>
 #include <set>
+#include <system_error>
 #include <utility>
 
 #include <presence/uri.hpp>
 
 #include "../xml.hpp"
 #include "digest.hpp"
+#include "kept.hpp"
 
 namespace presence::dialog_info {
 
 namespace {
 
-// Behind a stored document: what has ended, by key. A peer who sends the same says no more than he could with dialogs
-// that are terminated.
-constexpr std::string_view ends_opening = "<?presence-ends", ends_closing = "?>";
+// What is kept of a document: `ids 0:x 3:y`, what its dialogs are shown as, by their place in it, where that is not their own
+// id, and `ends 1f03 a7`, the dialogs that have ended, by key.
 
-/// Where it begins; npos: there is none.
-std::size_t place_of_ends(std::string_view bytes) noexcept {
-  const auto at = bytes.ends_with(ends_closing) ? bytes.rfind(ends_opening) : bytes.npos;
-  const auto behind = bytes.substr(at == bytes.npos ? bytes.size() : at + ends_opening.size());
-  return behind.find_first_not_of(" 0123456789abcdef") + ends_closing.size() == behind.size() ? at : bytes.npos;
+void append_word(std::string& to, std::string_view id) {
+  constexpr std::string_view digits = "0123456789abcdef", special = "%<>?&";
+  for (const char c : id) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte > ' ' && byte < 0x7f && special.find(c) == special.npos) to += c;
+    else ((to += '%') += digits[byte >> 4]) += digits[byte & 15];
+  }
 }
 
-void restore_ends(std::string_view text, const checked_document& to) {
-  for (auto at = text.find(' '); at != text.npos; at = text.find(' ', at + 1)) {
-    std::uint64_t key = 0;  // 0 is none
-    std::from_chars(text.data() + at + 1, text.data() + text.size(), key, 16);
-    to.remember_end(key);
+std::string read_word(std::string_view word) {
+  std::string id;
+  for (std::size_t i = 0; i < word.size(); ++i) {
+    unsigned byte = static_cast<unsigned char>(word[i]);
+    if (word[i] == '%') std::from_chars(word.data() + i + 1, word.data() + std::min(i + 3, word.size()), byte, 16), i += 2;
+    id += static_cast<char>(byte);
+  }
+  return id;
+}
+
+void restore(std::string_view kept, const checked_document& to) {
+  bool ends = false;
+  for (std::string_view word = next_word(kept); !word.empty(); word = next_word(kept)) {
+    if (word == "ids" || word == "ends") {
+      ends = word == "ends";
+      continue;
+    }
+    std::uint64_t number = 0;  // no key
+    const auto [behind, fault] = std::from_chars(word.data(), word.data() + word.size(), number, ends ? 16 : 10);
+    if (fault != std::errc{}) continue;
+    const std::string_view id = word.substr(static_cast<std::size_t>(behind - word.data()));
+    if (ends) to.remember_end(number);
+    else if (id.size() > 1 && number < to.dialogs.size()) to.dialogs[number].shown_as = read_word(id.substr(1));
   }
 }
 
@@ -353,19 +374,30 @@ void checked_document::remember_ends(const checked_document& gone) const {
 }
 
 body checked_document::stored() const {
-  if (ended.empty()) return whole;
-  std::string text{whole.bytes()};
-  text += ends_opening;
+  std::string kept;
+  for (std::size_t i = 0; i < dialogs.size(); ++i) {
+    const entry& e = dialogs[i];
+    if (e.shown_as.empty() || e.shown_as == e.id) continue;
+    ((kept += kept.empty() ? " ids " : " ") += std::to_string(i)) += ':';
+    append_word(kept, e.shown_as);
+  }
+  if (!ended.empty()) kept += " ends";
   for (const std::uint64_t key : ended) {
     char digits[16];
-    (text += ' ').append(digits, std::to_chars(digits, digits + sizeof digits, key, 16).ptr);
+    (kept += ' ').append(digits, std::to_chars(digits, digits + sizeof digits, key, 16).ptr);
   }
-  text += ends_closing;
-  return text.size() <= limit ? body{whole.content_type(), text} : whole;
+  body both = with_kept(whole, kept);
+  return both ? both : whole;
 }
 
 result<document, refusal> check(const offered_document& offer, const reading& how) {
-  const auto parsed = xml::parser::of_this_thread().parse(offer.content.bytes(), offer.bounds);
+  auto& parser = xml::parser::of_this_thread();
+  auto stored = offer.from_row ? split_kept(offer.content.bytes()) : std::nullopt;
+  auto parsed = parser.parse(stored ? stored->text : offer.content.bytes(), offer.bounds);
+  if (!parsed && stored) {  // inside another instruction it is none: a document that an earlier version stored as it came
+    stored.reset();
+    parsed = parser.parse(offer.content.bytes(), offer.bounds);
+  }
   if (!parsed) return unexpected{refusal{400, parsed.error().reason}};
   auto made = std::make_shared<checked_document>();
   const auto* previous = dynamic_cast<const checked_document*>(offer.previous);
@@ -375,15 +407,8 @@ result<document, refusal> check(const offered_document& offer, const reading& ho
   std::size_t bytes = 0;
   for (const entry& e : made->dialogs) bytes += e.before_id.size() + e.behind_id.size();
   if (bytes > 4 * offer.bounds.body_bytes) return unexpected{refusal{400, "Declarations that would repeat too often"}};
-  made->limit = offer.bounds.body_bytes;
-  made->whole = offer.content;
-  const std::string_view bytes_of_all = offer.content.bytes();
-  const auto at = how.ends_are_final ? place_of_ends(bytes_of_all) : bytes_of_all.npos;
-  // inside another instruction it is none
-  if (at != bytes_of_all.npos && xml::parser::of_this_thread().parse(bytes_of_all.substr(0, at), offer.bounds)) {
-    restore_ends(bytes_of_all.substr(at), *made);
-    made->whole = body{offer.content.content_type(), bytes_of_all.substr(0, at)};
-  }
+  made->whole = stored ? body{offer.content.content_type(), stored->text} : offer.content;
+  if (stored) restore(stored->kept, *made);
   if (!rewritten) return document{std::move(made)};
 
   std::string text{"<dialog-info xmlns=\""};
@@ -393,7 +418,7 @@ result<document, refusal> check(const offered_document& offer, const reading& ho
   for (const entry& e : made->dialogs) ((text += e.before_id) += escaped(e.id)) += e.behind_id;
   text += "</dialog-info>";
   // it has to be readable after a restart
-  if (!xml::parser::of_this_thread().parse(text, offer.bounds)) return unexpected{refusal{413, "Too Many Dialogs"}};
+  if (!parser.parse(text, offer.bounds)) return unexpected{refusal{413, "Too Many Dialogs"}};
   made->whole = body{media_type, text};
   return document{std::move(made)};
 }

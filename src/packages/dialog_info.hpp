@@ -63,10 +63,9 @@ struct checked_document final : parsed_document {
   /// Dialogs that earlier documents told the end of, this publication's or one's that is gone: what others
   /// still say of them does not count. By key, the latest last.
   mutable std::vector<std::uint64_t> ended = {};
-  body whole = {};        ///< the document without these: as it was published, or merged
-  std::size_t limit = 0;  ///< in bytes, so that it can be read again
+  body whole = {};  ///< the document without these: as it was published, or merged
 
-  /// The document, and behind it what has ended, if there is room for that.
+  /// The document, and behind it what its dialogs are shown as and what has ended.
   body stored() const override;
   bool has_live() const noexcept {
     return std::any_of(dialogs.begin(), dialogs.end(), [](const entry& e) { return !e.over(); });

@@ -14,6 +14,7 @@
 
 #include <presence/grammar.hpp>
 
+#include "kept.hpp"
 #include "pidf.hpp"
 #include "pidf_meaning.hpp"
 #include "pidf_outline.hpp"
@@ -359,35 +360,17 @@ bool other_charset(std::string_view type) noexcept {
   return true;
 }
 
-// Behind a stored document, for each component under a fresh id: its own id and the number of the fresh one. A peer who
-// sends the same only renames what is his own.
-constexpr std::string_view fresh_opening = "<?presence-ids", fresh_closing = "?>";
+// What is kept of a document: for each component under a fresh id its own id and the number of the fresh one.
 constexpr std::uint32_t most_fresh = 0xffff;  // few others can ever have had the same made-up id
 
-/// Splits a stored document from what was put behind it, without the opening and closing; nothing: a published one.
-std::optional<std::pair<std::string_view, std::string_view>> split_stored(std::string_view bytes) {
-  if (!bytes.ends_with(fresh_closing)) return std::nullopt;
-  const std::size_t at = bytes.rfind(fresh_opening);
-  if (at == bytes.npos) return std::nullopt;
-  std::string_view ids = bytes.substr(at + fresh_opening.size());
-  ids.remove_suffix(fresh_closing.size());
-  if (ids.find_first_of("<>?&") != ids.npos) return std::nullopt;
-  return std::pair{bytes.substr(0, at), ids};
-}
-
-/// Reads what split_stored() found: ` id number` for each.
-void restore_fresh_ids(std::string_view ids, const checked_document& to) {
+/// Reads `ids id number id number`.
+void restore_fresh_ids(std::string_view kept, const checked_document& to) {
+  if (next_word(kept) != "ids") return;
   std::map<std::string_view, std::uint32_t> standing;
-  const auto word = [&] {
-    ids.remove_prefix(std::min(ids.find_first_not_of(' '), ids.size()));
-    const std::string_view found = ids.substr(0, ids.find(' '));
-    ids.remove_prefix(found.size());
-    return found;
-  };
-  while (!ids.empty()) {
-    const std::string_view id = word();
+  while (!kept.empty()) {
+    const std::string_view id = next_word(kept);
     std::uint32_t number = 0;
-    const std::string_view digits = word();
+    const std::string_view digits = next_word(kept);
     std::from_chars(digits.data(), digits.data() + digits.size(), number);
     if (number > 1 && number <= most_fresh) standing.emplace(id, number);
   }
@@ -409,17 +392,12 @@ body checked_document::stored() const {
   std::string ids;
   for (const fragment& f : fragments())
     if (f.standing > 1) ((((ids += ' ') += id_of(f)) += ' ') += std::to_string(f.standing));
-  if (ids.empty()) return {};
-  const body& published = rare_ && rare_->untidied ? rare_->untidied : text;
-  std::string bytes;
-  bytes.reserve(published.bytes().size() + fresh_opening.size() + ids.size() + fresh_closing.size());
-  (((bytes += published.bytes()) += fresh_opening) += ids) += fresh_closing;
-  return body{published.content_type(), bytes};
+  return with_kept(rare_ && rare_->untidied ? rare_->untidied : text, ids.empty() ? ids : " ids" + ids);
 }
 
 result<document, refusal> check(const offered_document& offer, std::span<const std::string> words) {
-  const auto stored = split_stored(offer.content.bytes());
-  const body published = stored ? body{offer.content.content_type(), stored->first} : offer.content;
+  const auto stored = offer.from_row ? split_kept(offer.content.bytes()) : std::nullopt;
+  const body published = stored ? body{offer.content.content_type(), stored->text} : offer.content;
   if (published.bytes().size() > offer.bounds.body_bytes) {
     return unexpected{refusal{413, "Request Entity Too Large"}};
   }
@@ -447,7 +425,7 @@ result<document, refusal> check(const offered_document& offer, std::span<const s
     if (text.bytes().size() / 2 > bounds.body_bytes) return unexpected{refusal{413, "Request Entity Too Large"}};
     bounds.body_bytes = std::max(bounds.body_bytes, text.bytes().size());
   }
-  if (stored) restore_fresh_ids(stored->second, *out);
+  if (stored) restore_fresh_ids(stored->kept, *out);
   if (const auto* previous = dynamic_cast<const checked_document*>(offer.previous)) keep_fresh_ids(*previous, *out);
   return document{std::move(out)};
 }

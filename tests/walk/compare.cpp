@@ -9,14 +9,15 @@ namespace presence::test::walking {
 
 namespace {
 
-/// A stored document may say behind it which ids were replaced (presence), or which dialogs have ended.
+/// A stored document may say behind it which ids were replaced, and which dialogs have ended.
 std::string_view as_published(std::string_view bytes) {
-  return bytes.substr(0, std::min(bytes.rfind("<?presence-ids "), bytes.rfind("<?presence-ends ")));
+  return bytes.substr(0, bytes.rfind("<?presence-kept"));
 }
 /// How many dialogs a row says have ended that its document does not name.
 std::size_t ends_in(std::string_view bytes) {
   const std::string_view behind = bytes.substr(as_published(bytes).size());
-  return behind.starts_with("<?presence-ends") ? static_cast<std::size_t>(std::count(behind.begin(), behind.end(), ' ')) : 0;
+  const auto at = behind.find(" ends ");
+  return at == behind.npos ? 0 : static_cast<std::size_t>(std::count(behind.begin() + static_cast<std::ptrdiff_t>(at) + 1, behind.end(), ' '));
 }
 
 }  // namespace
