@@ -3,7 +3,6 @@
 #include <array>
 #include <bit>
 #include <boost/container/small_vector.hpp>
-#include <charconv>
 #include <map>
 #include <memory>
 #include <optional>
@@ -17,6 +16,7 @@
 #include "pidf.hpp"
 #include "pidf_meaning.hpp"
 #include "pidf_outline.hpp"
+#include "pidf_stored.hpp"
 
 namespace presence::pidf {
 
@@ -156,7 +156,7 @@ class checker {
     bool seen = false, others = false;
     for (const xml::node& child : tree_.children(status)) {
       if (child.text) return "Text directly inside a status";
-      if (child.label != "basic" || means_.space_of(child) != space::pidf) {
+      if (!xml::equal(child.label, "basic") || means_.space_of(child) != space::pidf) {
         others = true;
         continue;
       }
@@ -164,8 +164,8 @@ class checker {
       if (seen) return "A status with two basic elements";
       seen = true;
       const std::string_view value = tree_.text_of(child, room_);
-      of.open = value == "open";
-      if (has_elements(child) || (value != "open" && value != "closed")) {
+      of.open = xml::equal(value, "open");
+      if (has_elements(child) || (!of.open && !xml::equal(value, "closed"))) {
         return "A basic status that is neither open nor closed";
       }
     }
@@ -174,7 +174,7 @@ class checker {
 
   bool has_xml_attributes(const xml::node& of) const {
     const auto all = tree_.attributes_of(of);
-    return std::any_of(all.begin(), all.end(), [](const xml::attribute& a) { return a.uri == xml::xml_uri; });
+    return std::any_of(all.begin(), all.end(), [](const xml::attribute& a) { return xml::equal(a.uri, xml::xml_uri); });
   }
 
   bool has_elements(const xml::node& of) const {
@@ -332,15 +332,6 @@ class checker {
 
 namespace {
 
-/// Gives components the fresh ids they had.
-void stand(const std::map<std::string_view, std::uint32_t>& standing, const checked_document& to) {
-  if (standing.empty()) return;
-  for (const fragment& f : to.fragments()) {
-    const auto known = f.id_size != 0 ? standing.find(to.id_of(f)) : standing.end();
-    if (known != standing.end()) f.standing = known->second;
-  }
-}
-
 /// Whether the media type names a character set that UTF-8 does not include.
 bool other_charset(std::string_view type) noexcept {
   if (type.find('=') == type.npos) return false;
@@ -359,67 +350,12 @@ bool other_charset(std::string_view type) noexcept {
   return true;
 }
 
-// Behind a stored document, for each component under a fresh id: its own id and the number of the fresh one. A peer who
-// sends the same only renames what is his own.
-constexpr std::string_view fresh_opening = "<?presence-ids", fresh_closing = "?>";
-constexpr std::uint32_t most_fresh = 0xffff;  // few others can ever have had the same made-up id
-
-/// Splits a stored document from what was put behind it, without the opening and closing; nothing: a published one.
-std::optional<std::pair<std::string_view, std::string_view>> split_stored(std::string_view bytes) {
-  if (!bytes.ends_with(fresh_closing)) return std::nullopt;
-  const std::size_t at = bytes.rfind(fresh_opening);
-  if (at == bytes.npos) return std::nullopt;
-  std::string_view ids = bytes.substr(at + fresh_opening.size());
-  ids.remove_suffix(fresh_closing.size());
-  if (ids.find_first_of("<>?&") != ids.npos) return std::nullopt;
-  return std::pair{bytes.substr(0, at), ids};
-}
-
-/// Reads what split_stored() found: ` id number` for each.
-void restore_fresh_ids(std::string_view ids, const checked_document& to) {
-  std::map<std::string_view, std::uint32_t> standing;
-  const auto word = [&] {
-    ids.remove_prefix(std::min(ids.find_first_not_of(' '), ids.size()));
-    const std::string_view found = ids.substr(0, ids.find(' '));
-    ids.remove_prefix(found.size());
-    return found;
-  };
-  while (!ids.empty()) {
-    const std::string_view id = word();
-    std::uint32_t number = 0;
-    const std::string_view digits = word();
-    std::from_chars(digits.data(), digits.data() + digits.size(), number);
-    if (number > 1 && number <= most_fresh) standing.emplace(id, number);
-  }
-  stand(standing, to);
-}
-
-/// A component that went under a fresh id goes on under it when its publication is modified (CMP-3).
-void keep_fresh_ids(const checked_document& from, const checked_document& to) {
-  std::map<std::string_view, std::uint32_t> standing;
-  for (const fragment& f : from.fragments()) {
-    if (f.standing > 1) standing.emplace(from.id_of(f), f.standing);
-  }
-  stand(standing, to);
-}
-
 }  // namespace
-
-body checked_document::stored() const {
-  std::string ids;
-  for (const fragment& f : fragments())
-    if (f.standing > 1) ((((ids += ' ') += id_of(f)) += ' ') += std::to_string(f.standing));
-  if (ids.empty()) return {};
-  const body& published = rare_ && rare_->untidied ? rare_->untidied : text;
-  std::string bytes;
-  bytes.reserve(published.bytes().size() + fresh_opening.size() + ids.size() + fresh_closing.size());
-  (((bytes += published.bytes()) += fresh_opening) += ids) += fresh_closing;
-  return body{published.content_type(), bytes};
-}
 
 result<document, refusal> check(const offered_document& offer, std::span<const std::string> words) {
   const auto stored = split_stored(offer.content.bytes());
-  const body published = stored ? body{offer.content.content_type(), stored->first} : offer.content;
+  const body cut = stored ? body{offer.content.content_type(), stored->first} : body{};
+  const body& published = stored ? cut : offer.content;
   if (published.bytes().size() > offer.bounds.body_bytes) {
     return unexpected{refusal{413, "Request Entity Too Large"}};
   }
@@ -431,9 +367,10 @@ result<document, refusal> check(const offered_document& offer, std::span<const s
     ~rest_at_end() { parser.rest(); }
   } const resting{parser};
   limits bounds = offer.bounds;
-  body text = published;
+  body rewritten;
   std::shared_ptr<checked_document> out;
   for (bool again = false;; again = true) {
+    const body& text = again ? rewritten : published;
     const auto tree = parser.parse(text.bytes(), bounds);
     if (!tree) return unexpected{refusal{400, tree.error().reason}};
     checker check{*tree.value(), offer, words, again};
@@ -443,12 +380,12 @@ result<document, refusal> check(const offered_document& offer, std::span<const s
       out = check.document(text);
       break;
     }
-    text = body{text.content_type(), tidied(*tree.value())};
-    if (text.bytes().size() / 2 > bounds.body_bytes) return unexpected{refusal{413, "Request Entity Too Large"}};
-    bounds.body_bytes = std::max(bounds.body_bytes, text.bytes().size());
+    rewritten = body{text.content_type(), tidied(*tree.value())};
+    if (rewritten.bytes().size() / 2 > bounds.body_bytes) return unexpected{refusal{413, "Request Entity Too Large"}};
+    bounds.body_bytes = std::max(bounds.body_bytes, rewritten.bytes().size());
   }
   if (stored) restore_fresh_ids(stored->second, *out);
-  if (const auto* previous = dynamic_cast<const checked_document*>(offer.previous)) keep_fresh_ids(*previous, *out);
+  if (const checked_document* previous = as_checked(offer.previous)) keep_fresh_ids(*previous, *out);
   return document{std::move(out)};
 }
 
