@@ -40,7 +40,7 @@ std::string random_token(random_source& source, std::size_t length) {
 void random_token(random_source& source, std::span<char> token) {
   static constexpr char alphabet[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
   static constexpr unsigned letters = 62;
-  std::array<std::uint8_t, 32> bytes{};
+  std::array<std::uint8_t, 16> bytes{};  // an entity tag needs hardly more
   std::size_t at = bytes.size();
   for (char& c : token) {
     std::uint8_t value = 0;

@@ -73,11 +73,13 @@ void state_table::release_if_idle(event_state& state) noexcept {
 }
 
 publication& state_table::insert(event_state& state, std::unique_ptr<publication> p) {
-  publication& added = *p;
   auto& all = state.publications;
+  const bool at_home = std::any_of(all.begin(), all.end(), [&](const auto& q) { return static_cast<void*>(q.get()) == state.room; });
+  p->state = &state;
+  if (!at_home) p.reset(new (static_cast<void*>(state.room)) publication{std::move(*p)});
+  publication& added = *p;
   const auto at = std::find_if(all.rbegin(), all.rend(), [&](const auto& q) { return q->id < added.id; });
   all.insert(at.base(), std::move(p));
-  added.state = &state;
   state.lapses = std::min(state.lapses, added.deadline);
   if (added.hard()) ++state.hard;
   else publication_timers_.insert(added);

@@ -54,7 +54,7 @@ struct parser::room {
   const char* reason = nullptr;
   const char* where = nullptr;
 
-  bool refuse(const char* why, const char* at) noexcept {
+  [[gnu::cold]] bool refuse(const char* why, const char* at) noexcept {
     reason = why;
     where = at;
     return false;

@@ -59,11 +59,11 @@ class scanner {
   bool plain() const noexcept { return plain_; }  // see tree
 
  private:
-  const char* refuse(const char* reason) noexcept {
+  [[gnu::cold]] const char* refuse(const char* reason) noexcept {
     reason_ = at_ == end_ ? "The document ends too early" : reason;
     return reason_;
   }
-  bool no(const char* reason) noexcept {
+  [[gnu::cold]] bool no(const char* reason) noexcept {
     refuse(reason);
     return false;
   }

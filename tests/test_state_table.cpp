@@ -94,6 +94,28 @@ TEST_CASE("publications keep the order of their creation, also when they are rea
   f.sound();
 }
 
+TEST_CASE("a publication lies in its state while there is room, and stays where it is (PF2)") {
+  fixture f;
+  event_state& state = f.table.obtain("sip:alice@example.com", f.package);
+  const auto at_home = [&](const publication& p) { return static_cast<const void*>(&p) == state.room; };
+  publication& first = f.publish(state, 1);
+  publication& second = f.publish(state, 2);
+  CHECK(at_home(first));
+  CHECK_FALSE(at_home(second));
+  f.table.erase(first);
+  CHECK(state.publications.front().get() == &second);
+  publication& third = f.publish(state, 3);
+  CHECK(at_home(third));
+  CHECK(third.etag == "e3");
+  f.table.erase(second);
+  CHECK(state.publications.front().get() == &third);
+  f.sound();
+  f.publish(f.table.obtain("sip:bob@example.com", f.package), 4);  // dies with the table
+  f.table.erase(third);
+  f.table.release_if_idle(state);
+  f.sound();
+}
+
 TEST_CASE("a state knows before when none of its publications lapses (M03)") {
   fixture f;
   event_state& state = f.table.obtain("sip:alice@example.com", f.package);

@@ -17,6 +17,13 @@ namespace presence {
 
 class parsed_document;  // event_package.hpp
 
+/// Asks for memory that will be written soon, be there any or not; not for more of it than arrives in the meantime.
+inline void prefetch_lines(const void* from, std::size_t bytes) noexcept {
+  constexpr std::size_t line = 64, most = 1024;
+  const auto begin = reinterpret_cast<std::uintptr_t>(from);
+  for (std::size_t at = 0; at < std::min(bytes, most); at += line) __builtin_prefetch(reinterpret_cast<const void*>(begin + at), 1);
+}
+
 class body {
  public:
   /// No body at all: no Content-Type, no bytes.
@@ -83,8 +90,8 @@ class body {
     return block_ != nullptr && block_->outlined ? block_->outline().get() : nullptr;
   }
 
-  /// Asks for the shared block, which will be needed soon.
-  void prefetch() const noexcept { __builtin_prefetch(block_, 1); }
+  /// Asks for the shared block, which will be needed soon, and for so many bytes of what is in it.
+  void prefetch(std::size_t bytes = 0) const noexcept { prefetch_lines(block_, sizeof(block) + bytes); }
 
   /// Whether a watcher who has `a` would learn nothing from `b` (EVT-4.2.2-15).
   friend bool same_meaning(const body& a, const body& b) noexcept {

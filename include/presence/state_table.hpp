@@ -11,6 +11,7 @@
 #include <boost/intrusive/unordered_set.hpp>
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -82,11 +83,14 @@ struct origin {
   publisher_share publisher = {};  ///< null: the resource itself, the host, or nobody proven
 };
 
-/// A live publication of a state; what a refresh touches comes first. Made by state_table::make_publication().
+/// A live publication of a state; what a refresh touches comes first. Made by state_table::make_publication(). It is in the
+/// memory of its state, if there is room, so that who found the state has found it, too; else in that of the table.
 struct publication {
   static void* operator new(std::size_t, pool<publication>& from) { return from.take(); }
   static void operator delete(void* at, pool<publication>&) noexcept { pool<publication>::give_back(at); }
-  static void operator delete(void* at) noexcept { pool<publication>::give_back(at); }
+  static void* operator new(std::size_t, void* room) noexcept { return room; }
+  static void operator delete(void*, void*) noexcept {}
+  static void operator delete(publication* p, std::destroying_delete_t) noexcept;
 
   timer_hook timer;
   instant deadline = {};
@@ -192,7 +196,8 @@ struct ruled {
   std::vector<shown_view> views = {};  ///< view number n is at n - 1
 };
 
-/// The state of one resource in one package. Three cache lines: what finds it; what its publications come to; the rest.
+/// The state of one resource in one package. Five cache lines: what finds it; what its publications come to; the rest, and
+/// the one publication that most have.
 struct event_state {
   hash_hook by_name;
   short_text name = {};
@@ -209,6 +214,7 @@ struct event_state {
   std::unique_ptr<std::unordered_map<const watcher_account*, undecided>> undecideds = {};
   /// How many subscriptions each watcher has here; made when that is asked for first.
   std::unique_ptr<std::unordered_map<const watcher_account*, subscription_count>> counts = {};
+  alignas(publication) std::byte room[sizeof(publication)];  ///< for one of `publications`
 
   std::string_view resource() const noexcept { return name.view(); }
   std::size_t watcher_count() const noexcept { return watchers.size() - holes; }
@@ -216,6 +222,12 @@ struct event_state {
     return publications.empty() && watcher_count() == 0 && (!undecideds || undecideds->empty());
   }
 };
+
+inline void publication::operator delete(publication* p, std::destroying_delete_t) noexcept {
+  const bool at_home = p->state != nullptr && static_cast<void*>(p) == p->state->room;
+  p->~publication();
+  if (!at_home) pool<publication>::give_back(p);
+}
 
 /// Told of states that come into memory and leave it.
 struct state_listener {
@@ -240,8 +252,8 @@ class state_table {
   // --- states ---
   void listen(state_listener* who) noexcept { listener_ = who; }  ///< not told of what dies with the table
   event_state* find(std::string_view resource, const event_package& package) noexcept;
-  /// Begins a look-up whose answer is needed later: asks for the bucket; with what that returned for the first state in
-  /// it, a little after; and at last for that one's first publication. A guess that costs little if it is wrong.
+  /// Begins a look-up whose answer is needed later: asks for the bucket, and with what that returned for the first state in
+  /// it, a little after. A guess that costs little if it is wrong.
   std::size_t prefetch_bucket(std::string_view resource, std::string_view package) const noexcept {
     const std::size_t bucket = hash_(resource, package) & (by_name_.set.bucket_count() - 1);
     __builtin_prefetch(by_name_.buckets.get() + bucket);
@@ -251,11 +263,6 @@ class state_table {
     const auto first = by_name_.set.begin(bucket);
     if (first != by_name_.set.end(bucket)) states_.prefetch(&*first);
   }
-  void prefetch_publication(std::size_t bucket) const noexcept {
-    const auto first = by_name_.set.begin(bucket);
-    if (first != by_name_.set.end(bucket) && !first->publications.empty())
-      slab<publication>::prefetch(first->publications.front().get());
-  }
   event_state& obtain(std::string_view resource, const event_package& package);
   /// Drops the state if nothing is left in it; the reference is dead then.
   void release_if_idle(event_state& state) noexcept;
@@ -263,7 +270,7 @@ class state_table {
   // --- publications ---
   /// One in no state yet; the table outlives it.
   std::unique_ptr<publication> make_publication() { return std::unique_ptr<publication>{new (publication_memory_) publication}; }
-  /// Enters it in its place by id. Does not throw after state.publications.reserve().
+  /// Enters it in its place by id; it may move once more, to the state. Does not throw after state.publications.reserve().
   publication& insert(event_state& state, std::unique_ptr<publication> p);
   void erase(publication& p) noexcept;
   void set_deadline(publication& p, instant deadline) noexcept;
@@ -303,7 +310,7 @@ class state_table {
     const subscription* first = first_of(l);
     if (first == nullptr) return;
     first->dialog.prefetch_texts();
-    slab<event_state>::prefetch(first->state);
+    prefetch_lines(first->state, sizeof(event_state) - sizeof(event_state::room));  // nothing is asked of its publications
   }
 
   /// Calls `f(subscription&)` for each subscription with this Call-ID and remote tag, until it

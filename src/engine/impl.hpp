@@ -156,7 +156,7 @@ struct engine::impl {
   instant tick(instant now) noexcept { return clock = std::max(clock, now); }
   bool durable() const noexcept { return rows != nullptr; }
   bool stores_publications() const noexcept { return durable() && settings.publ_cache != 2; }
-  void log(log_level level, std::string_view line) const noexcept;
+  [[gnu::cold]] void log(log_level level, std::string_view line) const noexcept;
 
   // --- what is not in memory (bring_in.cpp) ---
   /// Whether the database may have states that memory has not.
@@ -277,9 +277,10 @@ struct engine::impl {
   const registered_package* match(const event_value& event) const noexcept;
   const registered_package* named(std::string_view package_name) const noexcept;
   expiry_bounds bounds_of(const event_package& package) const noexcept;
-  void refuse(effects& out, int status, std::string_view reason = {}) const;
-  void refuse(effects& out, const refusal& no) const;  ///< a hook's; 500 if it makes no sense
-  void refuse_later(effects& out, std::string_view reason = {}) const;  ///< 503 with Retry-After
+  // cold: what is rare stays apart from what every request needs, which has to fit the processor's cache of code
+  [[gnu::cold]] void refuse(effects& out, int status, std::string_view reason = {}) const;
+  [[gnu::cold]] void refuse(effects& out, const refusal& no) const;  ///< a hook's; 500 if it makes no sense
+  [[gnu::cold]] void refuse_later(effects& out, std::string_view reason = {}) const;  ///< 503 with Retry-After
 
   // --- what a state looks like to whom (views.cpp) ---
   /// What a PUBLISH or a lapse does to a state's publications.

@@ -166,13 +166,16 @@ void engine::impl::plan_fan_out(event_state& state, const picture& before, const
     }
   };
   const auto tell_all = [&](const documents& was, const documents& is, bool otherwise_neutral) {
-    const auto shown = [&](const documents& d, std::size_t view) {
-      const body one = view == 0 ? d.whole : view <= d.views.size() ? d.views[view - 1] : body{};
-      return one || !otherwise_neutral ? one : neutral(state, as_pres(state, view));
+    const auto tell = [&](std::size_t view) {
+      const auto shown = [&](const documents& d, body& made) -> const body& {
+        const body& one = view == 0 ? d.whole : view <= d.views.size() ? d.views[view - 1] : made;
+        return one || !otherwise_neutral ? one : made = neutral(state, as_pres(state, view));
+      };
+      body made, made_too;
+      return tell_view(shown(was, made), shown(is, made_too), view);
     };
-    told_views all{tell_view(shown(was, 0), shown(is, 0), 0), {}};
-    for (std::size_t view = 1; view <= std::max(was.views.size(), is.views.size()); ++view)
-      all.views.push_back(tell_view(shown(was, view), shown(is, view), view));
+    told_views all{tell(0), {}};
+    for (std::size_t view = 1; view <= std::max(was.views.size(), is.views.size()); ++view) all.views.push_back(tell(view));
     return all;
   };
   const told_views real = tell_all(before, after, false);

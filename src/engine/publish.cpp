@@ -137,7 +137,6 @@ void engine::impl::publish(const publish_request& request, instant now, bool tru
     if (!allowed) return refuse(out, 403);
   }
   // step 2: the package
-  table.prefetch_publication(bucket);
   event_value event;
   const registered_package* registered = admit_event(request.event, event, &event_package::publishable, out);
   if (registered == nullptr) return;
@@ -158,8 +157,9 @@ void engine::impl::publish(const publish_request& request, instant now, bool tru
       if (state->watchers[i] != slab<subscription>::none) table.subscriptions().prefetch(state->watchers[i]);
     state->current.prefetch();
     if (what.target != nullptr) {
-      what.target->content.prefetch();
-      __builtin_prefetch(what.target->parsed.get(), 1);
+      // all of what it replaces: that is compared and given back, and may be where the next one is put
+      what.target->content.prefetch(request.content.bytes.size());
+      prefetch_lines(what.target->parsed.get(), 256);
     }
   }
   // steps 4 and 5: lifetime and body

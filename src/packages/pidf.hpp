@@ -14,6 +14,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <typeinfo>
 #include <utility>
 #include <vector>
 
@@ -213,6 +214,11 @@ class checked_document final : public parsed_document {
   fragment* fragments_ = nullptr;  // in the same block, and behind them the heritage
   std::unique_ptr<const rare> rare_;
 };
+
+/// dynamic_cast for the end of a line of classes: one comparison.
+inline const checked_document* as_checked(const parsed_document* d) noexcept {
+  return d != nullptr && typeid(*d) == typeid(checked_document) ? static_cast<const checked_document*>(d) : nullptr;
+}
 
 /// Whether fragments go into the part of the document where kinds mix.
 constexpr int place_of(component kind) noexcept {

@@ -3,7 +3,6 @@
 #include <array>
 #include <bit>
 #include <boost/container/small_vector.hpp>
-#include <charconv>
 #include <map>
 #include <memory>
 #include <optional>
@@ -18,6 +17,7 @@
 #include "pidf.hpp"
 #include "pidf_meaning.hpp"
 #include "pidf_outline.hpp"
+#include "pidf_stored.hpp"
 
 namespace presence::pidf {
 
@@ -157,7 +157,7 @@ class checker {
     bool seen = false, others = false;
     for (const xml::node& child : tree_.children(status)) {
       if (child.text) return "Text directly inside a status";
-      if (child.label != "basic" || means_.space_of(child) != space::pidf) {
+      if (!xml::equal(child.label, "basic") || means_.space_of(child) != space::pidf) {
         others = true;
         continue;
       }
@@ -165,8 +165,8 @@ class checker {
       if (seen) return "A status with two basic elements";
       seen = true;
       const std::string_view value = tree_.text_of(child, room_);
-      of.open = value == "open";
-      if (has_elements(child) || (value != "open" && value != "closed")) {
+      of.open = xml::equal(value, "open");
+      if (has_elements(child) || (!of.open && !xml::equal(value, "closed"))) {
         return "A basic status that is neither open nor closed";
       }
     }
@@ -175,7 +175,7 @@ class checker {
 
   bool has_xml_attributes(const xml::node& of) const {
     const auto all = tree_.attributes_of(of);
-    return std::any_of(all.begin(), all.end(), [](const xml::attribute& a) { return a.uri == xml::xml_uri; });
+    return std::any_of(all.begin(), all.end(), [](const xml::attribute& a) { return xml::equal(a.uri, xml::xml_uri); });
   }
 
   bool has_elements(const xml::node& of) const {
@@ -333,15 +333,6 @@ class checker {
 
 namespace {
 
-/// Gives components the fresh ids they had.
-void stand(const std::map<std::string_view, std::uint32_t>& standing, const checked_document& to) {
-  if (standing.empty()) return;
-  for (const fragment& f : to.fragments()) {
-    const auto known = f.id_size != 0 ? standing.find(to.id_of(f)) : standing.end();
-    if (known != standing.end()) f.standing = known->second;
-  }
-}
-
 /// Whether the media type names a character set that UTF-8 does not include.
 bool other_charset(std::string_view type) noexcept {
   if (type.find('=') == type.npos) return false;
@@ -360,44 +351,12 @@ bool other_charset(std::string_view type) noexcept {
   return true;
 }
 
-// What is kept of a document: for each component under a fresh id its own id and the number of the fresh one.
-constexpr std::uint32_t most_fresh = 0xffff;  // few others can ever have had the same made-up id
-
-/// Reads `ids id number id number`.
-void restore_fresh_ids(std::string_view kept, const checked_document& to) {
-  if (next_word(kept) != "ids") return;
-  std::map<std::string_view, std::uint32_t> standing;
-  while (!kept.empty()) {
-    const std::string_view id = next_word(kept);
-    std::uint32_t number = 0;
-    const std::string_view digits = next_word(kept);
-    std::from_chars(digits.data(), digits.data() + digits.size(), number);
-    if (number > 1 && number <= most_fresh) standing.emplace(id, number);
-  }
-  stand(standing, to);
-}
-
-/// A component that went under a fresh id goes on under it when its publication is modified (CMP-3).
-void keep_fresh_ids(const checked_document& from, const checked_document& to) {
-  std::map<std::string_view, std::uint32_t> standing;
-  for (const fragment& f : from.fragments()) {
-    if (f.standing > 1) standing.emplace(from.id_of(f), f.standing);
-  }
-  stand(standing, to);
-}
-
 }  // namespace
-
-body checked_document::stored() const {
-  std::string ids;
-  for (const fragment& f : fragments())
-    if (f.standing > 1) ((((ids += ' ') += id_of(f)) += ' ') += std::to_string(f.standing));
-  return with_kept(rare_ && rare_->untidied ? rare_->untidied : text, ids.empty() ? ids : " ids" + ids);
-}
 
 result<document, refusal> check(const offered_document& offer, std::span<const std::string> words) {
   const auto stored = offer.from_row ? split_kept(offer.content.bytes()) : std::nullopt;
-  const body published = stored ? body{offer.content.content_type(), stored->text} : offer.content;
+  const body cut = stored ? body{offer.content.content_type(), stored->text} : body{};
+  const body& published = stored ? cut : offer.content;
   if (published.bytes().size() > offer.bounds.body_bytes) {
     return unexpected{refusal{413, "Request Entity Too Large"}};
   }
@@ -409,9 +368,10 @@ result<document, refusal> check(const offered_document& offer, std::span<const s
     ~rest_at_end() { parser.rest(); }
   } const resting{parser};
   limits bounds = offer.bounds;
-  body text = published;
+  body rewritten;
   std::shared_ptr<checked_document> out;
   for (bool again = false;; again = true) {
+    const body& text = again ? rewritten : published;
     const auto tree = parser.parse(text.bytes(), bounds);
     if (!tree) return unexpected{refusal{400, tree.error().reason}};
     checker check{*tree.value(), offer, words, again};
@@ -421,12 +381,12 @@ result<document, refusal> check(const offered_document& offer, std::span<const s
       out = check.document(text);
       break;
     }
-    text = body{text.content_type(), tidied(*tree.value())};
-    if (text.bytes().size() / 2 > bounds.body_bytes) return unexpected{refusal{413, "Request Entity Too Large"}};
-    bounds.body_bytes = std::max(bounds.body_bytes, text.bytes().size());
+    rewritten = body{text.content_type(), tidied(*tree.value())};
+    if (rewritten.bytes().size() / 2 > bounds.body_bytes) return unexpected{refusal{413, "Request Entity Too Large"}};
+    bounds.body_bytes = std::max(bounds.body_bytes, rewritten.bytes().size());
   }
   if (stored) restore_fresh_ids(stored->kept, *out);
-  if (const auto* previous = dynamic_cast<const checked_document*>(offer.previous)) keep_fresh_ids(*previous, *out);
+  if (const checked_document* previous = as_checked(offer.previous)) keep_fresh_ids(*previous, *out);
   return document{std::move(out)};
 }
 

@@ -37,7 +37,7 @@ const published* chosen(std::span<const published> all, presence_options::compos
   const published* best = nullptr;
   std::pair<std::uint32_t, std::uint64_t> best_place;
   for (const published& p : all) {
-    const auto* d = dynamic_cast<const checked_document*>(p.parsed);
+    const auto* d = as_checked(p.parsed);
     if (d == nullptr || (p.leaving && !before)) continue;
     const prominence shown = through != nullptr ? through->prominence_of(*d) : d->whole;
     if (!shown.seen) continue;
@@ -71,6 +71,10 @@ made_up_id fresh(std::uint64_t publication, std::string_view original, std::uint
 /// Whether no two components are called the same as they stand. False if that cannot be said at a glance: two keys are
 /// equal, as those of equal ids are, and hardly any others.
 bool differ_at_a_glance(std::span<const contribution> all) {
+  if (all.size() == 1) {  // its check saw to it that its own ids differ
+    const auto fragments = all.front().document->fragments();
+    if (std::all_of(fragments.begin(), fragments.end(), [](const fragment& f) { return f.standing <= 1; })) return true;
+  }
   boost::container::small_vector<std::uint64_t, 64> keys;
   for (const contribution& c : all)
     for (const fragment& f : c.document->fragments()) {
@@ -192,7 +196,7 @@ body compose(std::string_view resource, std::span<const published> publications,
   const published* const only = merges ? nullptr : chosen(publications, how.several, false, through);
   const published* const shown = merges ? nullptr : chosen(publications, how.several, true, through);
   for (const published& p : publications) {
-    const auto* d = dynamic_cast<const checked_document*>(p.parsed);
+    const auto* d = as_checked(p.parsed);
     const bool counts = p.leaving ? how.closes_leaving && (merges || &p == shown) : merges || &p == only;
     if (d != nullptr && counts) all.push_back({p.id, d, p.leaving});
   }

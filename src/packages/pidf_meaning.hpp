@@ -2,6 +2,7 @@
 /// exact text; neither prefixes nor white space between elements (CMP-12). Part of presence.cpp.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <string_view>
@@ -61,25 +62,29 @@ class meaning_of_elements {
   /// What is known about a namespace name. One declaration gives one name to many elements, so
   /// that its address is enough to recognise it.
   struct known_space {
-    std::string_view uri;
-    std::uint64_t meaning = 0;
-    space is = space::none;
+    const char* uri;
+    std::uint64_t meaning;
+    space is;
   };
 
   const known_space& known(std::string_view uri) {
-    known_space& k = spaces_[(reinterpret_cast<std::uintptr_t>(uri.data()) >> 4) % spaces_.size()];
-    if (k.uri.data() == uri.data() && k.uri.size() == uri.size()) return k;
+    const std::size_t held = std::min(count_, spaces_.size());
+    for (std::size_t i = 0; i < held; ++i)
+      if (spaces_[i].uri == uri.data()) return spaces_[i];
+    known_space& k = spaces_[count_++ % spaces_.size()];
+    k.uri = uri.data();
+    k.is = xml::equal(uri, pidf_uri) ? space::pidf : xml::equal(uri, model_uri) ? space::model : xml::equal(uri, rpid_uri) ? space::rpid : space::other;
+    k.meaning = static_cast<std::uint64_t>(k.is);  // no digest is as small
+    if (k.is != space::other) return k;
     digest d;
     d.add(uri);
-    k = {uri, d.value(), space::other};
-    if (uri == pidf_uri) k.is = space::pidf;
-    if (uri == model_uri) k.is = space::model;
-    if (uri == rpid_uri) k.is = space::rpid;
+    k.meaning = d.value();
     return k;
   }
 
   const xml::tree& tree_;
-  std::array<known_space, 8> spaces_;
+  std::array<known_space, 8> spaces_;  // the first `count_`, or the last that were met
+  std::size_t count_ = 0;
 };
 
 }  // namespace presence::pidf

@@ -23,27 +23,27 @@ class scope {
     bool has_default = false;
     for (const xml::attribute& a : tree_.attributes_of(root)) {
       if (!a.declares) continue;
-      const bool is_default = a.local == "xmlns";
+      const bool is_default = xml::equal(a.local, "xmlns");
       has_default = has_default || is_default;
-      if (is_default && a.value == pidf_uri) continue;
+      if (is_default && xml::equal(a.value, pidf_uri)) continue;
       if (count_ == most) return false;
       if (is_default) defaults_ |= std::uint64_t{1} << count_;
-      known_[count_++] = {a.local, {a.begin, tree_.value_end(a) + 1 - a.begin}};
+      known_[count_++] = noted(a.local, {a.begin, tree_.value_end(a) + 1 - a.begin});
     }
     if (!has_default) {
       if (count_ == most) return false;
       defaults_ |= std::uint64_t{1} << count_;
-      known_[count_++] = {"xmlns", {}};
+      known_[count_++] = noted("xmlns");
     }
     root_defaults_ = defaults_;
     return true;
   }
   std::size_t count() const noexcept { return count_; }
-  const range& text_of(std::size_t i) const noexcept { return known_[i].text; }
+  range text_of(std::size_t i) const noexcept { return {known_[i].begin, known_[i].size}; }
   /// Bytes that the root's declarations of a set take, each with a space before it; at least xmlns="".
   std::size_t size_of(std::uint64_t set) const noexcept {
     std::size_t size = 0;
-    for (; set != 0; set &= set - 1) size += std::max(9U, 1 + known_[static_cast<std::size_t>(std::countr_zero(set))].text.size);
+    for (; set != 0; set &= set - 1) size += std::max(9U, 1 + known_[static_cast<std::size_t>(std::countr_zero(set))].size);
     return size;
   }
 
@@ -65,11 +65,11 @@ class scope {
         full_ = true;
         break;
       }
-      known_[--free_] = {a.local, {}};
+      known_[--free_] = noted(a.local);
       const std::uint64_t bit = std::uint64_t{1} << free_;
       own_ |= bit;
       visible_ |= bit;
-      if (a.local == "xmlns") defaults_ |= bit;
+      if (xml::equal(a.local, "xmlns")) defaults_ |= bit;
     }
     return outside;
   }
@@ -83,7 +83,7 @@ class scope {
   std::uint32_t bit_of(std::string_view prefix) const noexcept {
     for (std::uint64_t left = visible_; left != 0; left &= left - 1) {
       const int i = std::countr_zero(left);
-      if (known_[static_cast<std::size_t>(i)].prefix == prefix) return static_cast<std::uint32_t>(i);
+      if (known_[static_cast<std::size_t>(i)].prefix() == prefix) return static_cast<std::uint32_t>(i);
     }
     return most;
   }
@@ -103,7 +103,7 @@ class scope {
     for (std::size_t at = text.find(':'); at != text.npos && wanted != 0; at = text.find(':', at + 1)) {
       for (std::uint64_t left = wanted; left != 0; left &= left - 1) {
         const int i = std::countr_zero(left);
-        const std::string_view prefix = known_[static_cast<std::size_t>(i)].prefix;
+        const std::string_view prefix = known_[static_cast<std::size_t>(i)].prefix();
         if (at < prefix.size() || text[at - 1] != prefix.back()) continue;
         const std::size_t from = at - prefix.size();
         if (text.substr(from, prefix.size()) != prefix || (from != 0 && is_name_byte(text[from - 1]))) continue;
@@ -115,10 +115,15 @@ class scope {
   }
 
  private:
-  struct known {
-    std::string_view prefix;  // "xmlns": the default; such a prefix cannot be declared
-    range text;               // of the root's; empty: the absence of a default namespace
+  struct known {  // trivial: there is room for many, and a document declares few
+    const char* name;  // "xmlns": the default; such a prefix cannot be declared
+    std::uint32_t name_size;
+    std::uint32_t begin, size;  // of the root's; empty: the absence of a default namespace
+    std::string_view prefix() const noexcept { return {name, name_size}; }
   };
+  static known noted(std::string_view prefix, range text = {}) noexcept {
+    return {prefix.data(), static_cast<std::uint32_t>(prefix.size()), text.begin, text.size};
+  }
 
   static bool is_name_byte(char c) noexcept {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.';

@@ -104,10 +104,10 @@ class writer {
 std::string tidied(const xml::tree& tree) { return writer{tree}.run(); }
 
 bool has_rpid_ids(const xml::tree& tree) noexcept {
-  const auto is_id = [](const xml::attribute& a) { return a.uri.empty() && a.local == "id"; };
+  const auto is_id = [](const xml::attribute& a) { return a.uri.empty() && xml::equal(a.local, "id"); };
   std::ptrdiff_t ids = std::count_if(tree.attributes.begin(), tree.attributes.end(), is_id);
   for (const xml::node& child : tree.children(tree.root()))
-    if (child.uri != rpid_uri && tree.find(child, {}, "id") != nullptr) --ids;
+    if (!xml::equal(child.uri, rpid_uri) && tree.find(child, {}, "id") != nullptr) --ids;
   if (ids == 0) return false;  // most often
   return std::any_of(tree.nodes.begin(), tree.nodes.end(), [&](const xml::node& n) {
     const auto all = tree.attributes_of(n);

@@ -20,24 +20,24 @@ struct role {
 inline constexpr std::size_t ranks = 5;
 
 inline component kind_of(space where, std::string_view label) noexcept {
-  if (where == space::pidf) return label == "tuple" ? component::tuple : label == "note" ? component::note : component::foreign;
+  if (where == space::pidf) return xml::equal(label, "tuple") ? component::tuple : xml::equal(label, "note") ? component::note : component::foreign;
   if (where != space::model) return component::foreign;
-  return label == "person" ? component::person : label == "device" ? component::device : component::foreign;
+  return xml::equal(label, "person") ? component::person : xml::equal(label, "device") ? component::device : component::foreign;
 }
 
 inline role role_of(component in, space where, std::string_view label) noexcept {
   if (where == (in == component::tuple ? space::pidf : space::model)) {
-    if (label == "status" && in == component::tuple) return {0, true};
-    if (label == "contact" && in == component::tuple) return {2, true};
-    if (label == "deviceID" && in == component::device) return {2, true};
-    if (label == "note") return {3};
-    if (label == "timestamp") return {4, true, true};
+    if (in == component::tuple && xml::equal(label, "status")) return {0, true};
+    if (in == component::tuple && xml::equal(label, "contact")) return {2, true};
+    if (in == component::device && xml::equal(label, "deviceID")) return {2, true};
+    if (xml::equal(label, "note")) return {3};
+    if (xml::equal(label, "timestamp")) return {4, true, true};
   }
   return {1};
 }
 
 inline bool is_note(const xml::node& n) noexcept {
-  return !n.text && n.label == "note" && (n.uri == pidf_uri || n.uri == model_uri || n.uri == rpid_uri);
+  return !n.text && xml::equal(n.label, "note") && (n.uri == pidf_uri || n.uri == model_uri || n.uri == rpid_uri);
 }
 
 /// The document again, with the same meaning: children in the order of the schema, ids without white space

@@ -21,7 +21,7 @@ told_sphere sphere_of(std::span<const published> publications, instant now) {
   std::optional<std::string_view> agreed;
   bool disagreed = false;
   for (const published& p : publications) {
-    const auto* d = p.leaving ? nullptr : dynamic_cast<const pidf::checked_document*>(p.parsed);
+    const auto* d = p.leaving ? nullptr : pidf::as_checked(p.parsed);
     if (d == nullptr) continue;
     for (const pidf::sphere_claim& claim : d->spheres()) {
       for (const instant edge : {claim.from, claim.until})
