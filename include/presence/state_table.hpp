@@ -305,7 +305,7 @@ class state_table {
   /// How many of a state's subscriptions are a watcher's. The first answer about a state costs as much as it has
   /// watchers, the others are constant.
   std::size_t count(event_state& state, const watcher_account& watcher, bool who_proved);
-  /// The same by Call-ID and remote tag.
+  /// As state_lookup, by Call-ID and remote tag.
   struct dialog_lookup {
     std::string_view call_id, remote_tag;
     std::uint32_t hash;

@@ -496,13 +496,13 @@ struct engine::impl {
     }
   };
   void retarget(subscription& s, const subscribe_request& request, retargeting& trial);
-  /// A new subscription, or a fetch when `lifetime` is zero; `sibling`: a usage of the same dialog;
-  /// `lapsed`: its predecessor in the dialog, which advance() has not ended yet.
   struct lookups {  ///< what a SUBSCRIBE looks for, hashed once
     state_table::dialog_lookup dialog;
     state_table::state_lookup state = {};
     state_table::watcher_lookup watcher = {};
   };
+  /// A new subscription, or a fetch when `lifetime` is zero; `sibling`: a usage of the same dialog;
+  /// `lapsed`: its predecessor in the dialog, which advance() has not ended yet.
   void begin(const subscribe_request& request, const event_package& package, const lookups& sought, std::string_view event_id,
              subscription* sibling, subscription* lapsed, authorization answer, seconds lifetime, instant now,
              effects& out);
