@@ -32,15 +32,17 @@ constexpr char lower(char c) noexcept {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
 }
 
-/// How many characters at the front of `text` are of a class.
-constexpr std::size_t run(std::string_view text, std::uint8_t bits) noexcept {
+/// How many characters at the front of `text` are of a class, which is one bit. Four at a time, for most are.
+constexpr std::size_t run(std::string_view text, std::uint8_t bit) noexcept {
+  const auto of = [&](std::size_t i) { return unsigned{classes[static_cast<unsigned char>(text[i])]}; };
   std::size_t n = 0;
-  while (n < text.size() && is(text[n], bits)) ++n;
+  while (text.size() - n >= 4 && (of(n) & of(n + 1) & of(n + 2) & of(n + 3) & bit) != 0) n += 4;
+  while (n < text.size() && (of(n) & bit) != 0) ++n;
   return n;
 }
 
-bool all(std::string_view text, std::uint8_t bits) noexcept {
-  return !text.empty() && run(text, bits) == text.size();
+bool all(std::string_view text, std::uint8_t bit) noexcept {
+  return !text.empty() && run(text, bit) == text.size();
 }
 
 std::string_view trimmed(std::string_view text) noexcept {

@@ -25,7 +25,7 @@ std::string_view event_id_of(const subscription& s) noexcept {
 state_table::state_table(random_source& random, int subscriptions_log2, int resources_log2)
     : hash_{random},
       by_name_{buckets_for(resources_log2), state_hash{&hash_}, state_equal{}},
-      by_dialog_{buckets_for(subscriptions_log2), dialog_hash{&hash_}, dialog_equal{}},
+      by_dialog_{buckets_for(subscriptions_log2)},
       by_uri_{buckets_for(resources_log2), watcher_hash{&hash_}, watcher_equal{}} {}
 
 state_table::~state_table() {
@@ -37,25 +37,24 @@ state_table::~state_table() {
     if (s.shared != nullptr && --s.shared->usages == 0) delete s.shared;
   }
   by_name_.set.clear();
-  by_dialog_.set.clear();
   by_uri_.set.clear();
 }
 
-event_state* state_table::find(std::string_view resource, const event_package& package) noexcept {
+event_state* state_table::find(const state_lookup& l, const event_package& package) noexcept {
   const auto found =
-      by_name_.set.find(state_name{resource, &package}, state_hash{&hash_}, state_equal{});
+      by_name_.set.find(state_name{l.resource, &package}, [&l](const auto&) noexcept { return l.hash; }, state_equal{});
   return found == by_name_.set.end() ? nullptr : &*found;
 }
 
-event_state& state_table::obtain(std::string_view resource, const event_package& package) {
-  if (event_state* known = find(resource, package)) return *known;
+event_state& state_table::obtain(const state_lookup& l, const event_package& package) {
+  if (event_state* known = find(l, package)) return *known;
   by_name_.reserve_one();
   const auto index = states_.make();
   event_state& state = states_[index];
   state.self = index;
   state.package = &package;
   try {
-    state.name.set(resource);
+    state.name.set(l.resource);
   } catch (...) {
     states_.destroy(index);
     throw;
@@ -110,7 +109,7 @@ bool state_table::lapsed(event_state& state, instant now) noexcept {
 }
 
 subscription& state_table::make_subscription() {
-  by_dialog_.reserve_one();
+  by_dialog_.reserve(subscriptions_.size() + 1);
   const auto index = subscriptions_.make();
   subscription& s = subscriptions_[index];
   s.self = index;
@@ -128,7 +127,7 @@ void state_table::reserve(event_state& state) {
   if (all.size() == all.capacity()) all.reserve(2 * all.size() + 1);
 }
 
-void state_table::link(subscription& s, event_state& state, watcher_account& watcher) noexcept {
+void state_table::link(subscription& s, event_state& state, watcher_account& watcher, const dialog_lookup& by) noexcept {
   s.state = &state;
   s.watcher = &watcher;
   ++watcher.subscriptions.of(s.dialog.proven());
@@ -142,13 +141,14 @@ void state_table::link(subscription& s, event_state& state, watcher_account& wat
   }
   s.position = static_cast<std::uint32_t>(state.watchers.size());
   state.watchers.push_back(s.self);
-  by_dialog_.set.insert(s);
+  s.dialog_hash = by.hash;
+  by_dialog_.insert(s.dialog_hash, s.self);
   subscription_timers_.insert(s);
 }
 
 void state_table::erase(subscription& s) noexcept {
   event_state& state = *s.state;
-  by_dialog_.set.erase(by_dialog_.set.iterator_to(s));
+  by_dialog_.erase(s.dialog_hash, s.self);
   if (s.shared != nullptr && --s.shared->usages == 0) delete s.shared;
   if (state.counts) {
     const auto at = state.counts->find(s.watcher);
@@ -254,19 +254,19 @@ void state_table::recheck(event_state& state, instant when) {
   if (!timer_wheel<ruled>::contains(r) || when < r.deadline) rules_timers_.move(r, when);
 }
 
-watcher_account* state_table::find_watcher(std::string_view uri) noexcept {
-  const auto found = by_uri_.set.find(uri, watcher_hash{&hash_}, watcher_equal{});
+watcher_account* state_table::find_watcher(const watcher_lookup& l) noexcept {
+  const auto found = by_uri_.set.find(l.uri, [&l](const auto&) noexcept { return l.hash; }, watcher_equal{});
   return found == by_uri_.set.end() ? nullptr : &*found;
 }
 
-watcher_account& state_table::obtain_watcher(std::string_view uri) {
-  if (watcher_account* known = find_watcher(uri)) return *known;
+watcher_account& state_table::obtain_watcher(const watcher_lookup& l) {
+  if (watcher_account* known = find_watcher(l)) return *known;
   by_uri_.reserve_one();
   const auto index = watchers_.make();
   watcher_account& account = watchers_[index];
   account.self = index;
   try {
-    account.name.set(uri);
+    account.name.set(l.uri);
   } catch (...) {
     watchers_.destroy(index);
     throw;
@@ -369,7 +369,7 @@ std::optional<std::string> state_table::check() const {
       if (s.state != &state || s.position != at || s.self != index)
         return "a watcher does not know its place: " + std::string{state.resource()};
       if (!timer_wheel<subscription>::contains(s)) return "a subscription has no timer: " + std::string{state.resource()};
-      if (!s.by_dialog.is_linked()) return "a subscription is not found by its dialog: " + std::string{state.resource()};
+      if (!by_dialog_.contains(s.dialog_hash, index)) return "a subscription is not found by its dialog: " + std::string{state.resource()};
       if (state.counts) ++counts[s.watcher].of(s.dialog.proven());
       ++linked;
     }
@@ -399,7 +399,7 @@ std::optional<std::string> state_table::check() const {
   }
   if (by_name_.set.size() != states_.size()) return "states are missing from their index";
   if (publications != publication_count_) return "publications are miscounted";
-  if (linked != by_dialog_.set.size() || linked != subscriptions_.size())
+  if (linked != by_dialog_.size() || linked != subscriptions_.size())
     return "subscriptions are missing from an index";
   if (undecideds != undecided_count_) return "undecided watchers are miscounted";
   std::size_t counted = 0;

@@ -8,6 +8,8 @@
 #include <presence/grammar.hpp>
 #include <presence/requests.hpp>
 
+#include "canonical.hpp"
+
 namespace presence {
 namespace {
 
@@ -69,10 +71,18 @@ std::string_view between(const char* begin, const char* end) noexcept {
   return {begin, static_cast<std::size_t>(end - begin)};
 }
 
+/// The first character that is not of the class, which is one bit. Four at a time, for most are.
+const char* skip_plain(const char* p, const char* end, unsigned bit) noexcept {
+  const auto of = [](char c) { return unsigned{classes[static_cast<unsigned char>(c)]}; };
+  while (end - p >= 4 && (of(p[0]) & of(p[1]) & of(p[2]) & of(p[3]) & bit) != 0) p += 4;
+  while (p != end && (of(*p) & bit) != 0) ++p;
+  return p;
+}
+
 /// The first character that is neither of the class nor part of a valid escape.
 const char* skip(const char* p, const char* end, std::uint16_t bits) noexcept {
   for (;;) {
-    while (p != end && is(*p, bits)) ++p;
+    p = skip_plain(p, end, bits);
     if (p == end || *p != '%' || end - p < 3 || !is(p[1], hex) || !is(p[2], hex)) return p;
     p += 3;
   }
@@ -272,7 +282,7 @@ bool read_uri(std::string_view uri, uri_parts& out, kind& what) noexcept {
   const char* const begin = uri.data();
   const char* const end = begin + uri.size();
   const char* p = begin;
-  while (p != end && is(*p, scheme_char)) ++p;
+  p = skip_plain(p, end, scheme_char);
   if (p == begin || p == end || *p != ':' || is(*begin, digit | separator) || *begin == '+') return false;
   out.scheme = between(begin, p);
   what = kind_of(out.scheme);
@@ -456,13 +466,23 @@ void write_address(const uri_parts& parts, std::string& out) {
     out += '@';
   }
   const std::string_view host = without_final_dot(parts.host);
-  const std::size_t at = out.size();
   out += host;
-  for (std::size_t i = at; i < out.size(); ++i) out[i] = lower(out[i]);
+  char* const end = out.data() + out.size();
+  for (char* c = end - host.size(); c != end; ++c) *c = lower(*c);
   if (!parts.port.empty()) {
     out += ':';
     out += without_zeros(parts.port);
   }
+}
+
+bool write_canonical(const uri_parts& parts, kind what, std::string& out) {
+  if (what == kind::other) return false;
+  if (what == kind::tel) {
+    write_number(parts, out);
+  } else {
+    write_address(parts, out);
+  }
+  return true;
 }
 
 }  // namespace
@@ -477,14 +497,10 @@ std::optional<uri_parts> parse_uri(std::string_view uri) noexcept {
 bool canonical_aor(std::string_view uri, std::string& out) {
   uri_parts parts;
   kind what = kind::other;
-  if (!read_uri(uri, parts, what) || what == kind::other) return false;
-  if (what == kind::tel) {
-    write_number(parts, out);
-  } else {
-    write_address(parts, out);
-  }
-  return true;
+  return read_uri(uri, parts, what) && write_canonical(parts, what, out);
 }
+
+bool canonical_aor(const uri_parts& uri, std::string& out) { return write_canonical(uri, kind_of(uri.scheme), out); }
 
 bool identity::proves(std::string_view address) const {
   std::string canonical;

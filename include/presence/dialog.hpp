@@ -157,9 +157,10 @@ inline dialog::dialog(const dialog_fields& f) {
   const bool wide = size > 0xffff;
   block_ = new (::operator new(sizeof(block) + parts * (wide ? sizeof(std::uint32_t) : sizeof(std::uint16_t)) + size))
       block{.secure = f.secure, .proven = f.proven, .wide = wide};
+  char* const text = block_->text();  // found once: what is copied might be `wide`, for all a compiler knows
   std::uint32_t at = 0;
   for (std::size_t i = 0; i < parts; ++i) {
-    if (!all[i].empty()) std::memcpy(block_->text() + at, all[i].data(), all[i].size());
+    if (!all[i].empty()) std::memcpy(text + at, all[i].data(), all[i].size());
     at += static_cast<std::uint32_t>(all[i].size());
     block_->set_end(i + 1, at);
   }

@@ -75,6 +75,7 @@ class slab {
   static void prefetch(const T* object) noexcept {
     const char* p = reinterpret_cast<const char*>(object);
     for (std::size_t at = 0; at < sizeof(T); at += line) __builtin_prefetch(p + at, 1);
+    if constexpr (alignment() < line) __builtin_prefetch(p + sizeof(T), 1);  // it may end one line later
   }
 
  private:

@@ -2,8 +2,8 @@
 /// publications and watchers, subscriptions by dialog, undecided watchers, and all deadlines.
 /// It keeps indexes, lists and counters consistent and knows no protocol rule.
 ///
-/// Subscriptions lie in a slab, two cache lines each besides their dialog block; what a NOTIFY needs comes
-/// first. A state lists its watchers as slab numbers in subscription order, so that a
+/// Subscriptions lie in a slab, 112 bytes each besides their dialog block; what a NOTIFY needs lies
+/// together. A state lists its watchers as slab numbers in subscription order, so that a
 /// fan-out can fetch ahead. Nothing ever moves: pointers stay valid until the object is erased.
 #pragma once
 
@@ -21,6 +21,7 @@
 #include <presence/body.hpp>
 #include <presence/dialog.hpp>
 #include <presence/event_package.hpp>
+#include <presence/hash_index.hpp>
 #include <presence/keyed_hash.hpp>
 #include <presence/pool.hpp>
 #include <presence/short_text.hpp>
@@ -129,7 +130,11 @@ struct publication {
 
 /// A subscription: one usage of one dialog.
 struct subscription {
-  // what a NOTIFY reads
+  watcher_account* watcher = nullptr;
+  instant since = {};
+  std::uint32_t position = 0;       ///< in state->watchers
+  std::uint32_t dialog_hash = 0;    ///< under which the table has it
+  // what a refresh and a NOTIFY read
   timer_hook timer;
   instant deadline = {};
   presence::dialog dialog = {};
@@ -145,13 +150,8 @@ struct subscription {
   std::uint8_t nth : 3 = 0;         ///< of the usages of its dialog that began at one moment
   std::uint16_t view = 0;           ///< 0: the whole state; else a number of state->rules->views
   shared_numbers* shared = nullptr;
-  // the rest
-  hash_hook by_dialog;
   event_state* state = nullptr;
-  watcher_account* watcher = nullptr;
-  instant since = {};
   std::uint32_t remote_cseq = 0;
-  std::uint32_t position = 0;       ///< in state->watchers
   slab<subscription>::index self = slab<subscription>::none;
   std::uint32_t told = 0;           ///< when the last NOTIFY was made: milliseconds, modulo 2^32
 
@@ -251,7 +251,21 @@ class state_table {
 
   // --- states ---
   void listen(state_listener* who) noexcept { listener_ = who; }  ///< not told of what dies with the table
-  event_state* find(std::string_view resource, const event_package& package) noexcept;
+  /// A look-up that is begun before its answer is needed: memory is slow, and a request has to be checked anyway. The
+  /// views live as long as the caller's text.
+  struct state_lookup {
+    std::string_view resource, package;
+    std::size_t hash;
+  };
+  state_lookup look_up_state(std::string_view resource, std::string_view package) const noexcept {
+    const state_lookup l{resource, package, hash_(resource, package)};
+    __builtin_prefetch(by_name_.buckets.get() + (l.hash & (by_name_.set.bucket_count() - 1)));
+    return l;
+  }
+  event_state* find(const state_lookup& l, const event_package& package) noexcept;
+  event_state* find(std::string_view resource, const event_package& package) noexcept {
+    return find(look_up_state(resource, package.name), package);
+  }
   /// Begins a look-up whose answer is needed later: asks for the bucket, and with what that returned for the first state in
   /// it, a little after. A guess that costs little if it is wrong.
   std::size_t prefetch_bucket(std::string_view resource, std::string_view package) const noexcept {
@@ -259,11 +273,15 @@ class state_table {
     __builtin_prefetch(by_name_.buckets.get() + bucket);
     return bucket;
   }
+  void prefetch(const state_lookup& l) const noexcept { prefetch_state(l.hash & (by_name_.set.bucket_count() - 1)); }
   void prefetch_state(std::size_t bucket) const noexcept {
     const auto first = by_name_.set.begin(bucket);
     if (first != by_name_.set.end(bucket)) states_.prefetch(&*first);
   }
-  event_state& obtain(std::string_view resource, const event_package& package);
+  event_state& obtain(const state_lookup& l, const event_package& package);
+  event_state& obtain(std::string_view resource, const event_package& package) {
+    return obtain(look_up_state(resource, package.name), package);
+  }
   /// Drops the state if nothing is left in it; the reference is dead then.
   void release_if_idle(event_state& state) noexcept;
 
@@ -284,33 +302,40 @@ class state_table {
   /// Enters it under its dialog, its state (last in order) and its deadline. Reserve first:
   /// after reserve() this does not throw.
   void reserve(event_state& state);
-  void link(subscription& s, event_state& state, watcher_account& watcher) noexcept;
+  struct dialog_lookup;
+  void link(subscription& s, event_state& state, watcher_account& watcher, const dialog_lookup& by) noexcept;
+  void link(subscription& s, event_state& state, watcher_account& watcher) noexcept {
+    link(s, state, watcher, look_up(s.dialog.call_id(), s.dialog.remote_tag()));
+  }
   void erase(subscription& s) noexcept;
   void set_deadline(subscription& s, instant deadline) noexcept;
   /// How many of a state's subscriptions are a watcher's. The first answer about a state costs as much as it has
   /// watchers, the others are constant.
   std::size_t count(event_state& state, const watcher_account& watcher, bool who_proved);
-  /// A look-up by Call-ID and remote tag that is begun before its answer is needed: memory is slow,
-  /// and a request has to be checked anyway. The views live as long as the caller's text.
+  /// As state_lookup, by Call-ID and remote tag.
   struct dialog_lookup {
     std::string_view call_id, remote_tag;
-    std::size_t hash;
+    std::uint32_t hash;
   };
   dialog_lookup look_up(std::string_view call_id, std::string_view remote_tag) const noexcept {
-    const dialog_lookup l{call_id, remote_tag, hash_(call_id, remote_tag)};
-    __builtin_prefetch(by_dialog_.buckets.get() + (l.hash & (by_dialog_.set.bucket_count() - 1)));
+    const dialog_lookup l{call_id, remote_tag, static_cast<std::uint32_t>(hash_(call_id, remote_tag))};
+    by_dialog_.prefetch(l.hash);
     return l;
   }
-  /// Asks for the first subscription of the bucket; worth calling a little after look_up().
+  /// Asks for the first subscription; worth calling a little after look_up().
   void prefetch(const dialog_lookup& l) const noexcept {
-    if (const subscription* first = first_of(l)) subscriptions_.prefetch(first);
+    if (const auto first = by_dialog_.first(l.hash); first != hash_index::none) subscriptions_.prefetch(first);
   }
   /// And a little after that for its dialog and its state.
   void prefetch_texts(const dialog_lookup& l) const noexcept {
-    const subscription* first = first_of(l);
-    if (first == nullptr) return;
-    first->dialog.prefetch_texts();
-    prefetch_lines(first->state, sizeof(event_state) - sizeof(event_state::room));  // nothing is asked of its publications
+    const auto first = by_dialog_.first(l.hash);
+    if (first == hash_index::none) return;
+    subscriptions_[first].dialog.prefetch_texts();
+    prefetch_lines(subscriptions_[first].state, sizeof(event_state) - sizeof(event_state::room));  // its publications are not asked for
+  }
+  /// And at last for what the state shows.
+  void prefetch_body(const dialog_lookup& l) const noexcept {
+    if (const auto first = by_dialog_.first(l.hash); first != hash_index::none) subscriptions_[first].state->current.prefetch();
   }
 
   /// Calls `f(subscription&)` for each subscription with this Call-ID and remote tag, until it
@@ -321,12 +346,10 @@ class state_table {
   }
   template <class F>
   void each_usage(const dialog_lookup& l, F&& f) {
-    const auto range = by_dialog_.set.equal_range(
-        dialog_name{l.call_id, l.remote_tag}, [&l](const auto&) noexcept { return l.hash; }, dialog_equal{});
-    for (auto i = range.first; i != range.second;) {
-      subscription& s = *i++;
-      if (!f(s)) return;
-    }
+    by_dialog_.each(l.hash, [&](hash_index::number n) {
+      subscription& s = subscriptions_[n];
+      return s.dialog.call_id() != l.call_id || s.dialog.remote_tag() != l.remote_tag || f(s);
+    });
   }
   subscription* find(notify_id id) noexcept { return subscriptions_.find(id.slot, id.generation); }
   notify_id id_of(const subscription& s, std::uint32_t cseq) const noexcept {
@@ -346,8 +369,24 @@ class state_table {
   void recheck(event_state& state, instant when);
 
   // --- watchers ---
-  watcher_account* find_watcher(std::string_view uri) noexcept;
-  watcher_account& obtain_watcher(std::string_view uri);
+  struct watcher_lookup {  ///< like state_lookup
+    std::string_view uri;
+    std::size_t hash;
+  };
+  watcher_lookup look_up_watcher(std::string_view uri) const noexcept {
+    const watcher_lookup l{uri, hash_(uri)};
+    __builtin_prefetch(by_uri_.buckets.get() + (l.hash & (by_uri_.set.bucket_count() - 1)));
+    return l;
+  }
+  void prefetch(const watcher_lookup& l) const noexcept {
+    const std::size_t bucket = l.hash & (by_uri_.set.bucket_count() - 1);
+    const auto first = by_uri_.set.begin(bucket);
+    if (first != by_uri_.set.end(bucket)) watchers_.prefetch(&*first);
+  }
+  watcher_account* find_watcher(const watcher_lookup& l) noexcept;
+  watcher_account* find_watcher(std::string_view uri) noexcept { return find_watcher(look_up_watcher(uri)); }
+  watcher_account& obtain_watcher(const watcher_lookup& l);
+  watcher_account& obtain_watcher(std::string_view uri) { return obtain_watcher(look_up_watcher(uri)); }
   void release_if_unused(watcher_account& w) noexcept;
   publisher_share share_of(std::string_view publisher);
 
@@ -376,24 +415,17 @@ class state_table {
   slab<subscription>& subscriptions() noexcept { return subscriptions_; }
   const slab<subscription>& subscriptions() const noexcept { return subscriptions_; }
   std::size_t publication_count() const noexcept { return publication_count_; }
-  std::size_t linked_subscriptions() const noexcept { return by_dialog_.set.size(); }
+  std::size_t linked_subscriptions() const noexcept { return by_dialog_.size(); }
   std::size_t undecided_count() const noexcept { return undecided_count_; }
   std::optional<std::string> check() const;
 
  private:
-  const subscription* first_of(const dialog_lookup& l) const noexcept {
-    const std::size_t bucket = l.hash & (by_dialog_.set.bucket_count() - 1);
-    const auto first = by_dialog_.set.begin(bucket);
-    return first != by_dialog_.set.end(bucket) ? &*first : nullptr;
-  }
-
   struct state_name {
     std::string_view resource;
     const event_package* package;
   };
   struct state_hash {
     const keyed_hash* hash;
-    std::size_t operator()(const state_name& n) const noexcept { return (*hash)(n.resource, n.package->name); }
     std::size_t operator()(const event_state& s) const noexcept { return (*hash)(s.resource(), s.package->name); }
   };
   struct state_equal {
@@ -403,26 +435,6 @@ class state_table {
     bool operator()(const event_state& s, const state_name& n) const noexcept { return (*this)(n, s); }
     bool operator()(const event_state& a, const event_state& b) const noexcept {
       return a.package == b.package && a.resource() == b.resource();
-    }
-  };
-  struct dialog_name {
-    std::string_view call_id, remote_tag;
-  };
-  struct dialog_hash {
-    const keyed_hash* hash;
-    std::size_t operator()(const dialog_name& n) const noexcept { return (*hash)(n.call_id, n.remote_tag); }
-    std::size_t operator()(const subscription& s) const noexcept {
-      return (*hash)(s.dialog.call_id(), s.dialog.remote_tag());
-    }
-  };
-  struct dialog_equal {
-    static bool same(const dialog_name& n, const subscription& s) noexcept {
-      return n.call_id == s.dialog.call_id() && n.remote_tag == s.dialog.remote_tag();
-    }
-    bool operator()(const dialog_name& n, const subscription& s) const noexcept { return same(n, s); }
-    bool operator()(const subscription& s, const dialog_name& n) const noexcept { return same(n, s); }
-    bool operator()(const subscription& a, const subscription& b) const noexcept {
-      return same({a.dialog.call_id(), a.dialog.remote_tag()}, b);
     }
   };
   /// An intrusive hash table with buckets that double.
@@ -446,13 +458,8 @@ class state_table {
       event_state, boost::intrusive::member_hook<event_state, hash_hook, &event_state::by_name>,
       boost::intrusive::hash<state_hash>, boost::intrusive::equal<state_equal>,
       boost::intrusive::power_2_buckets<true>, boost::intrusive::compare_hash<true>>;
-  using dialog_set = boost::intrusive::unordered_multiset<
-      subscription, boost::intrusive::member_hook<subscription, hash_hook, &subscription::by_dialog>,
-      boost::intrusive::hash<dialog_hash>, boost::intrusive::equal<dialog_equal>,
-      boost::intrusive::power_2_buckets<true>, boost::intrusive::compare_hash<true>>;
   struct watcher_hash {
     const keyed_hash* hash;
-    std::size_t operator()(std::string_view uri) const noexcept { return (*hash)(uri); }
     std::size_t operator()(const watcher_account& w) const noexcept { return (*hash)(w.uri()); }
   };
   struct watcher_equal {
@@ -476,7 +483,7 @@ class state_table {
   timer_wheel<undecided> undecided_timers_;
   timer_wheel<ruled> rules_timers_;
   growing<state_set> by_name_;
-  growing<dialog_set> by_dialog_;
+  hash_index by_dialog_;
   growing<watcher_set> by_uri_;
   std::size_t publication_count_ = 0;
   std::size_t undecided_count_ = 0;

@@ -131,8 +131,9 @@ void engine::impl::reconsider_restored(event_state& state, instant at) {
 
 // --- looking for what is not there ---------------------------------------------------------------------
 
-event_state* engine::impl::find_state(std::string_view resource, const event_package& package) {
-  event_state* state = table.find(resource, package);
+event_state* engine::impl::find_state(const state_table::state_lookup& sought, const event_package& package) {
+  const std::string_view resource = sought.resource;
+  event_state* state = table.find(sought, package);
   if (state != nullptr) found(*state);
   if (state != nullptr || !partial()) {
     if (grouping) brought.push_back({std::string{resource}, &package});

@@ -174,7 +174,10 @@ struct engine::impl {
   bool bounded() const noexcept { return keeping && keeping->bounded(); }
   bool passive() const noexcept { return shared() && settings.passive; }
   /// The state, also if only the database has it. Throws storage_error when that cannot be read.
-  event_state* find_state(std::string_view resource, const event_package& package);
+  event_state* find_state(const state_table::state_lookup& sought, const event_package& package);
+  event_state* find_state(std::string_view resource, const event_package& package) {
+    return find_state(table.look_up_state(resource, package.name), package);
+  }
   /// Reads the mark and the rows of a state into memory. Throws storage_error, and half of it may be there.
   void bring_in(const std::string& name, const event_package& package);
   /// And those that share dialogs with it; `first`: where in `brought` it is.
@@ -482,7 +485,8 @@ struct engine::impl {
   void subscribe(const subscribe_request& request, instant now, effects& out);
   /// The same once it is settled as who the sender is treated.
   void subscribe_as(const subscribe_request& request, instant now, effects& out);
-  bool admit_dialog(const subscribe_request& request, effects& out) const;
+  bool admit_dialog(const subscribe_request& request, effects& out) const;  ///< Call-ID, tags, CSeq
+  bool admit_addresses(const subscribe_request& request, std::optional<uri_parts>& from, effects& out) const;  ///< and the rest
   bool take_resource_from_contact(const subscribe_request& request, effects& out);
   bool admit_accept(const subscribe_request& request, const event_package& package, effects& out) const;
   void keep_event(const event_value& event, const event_package& package);  ///< fills event_text
@@ -502,9 +506,14 @@ struct engine::impl {
     }
   };
   void retarget(subscription& s, const subscribe_request& request, retargeting& trial);
+  struct lookups {  ///< what a SUBSCRIBE looks for, hashed once
+    state_table::dialog_lookup dialog;
+    state_table::state_lookup state = {};
+    state_table::watcher_lookup watcher = {};
+  };
   /// A new subscription, or a fetch when `lifetime` is zero; `sibling`: a usage of the same dialog;
   /// `lapsed`: its predecessor in the dialog, which advance() has not ended yet.
-  void begin(const subscribe_request& request, const event_package& package, std::string_view event_id,
+  void begin(const subscribe_request& request, const event_package& package, const lookups& sought, std::string_view event_id,
              subscription* sibling, subscription* lapsed, authorization answer, seconds lifetime, instant now,
              effects& out);
   void refresh(subscription& s, const subscribe_request& request, authorization answer, seconds lifetime,

@@ -1,4 +1,5 @@
 // SUBSCRIBE: RFC 6665 section 4.2.1.
+#include "../canonical.hpp"
 #include "impl.hpp"
 
 namespace presence {
@@ -41,12 +42,23 @@ bool engine::impl::admit_dialog(const subscribe_request& request, effects& out) 
   if (!request.to_tag.empty() && (request.to_tag.size() > most.token_bytes || !is_token(request.to_tag)))
     return bad("Bad To Tag");
   if (!request.cseq || *request.cseq > 0x7fffffff) return bad(request.cseq ? "Bad CSeq" : "Missing CSeq");
-  const auto names_somebody = [&](std::string_view text) {
-    const auto uri = text.size() > most.uri_bytes ? std::nullopt : parse_uri(text);
-    return uri && uri->headers.empty();
+  return true;
+}
+
+bool engine::impl::admit_addresses(const subscribe_request& request, std::optional<uri_parts>& from, effects& out) const {
+  const limits& most = settings.limits;
+  const auto bad = [&](std::string_view reason) {
+    refuse(out, 400, reason);
+    return false;
   };
-  if (!names_somebody(request.from_uri)) return bad("Bad From");
-  if (!request.to_uri.empty() && !names_somebody(request.to_uri)) return bad("Bad To");
+  const auto somebody = [&](std::string_view text) {
+    auto uri = text.size() > most.uri_bytes ? std::nullopt : parse_uri(text);
+    if (uri && !uri->headers.empty()) uri.reset();
+    return uri;
+  };
+  from = somebody(request.from_uri);
+  if (!from) return bad("Bad From");
+  if (!request.to_uri.empty() && !somebody(request.to_uri)) return bad("Bad To");
   if (request.contact.empty()) return bad("Missing Contact");
   const auto target = request.contact.size() > most.uri_bytes ? std::nullopt : parse_uri(request.contact);
   if (!target || !target->headers.empty() || !(iequals(target->scheme, "sip") || iequals(target->scheme, "sips")))
@@ -116,7 +128,10 @@ dialog engine::impl::make_dialog(const subscribe_request& request, const event_s
     fields.headers = state.package->notify_headers;
     return dialog{fields};
   }
-  const std::string to = request.to_uri.empty() ? entity_for(state.resource(), request.resource) : std::string{request.to_uri};
+  std::string renamed;
+  std::string_view to = request.to_uri;
+  if (to.empty() && iequals(request.resource.substr(0, 5), "pres:")) to = renamed = entity_for(state.resource(), request.resource);
+  if (to.empty()) to = state.resource();
   tag_text = settings.to_tag_pref;
   tag_text.resize(tag_text.size() + 18);
   random_token(random, std::span<char>{tag_text}.last(18));
@@ -144,6 +159,7 @@ bool engine::impl::is_same_watcher(const subscribe_request& request, const subsc
   if (request.who.anonymous) return watcher == anonymous_watcher;
   if (!request.who.uri.empty() && (watcher_text == watcher || request.who.proves(watcher))) return true;
   if (s.dialog.proven()) return false;
+  if (request.who.uri.empty()) return watcher_text == watcher;  // From names him
   std::string from;
   return canonical_aor(request.from_uri, from) && from == watcher;
 }
@@ -208,34 +224,48 @@ void engine::impl::subscribe(const subscribe_request& request, instant now, effe
 }
 
 void engine::impl::subscribe_as(const subscribe_request& request, instant now, effects& out) {
-  const auto sought = table.look_up(request.call_id, request.from_tag);
+  lookups sought{.dialog = table.look_up(request.call_id, request.from_tag)};
   if (!admit_extensions(request.require, out) ||
       !admit_content(request.content, out) || !admit_expires(request.expires, out))
     return;
   const bool in_dialog = !request.to_tag.empty();
   const bool named = !request.presentity.empty();
-  if (!in_dialog && !admit_resource(named ? request.presentity : request.resource, out)) return;
+  const std::string_view resource = named ? request.presentity : request.resource;
+  // a host names the resource as it is known here, mostly
+  if (!in_dialog) sought.state = table.look_up_state(resource.substr(0, settings.limits.uri_bytes),
+                                                     request.event.substr(0, settings.limits.token_bytes));
+  if (!in_dialog && !admit_resource(resource, out)) return;
   event_value event;
   const registered_package* registered = admit_event(request.event, event, &event_package::subscribable, out);
-  table.prefetch(sought);
+  if (in_dialog) table.prefetch(sought.dialog);
+  else table.prefetch(sought.state);
+  std::optional<uri_parts> from;
   if (registered == nullptr || !admit_dialog(request, out)) return;
-  table.prefetch_texts(sought);
+  if (in_dialog) table.prefetch_texts(sought.dialog);
+  if (!admit_addresses(request, from, out)) return;
+  if (in_dialog) table.prefetch_body(sought.dialog);
   const event_package& package = registered->package;
   if (package.resource_from_contact && !in_dialog && !named && !take_resource_from_contact(request, out)) return;
   const std::string_view event_id = event.id.value_or("");
-  const std::string_view watcher = request.who.anonymous      ? anonymous_watcher
-                                   : request.who.uri.empty() ? request.from_uri
-                                                             : request.who.uri;
-  if (!canonical_aor(watcher, watcher_text)) return refuse(out, 400, "Bad Identity");
+  const bool known = request.who.anonymous         ? canonical_aor(anonymous_watcher, watcher_text)
+                     : request.who.uri.empty() ? canonical_aor(*from, watcher_text)
+                                               : canonical_aor(request.who.uri, watcher_text);
+  if (!known) return refuse(out, 400, "Bad Identity");
 
   // the dialog, and the subscription in it
-  if (in_dialog) find_dialog(request, package, event_id);
-  else find_state(resource_text, package);
+  if (in_dialog) {
+    find_dialog(request, package, event_id);
+  } else {
+    sought.watcher = table.look_up_watcher(watcher_text);
+    if (sought.state.resource != resource_text || sought.state.package != package.name)
+      sought.state = table.look_up_state(resource_text, package.name);
+    if (const event_state* state = find_state(sought.state, package)) state->current.prefetch();
+  }
   subscription* sibling = nullptr;  // any usage of the same dialog
   subscription* s = nullptr;
   subscription* lapsed = nullptr;
   std::size_t usages = 0;
-  table.each_usage(sought, [&](subscription& u) {
+  table.each_usage(sought.dialog, [&](subscription& u) {
     ++usages;
     looked_at(*u.state);
     const bool same_dialog = in_dialog ? u.dialog.local_tag() == request.to_tag
@@ -258,7 +288,6 @@ void engine::impl::subscribe_as(const subscribe_request& request, instant now, e
     if (std::uint64_t{*request.cseq} + settings.cseq_offset <= last) return refuse(out, 500, "Stale CSeq");
     if (s == nullptr && !settings.new_usage_in_dialog) return refuse(out, 481);
     if (!is_same_watcher(request, *sibling)) return refuse(out, 403);
-    sibling->state->current.prefetch();
     resource_text = sibling->state->resource();
     if (s == nullptr) watcher_text = sibling->watcher->uri();  // a refresh does not need it
   }
@@ -269,10 +298,15 @@ void engine::impl::subscribe_as(const subscribe_request& request, instant now, e
     return refuse(out, 500);
   }
 
-  if (in_dialog && s == nullptr) find_state(resource_text, package);  // its states are in memory together
+  if (in_dialog && s == nullptr) {
+    sought.watcher = table.look_up_watcher(watcher_text);
+    sought.state = table.look_up_state(resource_text, package.name);
+    find_state(sought.state, package);  // its states are in memory together
+  }
 
   // may he, and can he be served
   authorization answer = ask(about(package, resource_text, now), request.who);
+  if (s == nullptr) table.prefetch(sought.watcher);
   const subscribe_facts facts{.in_dialog = in_dialog && s != nullptr,
                               .known = s != nullptr,
                               .asked = request.expires.value(),
@@ -317,8 +351,8 @@ void engine::impl::subscribe_as(const subscribe_request& request, instant now, e
   if (s != nullptr) return refresh(*s, request, std::move(answer), lifetime, now, out);
 
   if (lifetime != seconds{0}) {
-    watcher_account* account = table.find_watcher(watcher_text);
-    event_state* state = table.find(resource_text, package);
+    watcher_account* account = table.find_watcher(sought.watcher);
+    event_state* state = table.find(sought.state, package);
     const limits& most = settings.limits;
     const bool proven = !request.who.uri.empty();
     const std::size_t his = account != nullptr ? account->subscriptions.of(proven) : 0;
@@ -331,7 +365,7 @@ void engine::impl::subscribe_as(const subscribe_request& request, instant now, e
   }
   if (answer.handling == sub_handling::confirm && table.undecided_count() >= settings.limits.undecided)
     return refuse_later(out, "Too Many Watchers");
-  begin(request, package, event_id, sibling, lifetime != seconds{0} ? lapsed : nullptr, std::move(answer), lifetime, now, out);
+  begin(request, package, sought, event_id, sibling, lifetime != seconds{0} ? lapsed : nullptr, std::move(answer), lifetime, now, out);
 }
 
 std::string bridged_line(const subscribe_request& request) {
@@ -348,7 +382,7 @@ bool engine::impl::take_resource_from_contact(const subscribe_request& request, 
   return false;
 }
 
-void engine::impl::begin(const subscribe_request& request, const event_package& package,
+void engine::impl::begin(const subscribe_request& request, const event_package& package, const lookups& sought,
                          std::string_view event_id, subscription* sibling, subscription* lapsed,
                          authorization answer, seconds lifetime, instant now, effects& out) {
   const standing stands = standing_of(answer.handling);
@@ -370,11 +404,11 @@ void engine::impl::begin(const subscribe_request& request, const event_package& 
       e.table.release_if_idle(state);
     }
   };
-  event_state& state = table.obtain(resource_text, package);
+  event_state& state = table.obtain(sought.state, package);
   looked_at(state);
   watcher_account* account = nullptr;
   try {
-    account = &table.obtain_watcher(watcher_text);
+    account = &table.obtain_watcher(sought.watcher);
   } catch (...) {
     table.release_if_idle(state);
     throw;
@@ -455,7 +489,7 @@ void engine::impl::begin(const subscribe_request& request, const event_package& 
   commit_crowded_out();
   if (lifetime != seconds{0}) {
     plan.made = nullptr;
-    table.link(s, state, *account);
+    table.link(s, state, *account, sought.dialog);
     uses(state, traced_operation::subscribe);
     if (plan.waits != nullptr) pending_began(*plan.waits);
   } else if (plan.waits != nullptr && plan.waits->pending == 0) {
@@ -529,7 +563,7 @@ void engine::impl::refresh(subscription& s, const subscribe_request& request, au
   if (s.shared != nullptr) s.shared->remote_cseq = *request.cseq;
   table.set_deadline(s, now + lifetime);
   commit_notifies(out);
-  commit_lapse(state, due, now);
+  if (due.any) commit_lapse(state, due, now);  // else the picture stays, for he watches
 }
 
 void engine::impl::unsubscribe(subscription& s, const subscribe_request& request, authorization answer,
