@@ -2,7 +2,6 @@
 // with subs_db_mode 3 they are let go after each call, and a change is refused and made again when another engine
 // was quicker (C01, T11).
 #include <map>
-#include <type_traits>
 
 #include "impl.hpp"
 
@@ -80,20 +79,6 @@ void engine::impl::adopt(const watcher_row& row, const event_package& package) {
   if (package.req_auth && !shared()) table.recheck(state, clock);  // he may be decided about by now
 }
 
-template <class Row, class F>
-void engine::impl::each_row(const row_filter& wanted, F take) {
-  std::vector<Row> page;
-  for (cursor at; !at.done; page.clear()) {
-    ++counters.storage_calls;
-    result<void, storage_error> done;
-    if constexpr (std::is_same_v<Row, publication_row>) done = rows->publications(wanted, at, page_rows, page);
-    if constexpr (std::is_same_v<Row, subscription_row>) done = rows->subscriptions(wanted, at, page_rows, page);
-    if constexpr (std::is_same_v<Row, watcher_row>) done = rows->watchers(wanted, at, page_rows, page);
-    if (!done) throw unreadable{done.error()};
-    for (Row& row : page) take(std::move(row));
-  }
-}
-
 void engine::impl::read(const row_filter& wanted, const event_package& package, instant now) {
   if (stores_publications()) each_row<publication_row>(wanted, [&](publication_row&& row) { adopt(std::move(row), package); });
   each_row<subscription_row>(wanted, [&](subscription_row&& row) { adopt(std::move(row), package, now); });
@@ -141,6 +126,7 @@ event_state* engine::impl::find_state(std::string_view resource, const event_pac
   const auto same = [&](const brought_in& b) { return b.package == &package && b.resource == resource; };
   if (std::any_of(brought.begin(), brought.end(), same)) return nullptr;
   if (bounded()) ++counters.cache_misses;
+  if (!shared()) require_settled();  // what nobody was told of is not read
   const std::string name{resource};
   const std::size_t first = brought.size();
   std::size_t last = 0;  // what is brought in together

@@ -13,6 +13,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -249,6 +250,21 @@ struct engine::impl {
   void read_again();
   void remember_untold(const subscription& s) noexcept;
   void owe_the_untold(event_state& state);
+
+  // --- changes that nobody answered for (unanswered.cpp) ---
+  std::optional<change> unanswered;         ///< may have been made, and is not in memory; the next one waits for it
+  std::vector<notify> unanswered_notifies;  ///< of it, with subs_db_mode 3
+  instant unanswered_at{};
+  std::vector<notify> told_late;            ///< it was made: for the next advance()
+  /// The call's change is such a one. Takes it and its NOTIFYs.
+  void remember_unanswered(effects& out);
+  /// Makes its rows what memory has, or finds out whether it was made: before a call plans anything. An error: that cannot
+  /// be done now.
+  result<void, storage_error> settle();
+  void require_settled() const;  ///< throws unreadable
+  change mended();  ///< the row operations that takes. Throws unreadable
+  event_state* find_held(const state_name& name) noexcept;  ///< in memory
+
   // --- what stays in memory (caching.cpp) ---
   std::unique_ptr<caching> keeping;  ///< null: everything, and nobody is told
   void uses(event_state& state, traced_operation as) noexcept {
@@ -583,6 +599,9 @@ struct engine::impl {
   /// His row says since when he waits, which is when this subscription is over, under which id watcher information
   /// tells of him, and his further addresses.
   void plan_undecided_row(const subscription& s, std::uint64_t id, instant since);
+  static watcher_row row_of(const event_state& state, const watcher_account& watcher, std::uint64_t id, std::string_view also,
+                            instant since);
+  watcher_row row_of(const undecided& u) const;  ///< as it is in the database
   /// His row leaves the database with this call.
   void plan_decided(const event_state& state, const watcher_account& watcher);
   /// A subscription of his ends without a decision, and that is told. If it is a pending one he waits from
@@ -650,6 +669,7 @@ struct engine::impl {
   };
   std::vector<paced> later;
   result<void, std::string> flush();
+  bool flush_failed = false;  ///< nobody knows which numbers it has written
 
   /// Runs one call: whatever throws becomes an answer and leaves nothing behind.
   template <class F>
@@ -675,6 +695,7 @@ struct engine::impl {
   /// A call that only looks: what it brings in is let go as well.
   struct looking {
     impl& e;
+    explicit looking(impl& of) : e{of} { static_cast<void>(e.settle()); }
     ~looking() { e.let_go({}); }
   };
   template <class F>
@@ -697,6 +718,7 @@ struct engine::impl {
     } const unless_committed{*this};
     crowded_out = nullptr;
     try {
+      if (answers && unanswered) static_cast<void>(settle());
       if (answers) read_again();
       call();
       counters.notifies += out.notifies.size();
@@ -722,5 +744,19 @@ struct engine::impl {
   }
   bool call_answers = false;  ///< the running call answers a request
 };
+
+template <class Row, class F>
+void engine::impl::each_row(const row_filter& wanted, F take) {
+  std::vector<Row> page;
+  for (cursor at; !at.done; page.clear()) {
+    ++counters.storage_calls;
+    result<void, storage_error> done;
+    if constexpr (std::is_same_v<Row, publication_row>) done = rows->publications(wanted, at, page_rows, page);
+    if constexpr (std::is_same_v<Row, subscription_row>) done = rows->subscriptions(wanted, at, page_rows, page);
+    if constexpr (std::is_same_v<Row, watcher_row>) done = rows->watchers(wanted, at, page_rows, page);
+    if (!done) throw unreadable{done.error()};
+    for (Row& row : page) take(std::move(row));
+  }
+}
 
 }  // namespace presence
