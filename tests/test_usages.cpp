@@ -277,6 +277,26 @@ TEST_CASE("rows that do not say whether their dialogs have other usages are look
   }
 }
 
+TEST_CASE("an engine that lacks the package of another usage says so, once (L05, C01)") {
+  peers s{with(3, false, 0, 1)};
+  s.subscribe("d1", {.by = "alice", .expires = 600s, .event = "presence"});
+  s.subscribe("d1", {.by = "alice", .expires = 600s, .event = "message-summary"});
+  s.subscribe("d2", {.expires = 600s, .event = "presence"});
+  std::vector<std::string> logged;
+  options settings = with(3, false, 0, 1);
+  settings.server_address = "sip:server.example.com";
+  presence::engine lacks{settings, {.log = [&](log_level, std::string_view line) { logged.emplace_back(line); }}, &s.held};
+  REQUIRE(lacks.add_event(presence_package(), s.at));
+  const std::string document = pidf("t1:open");
+  const auto publish = [&] {
+    CHECK(lacks.publish({.resource = "sip:alice@example.com", .event = "presence",
+                         .content = {.type = "application/pidf+xml", .bytes = document}}, s.at).notifies.size() <= 2);
+  };
+  publish(), publish();
+  REQUIRE(logged.size() == 1);
+  CHECK(logged[0].find("message-summary, which is not served here") != std::string::npos);
+}
+
 TEST_CASE("states that share a dialog are read together or not at all (RL2, T07, C01)") {
   for (const bool shared : {false, true}) {
     CAPTURE(shared);

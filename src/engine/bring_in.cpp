@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::uint32_t last_cseq = (1U << 31) - (1U << 22);  // of who goes on; enough is left for what is reserved
 constexpr std::size_t most_on_the_way = 1'000'000;
+constexpr std::size_t most_not_served = 64;  // named in the log
 constexpr seconds longest_on_the_way{600};  // far beyond timer F: its host has forgotten it
 
 }  // namespace
@@ -177,7 +178,11 @@ void engine::impl::bring_in_siblings(const std::string& name, std::ptrdiff_t fir
   for (const auto& [dialog, all] : dialogs) {
     for (const std::string& event : all.events) {
       const registered_package* registered = named(event);
-      if (registered == nullptr) continue;
+      if (registered == nullptr) {
+        if (not_served.size() < most_not_served && not_served.insert(event).second)
+          log(log_level::error, "a dialog has a subscription to " + event + ", which is not served here: its CSeq numbers may come twice");
+        continue;
+      }
       const auto known = [&](const brought_in& b) { return b.package == &registered->package && b.resource == name; };
       const auto before = std::find_if(brought.begin(), brought.end(), known);
       if (before - brought.begin() < first) before->outdated = true;
@@ -342,8 +347,12 @@ void engine::impl::let_go(const effects& out) noexcept {
       }
       sent_order.pop_front();
     }
-    for (const brought_in& b : brought)
-      if (event_state* state = table.find(b.resource, *b.package)) drop(*state);
+    for (const brought_in& b : brought) {
+      event_state* state = table.find(b.resource, *b.package);
+      if (state == nullptr) continue;
+      let_go_of_debts(*state);
+      drop(*state);
+    }
     unpaid.clear();
     missed.clear();
   }
@@ -356,7 +365,10 @@ void engine::impl::let_go(const effects& out) noexcept {
 subscription* engine::impl::find_sent(const notify_id& id) {
   const auto at = on_the_way.find(number_of(id));
   if (at == on_the_way.end()) return nullptr;
-  const sent was = at->second;
+  return find_sent(sent{at->second});
+}
+
+subscription* engine::impl::find_sent(const sent& was) {
   event_state* state = find_state(was.resource, *was.package);
   if (state == nullptr) return nullptr;
   subscription* found = nullptr;
@@ -365,6 +377,25 @@ subscription* engine::impl::find_sent(const notify_id& id) {
     return found == nullptr;
   });
   return found;
+}
+
+void engine::impl::let_go_of_debts(const event_state& state) noexcept try {
+  for (const auto index : state.watchers) {
+    if (index == slab<subscription>::none || !table.subscriptions()[index].owes) continue;
+    debts.push_back({{std::string{state.resource()}, state.package, table.subscriptions()[index].dialog}, {}});
+    if (const auto m = missed.find(index); m != missed.end()) debts.back().missed = std::move(m->second);
+  }
+} catch (...) {  // no memory: he learns of it with the next change
+}
+
+void engine::impl::take_up_debts() {
+  for (; !debts.empty(); debts.pop_back()) {  // who is not paid is let go of again
+    subscription* s = find_sent(debts.back().to);
+    if (s == nullptr) continue;
+    unpaid.push_back(table.id_of(*s, 0));
+    if (!debts.back().missed.empty()) missed[s->self] = std::move(debts.back().missed);
+    s->owes = true;
+  }
 }
 
 void engine::impl::drop(event_state& state) noexcept {

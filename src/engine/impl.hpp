@@ -179,6 +179,7 @@ struct engine::impl {
   void bring_in(const std::string& name, const event_package& package);
   /// And those that share dialogs with it; `first`: where in `brought` it is.
   void bring_in_siblings(const std::string& name, std::ptrdiff_t first);
+  std::set<std::string, std::less<>> not_served;  ///< packages of usages of dialogs, as rows say; each is logged once
   bool may_share = false;  ///< scratch: what was read may share dialogs with other states
   void know_other_usages(subscription& s);  ///< its row says so, or the others' rows
   /// Whether the state shares dialogs with others of its resource: they are in memory together.
@@ -233,8 +234,17 @@ struct engine::impl {
     const event_package* package;
     presence::dialog dialog;
   };
+  subscription* find_sent(const sent& was);
   std::unordered_map<std::uint64_t, sent> on_the_way;
   std::deque<std::pair<instant, std::uint64_t>> sent_order;
+  /// Who is owed a NOTIFY, where nothing stays in memory: the next advance() pays.
+  struct debt {
+    sent to;
+    std::vector<watcher_record> missed;
+  };
+  std::vector<debt> debts;
+  void let_go_of_debts(const event_state& state) noexcept;
+  void take_up_debts();
 
   // --- group commit (group.cpp) ---
   struct group;

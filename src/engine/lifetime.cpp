@@ -14,7 +14,7 @@ std::optional<instant> engine::impl::next_deadline() const noexcept {
   if (!unpaid.empty() && (!soonest || clock < *soonest)) soonest = clock;
   if (!later.empty() && (!soonest || later.front().due < *soonest)) soonest = later.front().due;
   if (looks_up() && !packages.empty() && (!soonest || next_look < *soonest)) soonest = next_look;
-  if ((!lost.empty() || unanswered || !told_late.empty()) && (!soonest || clock < *soonest)) soonest = clock;
+  if ((!lost.empty() || unanswered || !told_late.empty() || !debts.empty()) && (!soonest || clock < *soonest)) soonest = clock;
   if (soonest && *soonest < blocked_until) soonest = blocked_until;
   return soonest;
 }
@@ -145,14 +145,15 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
     std::pop_heap(later.begin(), later.end());
     later.pop_back();
   }
-  const auto debts = unpaid;
+  const auto before = unpaid;
+  take_up_debts();
   plan_unpaid(now, out);
   std::vector<event_state*> touched;
   touched.reserve(taken.states.size() + taken.subscriptions.size() + taken.undecideds.size() + turned.size());
   for (const turn& t : turned)
     if (t.ends != end_reason::none) touched.push_back(t.s->state);
   if (!store(out, now)) {
-    unpaid = debts;
+    unpaid = before;
     if (outrun) most_shared = std::max<std::size_t>(count() / 8, 1);
     return;
   }

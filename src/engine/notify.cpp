@@ -334,11 +334,11 @@ void engine::impl::report(const notify_report& outcome, instant now, effects& ou
     return;
   }
   if (!s->owes || !s->lasts(now)) return;
-  struct debt {  // until it is paid: advance() tries again
+  struct until_paid {  // advance() tries again
     engine::impl& e;
     notify_id id;
     bool paid = false;
-    ~debt() {
+    ~until_paid() {
       const auto same = [this](const notify_id& other) { return other == id; };
       if (!paid && std::none_of(e.unpaid.begin(), e.unpaid.end(), same)) e.unpaid.push_back(id);
     }
