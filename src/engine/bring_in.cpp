@@ -393,7 +393,10 @@ void engine::impl::take_up_debts() {
     subscription* s = find_sent(debts.back().to);
     if (s == nullptr) continue;
     unpaid.push_back(table.id_of(*s, 0));
-    if (!debts.back().missed.empty()) missed[s->self] = std::move(debts.back().missed);
+    if (auto& ends = debts.back().missed; !ends.empty()) {
+      auto& all = missed[s->self];
+      all.insert(all.begin(), ends.begin(), ends.end());
+    }
     s->owes = true;
   }
 }
