@@ -171,6 +171,13 @@ TEST_CASE_TEMPLATE("whichever storage call fails, nothing is half done and the s
   CHECK(swept > 2 * std::size(flows) - 10);
 }
 
+TEST_CASE_TEMPLATE("whichever change is made and not answered for, memory and database agree and the same again succeeds (RL2, T17, T18)",
+                   Place, EVERY_STORAGE) {
+  const std::size_t swept = sweep_unanswered<Place>(flows);
+  MESSAGE(swept, " answers lost");
+  CHECK(swept > 4 * std::size(flows) - 20);
+}
+
 TEST_CASE("while the database is gone every request is told to come back, and time waits (RL2, T18)") {
   memory_storage held;
   faulty_storage rows{held};

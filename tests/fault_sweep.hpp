@@ -1,6 +1,7 @@
 // The fault sweep: each flow runs once to count its storage calls, then once per call with that call
 // failing. A failed call is answered 503 with Retry-After, or the flow did not need it; nothing is half
-// done in memory or in the database; the same again then succeeds as if nothing had happened.
+// done in memory or in the database; the same again then succeeds as if nothing had happened. And once per change that is
+// made although its answer is lost, in every mode that writes at once.
 #pragma once
 
 #include "scenario.hpp"
@@ -79,15 +80,16 @@ struct run {
   Place place;
   faulty_storage rows{place.rows()};
   scenario s;
-  explicit run(const flow& f) : s{setup(rows, f)} {
+  explicit run(const flow& f, void (*keeps)(options&) = nullptr) : s{setup(rows, f, keeps)} {
     f.before(s);
     s.audit();
   }
-  static scenario::setup setup(storage& rows, const flow& f) {
+  static scenario::setup setup(storage& rows, const flow& f, void (*keeps)(options&)) {
     options settings;
     settings.cseq_block = 1;  // every NOTIFY is written down
     scenario::setup made{.settings = settings, .rows = &rows, .authorized = true};
     if (f.arrange != nullptr) f.arrange(made);
+    if (keeps != nullptr) keeps(made.settings);
     return made;
   }
   picture look() { return test::look(s, place.rows()); }
@@ -152,6 +154,72 @@ std::size_t sweep(std::span<const flow> flows) {
         CHECK(essence(end).counts[1] == expected_end.counts[1]);
         CHECK(essence(end).counts[2] == expected_end.counts[2]);
         if (!f.timed) CHECK(essence(end) == essence(expected_end));
+      }
+    }
+  }
+  return swept;
+}
+
+struct way {
+  const char* name;
+  void (*keeps)(options&);
+};
+constexpr way ways[] = {{"write-through", [](options&) {}},
+                        {"fallback2db", [](options& o) { o.fallback2db = true; }},
+                        {"memory for one state", [](options& o) { o.fallback2db = true, o.cache_states = 1; }},
+                        {"database only", [](options& o) { o.subs_db_mode = 3; }}};
+
+/// Loses the answer to each change of each flow; how many.
+template <class Place>
+std::size_t sweep_unanswered(std::span<const flow> flows) {
+  std::size_t swept = 0;
+  const auto timeless = [](std::string line) {  // the numbers of watcher information: it was made then
+    for (auto at = line.find(':'); at != std::string::npos; at = line.find(':', at + 1))
+      line.erase(at + 1, std::min(line.find_first_not_of("0123456789", at + 1), line.size()) - at - 1);
+    return line;
+  };
+  const auto join = [](const std::string& a, const std::string& b) { return a.empty() || b.empty() ? a + b : a + " | " + b; };
+  for (const flow& f : flows) {
+    for (const way& w : ways) {
+      const std::string name = f.name, mode = w.name;
+      CAPTURE(name);
+      CAPTURE(mode);
+      run<Place> clean{f, w.keeps};
+      const seconds pause = clean.s.given.settings.retry_after;
+      const std::size_t before_it = clean.rows.writes();
+      if (f.timed) clean.s.at += pause;
+      const std::string expected = f.act(clean.s);
+      const std::size_t writes = clean.rows.writes() - before_it;
+      const picture expected_end = essence(clean.look());
+      for (std::size_t nth = 1; nth <= writes; ++nth) {
+        CAPTURE(nth);
+        run<Place> one{f, w.keeps};
+        one.s.engine->report({}, one.s.at);
+        const picture before = one.look();
+        one.rows.lose_answer(nth);
+        const std::string got = f.act(one.s);
+        if (one.rows.failed() == 0) continue;  // this one counts sweeps, too
+        ++swept;
+        one.s.audit();
+        REQUIRE(one.s.engine->next_deadline());
+        CHECK(*one.s.engine->next_deadline() > one.s.at);
+        if (f.timed) one.s.at += pause;
+        else CHECK((got.empty() || got == "503 Retry-After=5"));
+        if (one.s.given.settings.subs_db_mode == 3) {  // it was made, and what it tells is told when that is known
+          if (!f.timed) static_cast<void>(one.s.engine->contains_presence("sip:alice@example.com", one.s.at));  // it looks
+          const std::string answer = f.timed ? got : expected.substr(0, expected[0] == 'N' ? 0 : expected.find(" | "));
+          const std::string told = join(answer, due(one.s));
+          CHECK((f.timed ? timeless(told) == timeless(expected) : told == expected));
+        } else {
+          if (w.name == ways[0].name) CHECK(std::equal(std::begin(before.counts), std::end(before.counts), one.look().counts));
+          CHECK(join(f.timed ? got : "", f.act(one.s)) == expected);  // at once
+        }
+        one.s.audit();
+        picture end = essence(one.look());
+        if (f.timed && one.s.given.settings.subs_db_mode == 3)  // it was made then
+          for (std::size_t i = 0; i < std::min(end.stored_watchers.size(), expected_end.stored_watchers.size()); ++i)
+            end.stored_watchers[i].since = expected_end.stored_watchers[i].since;
+        CHECK(end == expected_end);
       }
     }
   }

@@ -258,3 +258,10 @@ TEST_CASE_TEMPLATE("whichever storage call fails, watchers, rules and the packag
   MESSAGE(swept, " faults");
   CHECK(swept > 2 * std::size(flows) - 10);
 }
+
+TEST_CASE_TEMPLATE("whichever change is made and not answered for, watchers, rules and packages agree with the database (RL2, W02, W08, Z05)",
+                   Place, EVERY_STORAGE) {
+  const std::size_t swept = sweep_unanswered<Place>(flows);
+  MESSAGE(swept, " answers lost");
+  CHECK(swept > 4 * std::size(flows) - 20);
+}

@@ -24,8 +24,8 @@ class faulty_storage : public storage {
     left_ = nth;
     fault_ = fault;
   }
-  /// The next change is made, and nobody learns of it: the answer to its COMMIT is lost.
-  void lose_answer() { loses_ = true; }
+  /// The `nth` change from now on is made, and nobody learns of it: the answer to its COMMIT is lost. 0: none.
+  void lose_answer(std::size_t nth = 1) { loses_ = nth; }
   /// Every call fails from now on, until called with false: the database is gone.
   void fail_all(bool down) { down_ = down; }
 
@@ -52,8 +52,9 @@ class faulty_storage : public storage {
   result<void, storage_error> apply(const change& what) override {
     if (fails(verb::apply)) return failure();
     auto made = rows_.apply(what);
-    if (std::exchange(loses_, false)) return unexpected{storage_error{storage_fault::unavailable, "the answer to COMMIT was lost"}};
-    return made;
+    if (loses_ == 0 || --loses_ != 0) return made;
+    ++failed_;
+    return unexpected{storage_error{storage_fault::unavailable, "the answer to COMMIT was lost"}};
   }
   result<void, storage_error> due(instant now, instant waiting_since, const std::vector<std::string>& known, std::size_t limit,
                                   std::vector<state_name>& out) override {
@@ -85,9 +86,9 @@ class faulty_storage : public storage {
   }
 
   storage& rows_;
-  std::size_t left_ = 0;
+  std::size_t left_ = 0, loses_ = 0;
   storage_fault fault_ = storage_fault::unavailable;
-  bool down_ = false, loses_ = false;
+  bool down_ = false;
   std::size_t calls_ = 0, writes_ = 0, failed_ = 0;
 };
 

@@ -297,6 +297,39 @@ TEST_CASE("rules and watcher information work across engines (C01, Z05, W08)") {
         "N d1#3 terminated;reason=deactivated | N d9#4 active;expires=3600 W3 partial(w1:terminated:deactivated:bob:-:0)");
 }
 
+TEST_CASE("who is owed watcher information is told with the next advance, and learns of each end (C01, W08, WIN-4.7-1)") {
+  event_package about = watcherinfo_package("presence");
+  about.difference_only = false;
+  for (const bool silent_deletes : {false, true}) {
+    CAPTURE(silent_deletes);
+    shared_world s{{.settings = {.force_delete = silent_deletes}, .packages = {about}}};
+    s.on(1).subscribe("d9", {.by = "alice", .expires = 3600s, .event = "presence.winfo"});
+    s.on(1).subscribe("d1", {.expires = 600s});
+    CHECK(s.engine->next_deadline() <= s.at);
+    CHECK(s.told(s.engine->advance(s.at)) == "N d9#2 active;expires=3600 W1 full(w1:active:subscribe:bob:600:0)");
+    CHECK(s.told(s.engine->advance(s.at)) == "");
+    s.on(2).subscribe("d1", {.expires = 0s});
+    s.first.fail_all(true);
+    s.second.fail_all(true);
+    CHECK(s.told(s.engine->advance(s.at)) == "");
+    s.first.fail_all(false);
+    s.second.fail_all(false);
+    s.at += 5s;
+    CHECK(s.told(s.engine->advance(s.at)) == "N d9#3 active;expires=3595 W2 full(w1:terminated:timeout:bob:-:5)");
+    CHECK(s.on(1).told(s.engine->advance(s.at)) == "");
+  }
+}
+
+TEST_CASE("a watcher whose NOTIFY was lost finds it by the version of the next partial document (C01, WIN-58-7)") {
+  shared_world s{{.winfo = true}};
+  s.on(1).subscribe("d9", {.by = "alice", .expires = 3600s, .event = "presence.winfo"});
+  s.answers = false;
+  CHECK(s.on(2).subscribe("d1", {.expires = 600s}).ends_with("W1 partial(w1:active:subscribe:bob:600:0)"));
+  s.outcome("d9", 2, 500);
+  CHECK(s.on(1).subscribe("d2", {.by = "carol", .expires = 600s}).ends_with("W2 partial(w2:active:subscribe:carol:600:0)"));
+  CHECK(s.on(2).subscribe("d9", {.expires = 3600s}).ends_with("W3 full(w1:active:subscribe:bob:600:0,w2:active:subscribe:carol:600:0)"));
+}
+
 TEST_CASE("lists, counts and questions see what any engine wrote (C01, G04, G05)") {
   shared_world s;
   s.on(1).publish("alice", {.body = "t1:open"});

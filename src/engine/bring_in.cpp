@@ -2,7 +2,6 @@
 // with subs_db_mode 3 they are let go after each call, and a change is refused and made again when another engine
 // was quicker (C01, T11).
 #include <map>
-#include <type_traits>
 
 #include "impl.hpp"
 
@@ -12,6 +11,7 @@ namespace {
 
 constexpr std::uint32_t last_cseq = (1U << 31) - (1U << 22);  // of who goes on; enough is left for what is reserved
 constexpr std::size_t most_on_the_way = 1'000'000;
+constexpr std::size_t most_not_served = 64;  // named in the log
 constexpr seconds longest_on_the_way{600};  // far beyond timer F: its host has forgotten it
 
 }  // namespace
@@ -80,20 +80,6 @@ void engine::impl::adopt(const watcher_row& row, const event_package& package) {
   if (package.req_auth && !shared()) table.recheck(state, clock);  // he may be decided about by now
 }
 
-template <class Row, class F>
-void engine::impl::each_row(const row_filter& wanted, F take) {
-  std::vector<Row> page;
-  for (cursor at; !at.done; page.clear()) {
-    ++counters.storage_calls;
-    result<void, storage_error> done;
-    if constexpr (std::is_same_v<Row, publication_row>) done = rows->publications(wanted, at, page_rows, page);
-    if constexpr (std::is_same_v<Row, subscription_row>) done = rows->subscriptions(wanted, at, page_rows, page);
-    if constexpr (std::is_same_v<Row, watcher_row>) done = rows->watchers(wanted, at, page_rows, page);
-    if (!done) throw unreadable{done.error()};
-    for (Row& row : page) take(std::move(row));
-  }
-}
-
 void engine::impl::read(const row_filter& wanted, const event_package& package, instant now) {
   if (stores_publications()) each_row<publication_row>(wanted, [&](publication_row&& row) { adopt(std::move(row), package); });
   each_row<subscription_row>(wanted, [&](subscription_row&& row) { adopt(std::move(row), package, now); });
@@ -142,6 +128,7 @@ event_state* engine::impl::find_state(const state_table::state_lookup& sought, c
   const auto same = [&](const brought_in& b) { return b.package == &package && b.resource == resource; };
   if (std::any_of(brought.begin(), brought.end(), same)) return nullptr;
   if (bounded()) ++counters.cache_misses;
+  if (!shared()) require_settled();  // what nobody was told of is not read
   const std::string name{resource};
   const std::size_t first = brought.size();
   std::size_t last = 0;  // what is brought in together
@@ -192,7 +179,11 @@ void engine::impl::bring_in_siblings(const std::string& name, std::ptrdiff_t fir
   for (const auto& [dialog, all] : dialogs) {
     for (const std::string& event : all.events) {
       const registered_package* registered = named(event);
-      if (registered == nullptr) continue;
+      if (registered == nullptr) {
+        if (not_served.size() < most_not_served && not_served.insert(event).second)
+          log(log_level::error, "a dialog has a subscription to " + event + ", which is not served here: its CSeq numbers may come twice");
+        continue;
+      }
       const auto known = [&](const brought_in& b) { return b.package == &registered->package && b.resource == name; };
       const auto before = std::find_if(brought.begin(), brought.end(), known);
       if (before - brought.begin() < first) before->outdated = true;
@@ -357,8 +348,12 @@ void engine::impl::let_go(const effects& out) noexcept {
       }
       sent_order.pop_front();
     }
-    for (const brought_in& b : brought)
-      if (event_state* state = table.find(b.resource, *b.package)) drop(*state);
+    for (const brought_in& b : brought) {
+      event_state* state = table.find(b.resource, *b.package);
+      if (state == nullptr) continue;
+      let_go_of_debts(*state);
+      drop(*state);
+    }
     unpaid.clear();
     missed.clear();
   }
@@ -371,7 +366,10 @@ void engine::impl::let_go(const effects& out) noexcept {
 subscription* engine::impl::find_sent(const notify_id& id) {
   const auto at = on_the_way.find(number_of(id));
   if (at == on_the_way.end()) return nullptr;
-  const sent was = at->second;
+  return find_sent(sent{at->second});
+}
+
+subscription* engine::impl::find_sent(const sent& was) {
   event_state* state = find_state(was.resource, *was.package);
   if (state == nullptr) return nullptr;
   subscription* found = nullptr;
@@ -380,6 +378,28 @@ subscription* engine::impl::find_sent(const notify_id& id) {
     return found == nullptr;
   });
   return found;
+}
+
+void engine::impl::let_go_of_debts(const event_state& state) noexcept try {
+  for (const auto index : state.watchers) {
+    if (index == slab<subscription>::none || !table.subscriptions()[index].owes) continue;
+    debts.push_back({{std::string{state.resource()}, state.package, table.subscriptions()[index].dialog}, {}});
+    if (const auto m = missed.find(index); m != missed.end()) debts.back().missed = std::move(m->second);
+  }
+} catch (...) {  // no memory: he learns of it with the next change
+}
+
+void engine::impl::take_up_debts() {
+  for (; !debts.empty(); debts.pop_back()) {  // who is not paid is let go of again
+    subscription* s = find_sent(debts.back().to);
+    if (s == nullptr) continue;
+    unpaid.push_back(table.id_of(*s, 0));
+    if (auto& ends = debts.back().missed; !ends.empty()) {
+      auto& all = missed[s->self];
+      all.insert(all.begin(), ends.begin(), ends.end());
+    }
+    s->owes = true;
+  }
 }
 
 void engine::impl::drop(event_state& state) noexcept {

@@ -197,6 +197,7 @@ bool engine::impl::may_drop(const event_state& state) noexcept {
 }
 
 void engine::impl::keep_bounds() noexcept {
+  if (unanswered) return;  // what memory has counts, and not what can be read again
   for (unsigned refused = 0; keeping->over() && refused < most_refused;) {
     event_state* state = keeping->candidate(refused < waiting_first);
     if (state == nullptr) return;

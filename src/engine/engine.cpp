@@ -209,6 +209,10 @@ void engine::advance(instant now, effects& out) {
   impl_->guarded(out, false, [&] {
     impl_->advance(impl_->tick(now), std::max<std::size_t>(impl_->settings.advance_budget, 1), out);
   });
+  if (impl_->told_late.empty() || impl_->passive()) return;
+  impl_->counters.notifies += impl_->told_late.size();
+  std::move(impl_->told_late.begin(), impl_->told_late.end(), std::back_inserter(out.notifies));
+  impl_->told_late.clear();
 }
 
 effects engine::advance(instant now) {
@@ -252,6 +256,7 @@ effects engine::impl::refresh(std::string_view resource, std::string_view event,
   impl& e = *this;
   e.guarded(out, false, [&] {
     now = e.tick(now);
+    static_cast<void>(e.settle());
     const registered_package* registered = e.named(event);
     std::string only;
     if (registered == nullptr || !canonical_aor(resource, e.resource_text) || (!watcher.empty() && !canonical_aor(watcher, only)))
@@ -274,6 +279,7 @@ effects engine::terminate_watchers(std::string_view resource, std::string_view e
   std::vector<state_name> states;
   e.guarded(out, false, [&] {
     now = e.tick(now);
+    static_cast<void>(e.settle());
     if (!resource.empty() && !canonical_aor(resource, e.resource_text)) return e.refuse(out, 404);
     if (resource.empty() && e.shared()) return e.find_watched(event, states);
     e.terminate({resource.empty() ? std::string_view{} : e.resource_text, event, reason, retry_after, false}, now, out);
@@ -292,6 +298,7 @@ effects engine::remove_resource(std::string_view resource, instant now) {
   impl& e = *impl_;
   e.guarded(out, false, [&] {
     now = e.tick(now);
+    static_cast<void>(e.settle());
     if (!canonical_aor(resource, e.resource_text)) return e.refuse(out, 404);
     e.terminate({e.resource_text, {}, end_reason::noresource, seconds{0}, true}, now, out);
   });

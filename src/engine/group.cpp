@@ -111,6 +111,9 @@ std::size_t engine::handle(std::span<const received> all, instant now, std::vect
   if (!e.lost.empty()) {  // the first one reads it again
     make_some(kept = 1, false);
     if (!out[0].storage_failed) return count;
+  } else if (const auto settled = e.settle(); !settled) {
+    ++e.counters.storage_faults;
+    e.log(log_level::error, settled.error().text);
   } else {
     impl::group group{e};
     make_some(all.size(), true);

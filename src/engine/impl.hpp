@@ -13,6 +13,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -182,6 +183,7 @@ struct engine::impl {
   void bring_in(const std::string& name, const event_package& package);
   /// And those that share dialogs with it; `first`: where in `brought` it is.
   void bring_in_siblings(const std::string& name, std::ptrdiff_t first);
+  std::set<std::string, std::less<>> not_served;  ///< packages of usages of dialogs, as rows say; each is logged once
   bool may_share = false;  ///< scratch: what was read may share dialogs with other states
   void know_other_usages(subscription& s);  ///< its row says so, or the others' rows
   /// Whether the state shares dialogs with others of its resource: they are in memory together.
@@ -236,8 +238,17 @@ struct engine::impl {
     const event_package* package;
     presence::dialog dialog;
   };
+  subscription* find_sent(const sent& was);
   std::unordered_map<std::uint64_t, sent> on_the_way;
   std::deque<std::pair<instant, std::uint64_t>> sent_order;
+  /// Who is owed a NOTIFY, where nothing stays in memory: the next advance() pays.
+  struct debt {
+    sent to;
+    std::vector<watcher_record> missed;
+  };
+  std::vector<debt> debts;
+  void let_go_of_debts(const event_state& state) noexcept;
+  void take_up_debts();
 
   // --- group commit (group.cpp) ---
   struct group;
@@ -253,6 +264,21 @@ struct engine::impl {
   void read_again();
   void remember_untold(const subscription& s) noexcept;
   void owe_the_untold(event_state& state);
+
+  // --- changes that nobody answered for (unanswered.cpp) ---
+  std::optional<change> unanswered;         ///< may have been made, and is not in memory; the next one waits for it
+  std::vector<notify> unanswered_notifies;  ///< of it, with subs_db_mode 3
+  instant unanswered_at{};
+  std::vector<notify> told_late;            ///< it was made: for the next advance()
+  /// The call's change is such a one. Takes it and its NOTIFYs.
+  void remember_unanswered(effects& out);
+  /// Makes its rows what memory has, or finds out whether it was made: before a call plans anything. An error: that cannot
+  /// be done now.
+  result<void, storage_error> settle();
+  void require_settled() const;  ///< throws unreadable
+  change mended();  ///< the row operations that takes. Throws unreadable
+  event_state* find_held(const state_name& name) noexcept;  ///< in memory
+
   // --- what stays in memory (caching.cpp) ---
   std::unique_ptr<caching> keeping;  ///< null: everything, and nobody is told
   void uses(event_state& state, traced_operation as) noexcept {
@@ -602,6 +628,9 @@ struct engine::impl {
   /// His row says since when he waits, which is when this subscription is over, under which id watcher information
   /// tells of him, and his further addresses.
   void plan_undecided_row(const subscription& s, std::uint64_t id, instant since);
+  static watcher_row row_of(const event_state& state, const watcher_account& watcher, std::uint64_t id, std::string_view also,
+                            instant since);
+  watcher_row row_of(const undecided& u) const;  ///< as it is in the database
   /// His row leaves the database with this call.
   void plan_decided(const event_state& state, const watcher_account& watcher);
   /// A subscription of his ends without a decision, and that is told. If it is a pending one he waits from
@@ -669,6 +698,7 @@ struct engine::impl {
   };
   std::vector<paced> later;
   result<void, std::string> flush();
+  bool flush_failed = false;  ///< nobody knows which numbers it has written
 
   /// Runs one call: whatever throws becomes an answer and leaves nothing behind.
   template <class F>
@@ -694,6 +724,7 @@ struct engine::impl {
   /// A call that only looks: what it brings in is let go as well.
   struct looking {
     impl& e;
+    explicit looking(impl& of) : e{of} { static_cast<void>(e.settle()); }
     ~looking() { e.let_go({}); }
   };
   template <class F>
@@ -716,6 +747,7 @@ struct engine::impl {
     } const unless_committed{*this};
     crowded_out = nullptr;
     try {
+      if (answers && unanswered) static_cast<void>(settle());
       if (answers) read_again();
       call();
       counters.notifies += out.notifies.size();
@@ -741,5 +773,19 @@ struct engine::impl {
   }
   bool call_answers = false;  ///< the running call answers a request
 };
+
+template <class Row, class F>
+void engine::impl::each_row(const row_filter& wanted, F take) {
+  std::vector<Row> page;
+  for (cursor at; !at.done; page.clear()) {
+    ++counters.storage_calls;
+    result<void, storage_error> done;
+    if constexpr (std::is_same_v<Row, publication_row>) done = rows->publications(wanted, at, page_rows, page);
+    if constexpr (std::is_same_v<Row, subscription_row>) done = rows->subscriptions(wanted, at, page_rows, page);
+    if constexpr (std::is_same_v<Row, watcher_row>) done = rows->watchers(wanted, at, page_rows, page);
+    if (!done) throw unreadable{done.error()};
+    for (Row& row : page) take(std::move(row));
+  }
+}
 
 }  // namespace presence

@@ -14,13 +14,15 @@ std::optional<instant> engine::impl::next_deadline() const noexcept {
   if (!unpaid.empty() && (!soonest || clock < *soonest)) soonest = clock;
   if (!later.empty() && (!soonest || later.front().due < *soonest)) soonest = later.front().due;
   if (looks_up() && !packages.empty() && (!soonest || next_look < *soonest)) soonest = next_look;
-  if (!lost.empty() && (!soonest || clock < *soonest)) soonest = clock;
+  if ((!lost.empty() || unanswered || !told_late.empty() || !debts.empty()) && (!soonest || clock < *soonest)) soonest = clock;
   if (soonest && *soonest < blocked_until) soonest = blocked_until;
   return soonest;
 }
 
 void engine::impl::advance(instant now, std::size_t budget, effects& out) {
   if (now < blocked_until) return;
+  static_cast<void>(settle());
+  require_settled();
   read_again();
   if (durable() && settings.clean_period > seconds{0} && now >= next_sweep) {
     next_sweep = now + settings.clean_period;
@@ -143,14 +145,15 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
     std::pop_heap(later.begin(), later.end());
     later.pop_back();
   }
-  const auto debts = unpaid;
+  const auto before = unpaid;
+  take_up_debts();
   plan_unpaid(now, out);
   std::vector<event_state*> touched;
   touched.reserve(taken.states.size() + taken.subscriptions.size() + taken.undecideds.size() + turned.size());
   for (const turn& t : turned)
     if (t.ends != end_reason::none) touched.push_back(t.s->state);
   if (!store(out, now)) {
-    unpaid = debts;
+    unpaid = before;
     if (outrun) most_shared = std::max<std::size_t>(count() / 8, 1);
     return;
   }
@@ -267,6 +270,7 @@ std::unique_ptr<publication> engine::impl::publication_of(publication_row row, c
 }
 
 bool engine::impl::reload(std::string_view resource, const event_package& package, instant now, effects& out) {
+  require_settled();
   event_state* state = table.find(resource, package);
   if (!stores_publications()) {
     if (state != nullptr) remember(*state, {});
@@ -329,6 +333,7 @@ result<void, std::string> engine::impl::restore(const event_package& package, in
 
 result<void, std::string> engine::impl::flush() try {
   if (!durable()) return {};
+  if (const auto settled = settle(); !settled) return unexpected{settled.error().text};
   auto& all = table.subscriptions();
   const auto used = [](const subscription& s) { return s.shared != nullptr ? s.shared->local_cseq : s.local_cseq; };
   call_answers = false;
@@ -339,14 +344,17 @@ result<void, std::string> engine::impl::flush() try {
       if (!all.live(i)) continue;
       const event_package& package = *all[i].state->package;
       const bool versioned = package.versioned || package.tailor;
-      if (versioned || all[i].shared != nullptr || all[i].cseq_ceiling > used(all[i]))
+      if (flush_failed || versioned || all[i].shared != nullptr || all[i].cseq_ceiling > used(all[i]))
         pending.reservations.push_back({key_of(all[i]), used(all[i]), all[i].version});
     }
     effects out;
-    if (!store(out, clock)) return unexpected{std::string{"the storage failed: see the log"}};
-    for (auto k = first; k < i; ++k)
+    const bool written = store(out, clock);
+    for (auto k = first; k < i; ++k)  // also if it may have been written: what is used next is reserved first
       if (all.live(k)) all[k].cseq_ceiling = used(all[k]);
+    flush_failed = flush_failed || !written;
+    if (!written) return unexpected{std::string{"the storage failed: see the log"}};
   }
+  flush_failed = false;
   pending = {};
   while (held_back && held_back->held_back() != 0)
     if (!write_back()) return unexpected{std::string{"the storage failed: see the log"}};

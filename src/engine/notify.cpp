@@ -235,7 +235,8 @@ bool engine::impl::store(effects& out, instant now) {
     ++counters.storage_calls;
     return rows->apply(what);
   };
-  auto stored = apply(pending);
+  const bool settled = !unanswered;
+  auto stored = settled ? apply(pending) : unexpected{storage_error{storage_fault::unavailable, "a change before this one has no answer"}};
   const auto in_conflict = [&] { return !stored && stored.error().fault == storage_fault::conflict; };
   std::vector<publication_update> inheriting;
   if (in_conflict() && !shared() && !rewritten.empty()) {
@@ -283,6 +284,7 @@ bool engine::impl::store(effects& out, instant now) {
   }
   if (!outrun) ++counters.storage_faults;
   if (!outrun) log(log_level::error, stored.error().text);
+  if (settled && !held_back && stored.error().fault != storage_fault::conflict) remember_unanswered(out);
   const bool answers = call_answers;
   out.clear();
   out.storage_failed = true;
@@ -327,6 +329,7 @@ void engine::impl::report(const notify_report& outcome, instant now, effects& ou
   if (held && outcome.id.cseq != s->local_cseq) return;
   event_state& state = *s->state;
   looked_at(state);
+  if (unanswered && (meaning == notify_outcome::ended || s->owes)) static_cast<void>(settle());
   s->in_flight = false;
   if (outcome.status < 200 || outcome.status > 299) s->unsure = true;
   if (meaning == notify_outcome::ended) {
@@ -342,11 +345,11 @@ void engine::impl::report(const notify_report& outcome, instant now, effects& ou
     return;
   }
   if (!s->owes || !s->lasts(now)) return;
-  struct debt {  // until it is paid: advance() tries again
+  struct until_paid {  // advance() tries again
     engine::impl& e;
     notify_id id;
     bool paid = false;
-    ~debt() {
+    ~until_paid() {
       const auto same = [this](const notify_id& other) { return other == id; };
       if (!paid && std::none_of(e.unpaid.begin(), e.unpaid.end(), same)) e.unpaid.push_back(id);
     }

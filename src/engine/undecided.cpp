@@ -69,11 +69,25 @@ end_reason engine::impl::plan_unanswered(subscription& s, instant now) {
 }
 
 void engine::impl::plan_undecided_row(const subscription& s, std::uint64_t id, instant since) {
-  if (!durable()) return;
-  std::string known_by = id_text(id != 0 ? id : watcher_id(s));
-  if (const auto also = s.dialog.also(); !also.empty()) (known_by += ' ') += also;
-  pending.watchers.push_back({std::string{s.state->resource()}, s.state->package->name, std::string{s.watcher->uri()},
-                              watcher_status::pending, std::move(known_by), since});
+  if (durable()) pending.watchers.push_back(row_of(*s.state, *s.watcher, id != 0 ? id : watcher_id(s), s.dialog.also(), since));
+}
+
+watcher_row engine::impl::row_of(const event_state& state, const watcher_account& watcher, std::uint64_t id, std::string_view also,
+                                 instant since) {
+  std::string known_by = id_text(id);
+  if (!also.empty()) (known_by += ' ') += also;
+  return {std::string{state.resource()}, state.package->name, std::string{watcher.uri()}, watcher_status::pending, std::move(known_by), since};
+}
+
+watcher_row engine::impl::row_of(const undecided& u) const {
+  if (u.pending == 0) return row_of(*u.state, *u.watcher, u.id, u.named.also(), u.deadline - settings.waiting_limit);
+  const subscription* last = nullptr;  // that of his whose row was written last
+  for (const auto index : u.state->watchers) {
+    if (index == slab<subscription>::none) continue;
+    const subscription& s = table.subscriptions()[index];
+    if (s.watcher == u.watcher && s.stands == standing::pending && (last == nullptr || last->deadline <= s.deadline)) last = &s;
+  }
+  return row_of(*u.state, *u.watcher, u.id != 0 ? u.id : watcher_id(*last), last->dialog.also(), last->deadline);
 }
 
 void engine::impl::pending_began(undecided& u) noexcept {

@@ -217,6 +217,7 @@ void walk::restart() {
       if (written) break;
       require(rows->failed() != before, written.error());
       rows->fail(0);
+      rows->lose_answer(0);
     }
   }
   maybe_fault();

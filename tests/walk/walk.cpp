@@ -125,14 +125,19 @@ void walk::make_engine() {
 void walk::maybe_fault() {
   if (!rows) return;
   rows->fail(0);
+  rows->lose_answer(0);
   faults_before = rows->failed();
   if (faultless || !may("faults") || !chance(4)) return;
+  if (chance(30)) {
+    made_to_fail = storage_fault::unavailable;
+    return rows->lose_answer(1 + pick(2));
+  }
   made_to_fail = chance(50) ? storage_fault::unavailable : storage_fault::conflict;
   rows->fail(1 + pick(2), made_to_fail);
 }
 
 bool walk::failed(const effects& out, bool answers, const std::string& what) {
-  if (rows) rows->fail(0);
+  if (rows) rows->fail(0), rows->lose_answer(0);
   if (!out.storage_failed) return false;
   require(rows && rows->failed() != faults_before, what + ": a storage failure nobody made");
   require(out.notifies.empty(), what + ": a NOTIFY although nothing was stored");
@@ -143,6 +148,7 @@ bool walk::failed(const effects& out, bool answers, const std::string& what) {
   if (made_to_fail != storage_fault::conflict || !answers) blocked_until = clock + bounds.retry_after;
   for (m_dialog& d : dialogs) d.may_jump = true;  // numbers planned in vain
   counts.met["storage faults"]++;
+  static_cast<void>(engine->contains_presence("sip:nobody@example.com", clock));  // a call that looks: what was made unasked for is undone
   compare_rows();
   return true;
 }

@@ -1,0 +1,173 @@
+// A change that the storage did not refuse and did not answer for: it may have been made. Its call was refused, so what
+// memory has counts, and the rows of that change are made so again before the next change. With subs_db_mode 3 memory has
+// nothing: what the change would have told is told once its stamp is found.
+#include <map>
+
+#include "impl.hpp"
+
+namespace presence {
+
+namespace {
+
+/// Rows of one kind that the change was about: their keys, and how memory has them.
+template <class Key, class Row>
+struct doubted {
+  std::set<Key, less_key> keys;
+  std::map<Key, Row, less_key> held;
+
+  void name(const Row& row) { keys.insert(key_of(row)); }
+  void hold(Row row) {
+    Key key = key_of(row);
+    if (keys.contains(key)) held.emplace(std::move(key), std::move(row));
+  }
+  /// `stored` is there: it `ends`, or `changes` to what memory has. What is left in `held` then is not there.
+  template <class Same, class Changes, class Ends>
+  void compare(Row&& stored, Same same, Changes changes, Ends ends) {
+    Key key = key_of(stored);
+    if (!keys.contains(key)) return;
+    const auto at = held.find(key);
+    if (at == held.end()) return ends(std::move(key));
+    if (!same(at->second, std::move(stored))) changes(std::move(at->second));
+    held.erase(at);
+  }
+};
+
+}  // namespace
+
+result<void, storage_error> engine::impl::settle() try {
+  if (!unanswered) return {};
+  if (shared()) {
+    ++counters.storage_calls;
+    const state_stamp& one = unanswered->states.front();
+    const auto mark = rows->mark(one.state.resource, one.state.event);
+    if (!mark) return unexpected{mark.error()};
+    const auto late = static_cast<std::uint32_t>(whole_seconds(unanswered_at, clock).count());
+    for (notify& n : std::exchange(unanswered_notifies, {})) {
+      if (mark->stamp != one.next) continue;  // it was not made, or somebody was here since and may have used its numbers
+      if (n.expires != 0) n.expires -= std::min(n.expires - 1, late);
+      told_late.push_back(std::move(n));
+    }
+  } else if (const change mend = mended(); !mend.empty()) {
+    ++counters.storage_calls;
+    const auto written = rows->apply(mend);
+    if (!written && written.error().fault != storage_fault::conflict) return written;
+    if (!written) log(log_level::error, written.error().text);
+    for (const state_stamp& s : mend.states) {
+      const event_state* state = find_held(s.state);
+      if (state != nullptr && state->rules) state->rules->stored = s.turns;
+    }
+  }
+  unanswered.reset();
+  return {};
+} catch (const unreadable& e) {
+  return unexpected{storage_error{storage_fault::unavailable, e.what()}};
+}
+
+void engine::impl::require_settled() const {
+  if (unanswered) throw unreadable{{storage_fault::unavailable, "a change has no answer yet"}};
+}
+
+event_state* engine::impl::find_held(const state_name& name) noexcept {
+  const registered_package* registered = named(name.event);
+  return registered != nullptr ? table.find(name.resource, registered->package) : nullptr;
+}
+
+void engine::impl::remember_unanswered(effects& out) {
+  if (shared() && pending.states.empty()) return;
+  unanswered = std::exchange(pending, {});
+  unanswered_at = clock;
+  if (shared()) unanswered_notifies = std::move(out.notifies);
+}
+
+change engine::impl::mended() {
+  doubted<publication_key, publication_row> publications;
+  doubted<subscription_key, subscription_row> subscriptions;
+  doubted<watcher_key, watcher_row> watchers;
+  for (const auto& key : unanswered->ended_publications) publications.keys.insert(key);
+  for (const auto& row : unanswered->new_publications) publications.name(row);
+  for (const auto& [old_etag, content_changed, row] : unanswered->changed_publications) {
+    publications.name(row);
+    publications.keys.insert({row.resource, row.event, old_etag});
+  }
+  for (const auto& key : unanswered->ended_subscriptions) subscriptions.keys.insert(key);
+  for (const auto& row : unanswered->new_subscriptions) subscriptions.name(row);
+  for (const auto& row : unanswered->changed_subscriptions) subscriptions.name(row);
+  for (const auto& key : unanswered->ended_watchers) watchers.keys.insert(key);
+  for (const auto& row : unanswered->watchers) watchers.name(row);
+
+  std::set<state_name, less_key> states;
+  for (const auto& key : publications.keys) states.insert({key.resource, key.event});
+  for (const auto& key : watchers.keys) states.insert({key.resource, key.event});
+  for (const auto& row : unanswered->new_subscriptions) states.insert({row.resource, row.event});
+  for (const auto& key : subscriptions.keys)  // those that are not new are in memory
+    table.each_usage(key.call_id, key.remote_tag, [&](const subscription& s) {
+      if (s.dialog.local_tag() == key.local_tag) states.insert({std::string{s.state->resource()}, s.state->package->name});
+      return true;
+    });
+
+  std::vector<row_filter> wanted;
+  for (const state_name& name : states) {
+    wanted.push_back({.event = name.event, .resource = name.resource});
+    const event_state* state = find_held(name);
+    if (state == nullptr) continue;
+    for (const auto& p : state->publications) {
+      publication_row row = row_of(*p);
+      if (body kept = p->parsed ? p->parsed->stored() : body{}) row.content = std::move(kept);
+      publications.hold(std::move(row));
+    }
+    for (const auto index : state->watchers) {
+      if (index == slab<subscription>::none) continue;
+      const subscription& s = table.subscriptions()[index];
+      subscriptions.hold(row_of(s, *state, event_id_of(s)));
+    }
+    if (!state->undecideds) continue;
+    for (const auto& [account, u] : *state->undecideds) watchers.hold(row_of(u));
+  }
+  if (wanted.size() > page_rows) {  // all rows of a package are few reads then
+    wanted.clear();
+    for (const auto& p : packages) wanted.push_back({.event = p->package.name});
+  }
+
+  change mend;
+  const auto same = [](const auto& held, const auto& stored) { return held == stored; };
+  // numbers that were reserved in vain are never used
+  const auto same_but_numbers = [](const subscription_row& held, subscription_row stored) {
+    if (stored.local_cseq < held.local_cseq || stored.version < held.version) return false;
+    stored.local_cseq = held.local_cseq;
+    stored.version = held.version;
+    return stored == held;
+  };
+  const auto into = [](auto& list) {
+    return [&list](auto&& one) { list.push_back(std::move(one)); };
+  };
+  const auto replace = [&](publication_row&& row) { mend.changed_publications.push_back({row.etag, true, std::move(row)}); };
+  for (const row_filter& some : wanted) {
+    if (!publications.keys.empty())
+      each_row<publication_row>(some, [&](publication_row&& row) {
+        publications.compare(std::move(row), same, replace, into(mend.ended_publications));
+      });
+    if (!subscriptions.keys.empty())
+      each_row<subscription_row>(some, [&](subscription_row&& row) {
+        subscriptions.compare(std::move(row), same_but_numbers, into(mend.changed_subscriptions), into(mend.ended_subscriptions));
+      });
+    if (!watchers.keys.empty())
+      each_row<watcher_row>(some, [&](watcher_row&& row) {
+        watchers.compare(std::move(row), same, into(mend.watchers), into(mend.ended_watchers));
+      });
+  }
+  for (auto& [key, row] : publications.held) mend.new_publications.push_back(std::move(row));
+  for (auto& [key, row] : subscriptions.held) mend.new_subscriptions.push_back(std::move(row));
+  for (auto& [key, row] : watchers.held) mend.watchers.push_back(std::move(row));
+  for (const state_stamp& s : unanswered->states) {
+    ++counters.storage_calls;
+    const auto mark = rows->mark(s.state.resource, s.state.event);
+    if (!mark) throw unreadable{mark.error()};
+    const event_state* state = find_held(s.state);
+    const auto when = state != nullptr ? turns(*state) : std::nullopt;
+    if (mark->turns != when) mend.states.push_back({s.state, {}, new_stamp(), when});
+    else if (state != nullptr && state->rules) state->rules->stored = when;
+  }
+  return mend;
+}
+
+}  // namespace presence
