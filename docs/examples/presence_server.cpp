@@ -279,6 +279,7 @@ int presence_server::on_signal(su_root_magic_t*, su_wait_t*, su_wakeup_arg_t* ma
   signalfd_siginfo what{};
   if (read(self->signal_fd_, &what, sizeof what) != sizeof what) return 0;
   if (what.ssi_signo == SIGHUP) {
+    self->make_calls();  // what has come before
     self->reload_rules();
   } else {
     self->ending_ = true;
