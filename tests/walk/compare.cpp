@@ -343,7 +343,10 @@ void walk::compare_rows() {
   for (cursor at; !at.done;) require(own_rows->watchers({}, at, 7, w).has_value(), "the storage cannot be read");
   require(p.size() == publications.size(), "publications stored: " + std::to_string(p.size()));
   require(s.size() == subscriptions.size(), "subscriptions stored: " + std::to_string(s.size()));
-  require(w.size() == undecideds.size(), "watchers stored: " + std::to_string(w.size()) + "; undecided: " + std::to_string(undecideds.size()));
+  std::string waiting;
+  for (const auto& row : w) waiting += "\n stored: " + row.resource + " " + row.event + " " + row.watcher;
+  for (const auto& u : undecideds) waiting += "\n expected: " + u.resource + " " + package_names[u.kind] + " " + u.watcher;
+  require(w.size() == undecideds.size(), "watchers stored: " + std::to_string(w.size()) + "; undecided: " + std::to_string(undecideds.size()) + waiting);
   same_publications(p, "database");
   for (const auto& row : p) {
     const auto at = std::find_if(publications.begin(), publications.end(), [&](const auto& m) { return m.etag == row.etag; });
