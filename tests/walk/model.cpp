@@ -176,7 +176,7 @@ expected_notify& model::expect_end(expectation& out, const m_subscription& s, co
 
 bool model::expect_last(expectation& out, const m_subscription& s) {
   if (!is_over(s)) return false;
-  expect_end(out, s, "noresource", seen_by(s)).full = s.unsure || s.owes != owing::no;
+  expect_end(out, s, "noresource", seen_by(s)).full = s.unsure || s.owes == owing::yes;
   return true;
 }
 
