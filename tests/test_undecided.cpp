@@ -1,6 +1,8 @@
 // Watchers nobody decided about: how long their subscriptions and they themselves are kept (conformance 5.2, features E4).
 #include "scenario.hpp"
 
+#include <set>
+
 #include <presence/memory_storage.hpp>
 #include <presence/packages.hpp>
 
@@ -24,6 +26,12 @@ options database_first(int db_mode, options o) {
   o.subs_db_mode = db_mode;
   o.cseq_block = 1;
   return o;
+}
+
+std::size_t stored_watchers(memory_storage& rows) {
+  std::vector<watcher_row> found;
+  for (cursor at; !at.done;) REQUIRE(rows.watchers({}, at, 10, found));
+  return found.size();
 }
 
 /// Whether somebody in the database is taken to have waited too long.
@@ -89,10 +97,54 @@ TEST_CASE("pending_limit counts from the first SUBSCRIBE over a restart, in ever
     CHECK(s.subscribe("d1", {.expires = 600s}).starts_with("200 Expires=40 | N d1#2 pending;expires=40"));
     CHECK(s.wait_until(101s) == "N d1#3 terminated;reason=giveup");
     REQUIRE(s.engine->flush(s.at));
-    std::vector<watcher_row> left;
-    for (cursor at; !at.done;) REQUIRE(rows.watchers({}, at, 10, left));
-    CHECK(left.empty());
+    CHECK(stored_watchers(rows) == 0);
   }
+}
+
+TEST_CASE("who gives up with one subscription as another of his ends waits in memory and in the database, or in neither (WIN-FSM-7, M10)") {
+  // which of those that end in one call is the last is not told: each lifetime puts the two into other places
+  std::set<std::size_t> seen;
+  for (const seconds lifetime : {60s, 65s, 70s, 80s}) {
+    CAPTURE(lifetime.count());
+    memory_storage rows;
+    undecided_about s{{.pending_limit = 100s}, &rows};
+    s.subscribe("d1", {.expires = 600s});
+    s.wait(30s);
+    s.subscribe("d2", {.expires = lifetime});
+    s.at += 90s;
+    const std::string told = s.told(s.engine->advance(s.at));
+    CAPTURE(told);
+    CHECK(told.find("d1#2 terminated;reason=giveup") != std::string::npos);
+    CHECK(told.find("d2#2 terminated;reason=timeout") != std::string::npos);
+    REQUIRE(s.engine->flush(s.at));
+    CHECK(stored_watchers(rows) == s.engine->stats().undecided);
+    seen.insert(s.engine->stats().undecided);
+  }
+  CHECK(seen.contains(0));
+}
+
+TEST_CASE("who ends one subscription in the call that approves another of his is told to wait, and does (WIN-FSM-2, WIN-FSM-4)") {
+  memory_storage rows;
+  event_package p = opaque_package("door");
+  p.req_auth = p.winfo = true;
+  p.authorize = [](const authorization_query& q) -> authorization {
+    if (q.watcher.proves("sip:alice@example.com")) return allow;
+    authorization said{q.watcher.uri.empty() && q.now >= start + 60s ? allow : confirm};
+    said.until = start + 60s;
+    return said;
+  };
+  scenario s{{.rows = &rows, .packages = {p}}};
+  s.subscribe("d9", {.by = "alice", .event = "door.winfo"});
+  s.subscribe("d1", {.event = "door"});
+  s.subscribe("d2", {.event = "door", .unproven = true});
+  s.at += 60s;
+  const std::string told = s.subscribe("d1", {.expires = 0s, .event = "door"});
+  CAPTURE(told);
+  CHECK(told.find("d2#2 active") != std::string::npos);
+  CHECK(told.find("waiting:timeout:bob") != std::string::npos);
+  CHECK(s.engine->stats().undecided == 1);
+  REQUIRE(s.engine->flush(s.at));
+  CHECK(stored_watchers(rows) == 1);
 }
 
 TEST_CASE("who has a pending subscription has not waited too long, however long he has it (M10, WIN-FSM-6)") {
@@ -120,9 +172,7 @@ TEST_CASE("who has a pending subscription has not waited too long, however long 
     }
     CHECK(due(rows, s.at + limit, limit));
     s.wait(limit + 2s);  // nobody is left
-    std::vector<watcher_row> left;
-    for (cursor at; !at.done;) REQUIRE(rows.watchers({}, at, 10, left));
-    CHECK(left.empty());
+    CHECK(stored_watchers(rows) == 0);
   }
 }
 

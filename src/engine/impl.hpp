@@ -135,17 +135,16 @@ struct engine::impl {
   struct watcher_change {
     event_state* to;     ///< whose subscribers are told
     watcher_record record;
-    const undecided* gave_up = nullptr;  ///< for whom it says that one of several pending subscriptions ended
   };
   std::vector<watcher_change> watcher_changes;
-  /// Pending subscriptions that this call ends or decides about, for each watcher: a tally of `answered` and of the
-  /// changes that have `gave_up`, as far as they were counted.
+  /// Pending subscriptions that this call ends or decides about, for each watcher: a tally of `departures`, as far as
+  /// they were counted.
   struct {
     std::unordered_map<const undecided*, std::size_t> of;
-    std::size_t answered = 0, changes = 0;
+    std::size_t counted = 0;
     void reset() noexcept {
       if (!of.empty()) of.clear();
-      answered = changes = 0;
+      counted = 0;
     }
   } departing;
   std::size_t departing_of(const undecided& u);
@@ -417,7 +416,7 @@ struct engine::impl {
   /// How much of a call is planned; what was planned since can be dropped again, so that a package that
   /// throws for one state does not stop the clock for others.
   struct plan_mark {
-    std::size_t notifies, owing, turned, told, missed, answered, rewritten, ended_publications, changed_publications,
+    std::size_t notifies, owing, turned, told, missed, departures, rewritten, ended_publications, changed_publications,
         ended_subscriptions, changed_subscriptions, reservations, ended_watchers, watchers;
   };
   plan_mark mark(const effects& out) const noexcept;
@@ -439,7 +438,7 @@ struct engine::impl {
   std::uint64_t refused_watchers = 0;
   watcher_record record_of(const subscription& s) const;
   /// Something happened to a watcher; whoever subscribed to that is told with this call.
-  void tell(const event_state& watched, watcher_record record, const undecided* gave_up = nullptr);
+  void tell(const event_state& watched, watcher_record record);
   void tell(const subscription& s, watcher_event event);
   void tell_end(const subscription& s, end_reason reason);
   /// A pending one ends, and by now it is known what is decided about him.
@@ -645,7 +644,11 @@ struct engine::impl {
   /// A pending subscription of his is decided about; his row goes with the last of them.
   void plan_answered(subscription& s);
   void plan_answered_rows();
-  std::vector<const undecided*> answered;  ///< scratch: once for each of theirs that is
+  struct departure {
+    const undecided* who;
+    bool answered;
+  };
+  std::vector<departure> departures;  ///< scratch: pending subscriptions that are decided about or end, in that order
   /// A pending subscription of his began / ended without a decision / was decided.
   void pending_began(undecided& u) noexcept;
   void pending_ended(event_state& state, watcher_account& watcher, instant now) noexcept;
@@ -736,7 +739,7 @@ struct engine::impl {
     watcher_changes.clear();
     departing.reset();
     missed_now.clear();
-    answered.clear();
+    departures.clear();
     noted.clear();
     rewritten.clear();
     usage_ends = false;

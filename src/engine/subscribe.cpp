@@ -581,10 +581,10 @@ void engine::impl::unsubscribe(subscription& s, const subscribe_request& request
   body last;
   if (shown) last = content_for(s, state, due.after, true);
   out.answer.dialog = s.dialog;
-  if (decided) tell_end(s, shown ? end_reason::timeout : verdict.ends);
-  else plan_unanswered(s, now);
   plan_end(s, end_reason::timeout, std::move(last), out);
   plan_lapse_told(state, due, &s, now, out);
+  if (decided) tell_end(s, shown ? end_reason::timeout : verdict.ends);
+  else plan_unanswered(s, now);  // after what is decided about others of his, as it is committed
   plan_other_usages(s, *request.cseq);
   if (!store(out, now)) return;
   target.kept = true;

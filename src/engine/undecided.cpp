@@ -26,17 +26,25 @@ void engine::impl::plan_decided(const event_state& state, const watcher_account&
 
 void engine::impl::plan_answered(subscription& s) {
   s.answered = true;
-  if (const undecided* u = table.find_undecided(*s.state, *s.watcher)) answered.push_back(u);
+  if (const undecided* u = table.find_undecided(*s.state, *s.watcher)) departures.push_back({u, true});
 }
 
 void engine::impl::plan_answered_rows() {
-  std::sort(answered.begin(), answered.end());
-  for (auto first = answered.begin(); first != answered.end();) {
-    const auto last = std::upper_bound(first, answered.end(), *first);
-    if (last - first == (*first)->pending) plan_decided(*(*first)->state, *(*first)->watcher);  // none is left
+  const auto before = [](const departure& a, const departure& b) { return std::less<>{}(a.who, b.who); };
+  std::stable_sort(departures.begin(), departures.end(), before);
+  for (auto first = departures.begin(); first != departures.end();) {
+    const auto last = std::upper_bound(first, departures.end(), *first, before);
+    const undecided& u = *first->who;
+    if (last - first == u.pending && std::prev(last)->answered) {  // none is left, and he does not wait
+      const auto unanswered_before = [&](const watcher_row& row) {
+        return row.watcher == u.watcher->uri() && row.resource == u.state->resource() && row.event == u.state->package->name;
+      };
+      if (std::any_of(first, last, [](const departure& d) { return !d.answered; })) std::erase_if(pending.watchers, unanswered_before);
+      plan_decided(*u.state, *u.watcher);
+    }
     first = last;
   }
-  answered.clear();
+  departures.clear();
 }
 
 end_reason engine::impl::plan_unanswered(subscription& s, instant now) {
@@ -63,6 +71,7 @@ end_reason engine::impl::plan_unanswered(subscription& s, instant now) {
   } else {
     s.answered = false;
     tell_end(s, end_reason::timeout);
+    if (const undecided* u = table.find_undecided(*s.state, *s.watcher)) departures.push_back({u, false});
     plan_undecided_row(s, watcher_id(s), now);
   }
   return end_reason::timeout;

@@ -263,7 +263,7 @@ engine::impl::plan_mark engine::impl::mark(const effects& out) const noexcept {
           turned.size(),
           watcher_changes.size(),
           missed_now.size(),
-          answered.size(),
+          departures.size(),
           rewritten.size(),
           pending.ended_publications.size(),
           pending.changed_publications.size(),
@@ -282,7 +282,7 @@ void engine::impl::drop_since(const plan_mark& m, effects& out) noexcept {
   shorten(owing, m.owing);
   shorten(watcher_changes, m.told);
   shorten(missed_now, m.missed);
-  shorten(answered, m.answered);
+  shorten(departures, m.departures);
   shorten(rewritten, m.rewritten);
   shorten(pending.ended_publications, m.ended_publications);
   shorten(pending.changed_publications, m.changed_publications);

@@ -116,8 +116,8 @@ watcher_record engine::impl::record_of(const subscription& s) const {
           s.deadline, s.since};
 }
 
-void engine::impl::tell(const event_state& watched, watcher_record record, const undecided* gave_up) {
-  if (event_state* state = winfo_state(watched.resource(), *watched.package)) watcher_changes.push_back({state, std::move(record), gave_up});
+void engine::impl::tell(const event_state& watched, watcher_record record) {
+  if (event_state* state = winfo_state(watched.resource(), *watched.package)) watcher_changes.push_back({state, std::move(record)});
 }
 
 void engine::impl::tell(const subscription& s, watcher_event event) {
@@ -147,16 +147,13 @@ void engine::impl::tell_end(const subscription& s, end_reason reason) {
     if (u != nullptr && u->pending > 1 + departing_of(*u)) {
       record.status = watcher_state::terminated;
       record.event = watcher_event::giveup;
-      return tell(*s.state, std::move(record), u);
     }
   }
   tell(*s.state, std::move(record));
 }
 
 std::size_t engine::impl::departing_of(const undecided& u) {
-  for (; departing.answered < answered.size(); ++departing.answered) ++departing.of[answered[departing.answered]];
-  for (; departing.changes < watcher_changes.size(); ++departing.changes)
-    if (const undecided* who = watcher_changes[departing.changes].gave_up) ++departing.of[who];
+  for (; departing.counted < departures.size(); ++departing.counted) ++departing.of[departures[departing.counted].who];
   const auto known = departing.of.find(&u);
   return known == departing.of.end() ? 0 : known->second;
 }

@@ -38,8 +38,9 @@ void walk::change_rules() {
   announce(resource);
 }
 
+/// After a storage failure advance() rests, and decisions that are due stay so.
 bool walk::nothing_is_due() const {
-  return std::all_of(publications.begin(), publications.end(), [&](const auto& p) { return p.deadline > clock; });
+  return clock >= blocked_until && std::all_of(publications.begin(), publications.end(), [&](const auto& p) { return p.deadline > clock; });
 }
 
 void walk::announce(const std::string& resource) {

@@ -71,8 +71,11 @@ void model::settle(const std::string& resource, int kind) {
     if (gone.resource != resource || gone.kind != kind || !gone.leaving) continue;
     publications.erase(publications.begin() + static_cast<std::ptrdiff_t>(i));
     if (kind != k_dialog) continue;
-    for (m_publication& p : publications)
-      if (p.resource == resource && p.kind == kind) inherit(*p.what, *gone.what);
+    for (m_publication& p : publications) {
+      if (p.resource != resource || p.kind != kind) continue;
+      inherit(*p.what, *gone.what);
+      p.knows_more = p.knows_more || gone.knows_more;
+    }
   }
   for (m_publication& p : publications)
     if (p.resource == resource && p.kind == kind) p.arriving = false;
@@ -173,7 +176,7 @@ expected_notify& model::expect_end(expectation& out, const m_subscription& s, co
 
 bool model::expect_last(expectation& out, const m_subscription& s) {
   if (!is_over(s)) return false;
-  expect_end(out, s, "noresource", seen_by(s)).full = s.unsure || s.owes != owing::no;
+  expect_end(out, s, "noresource", seen_by(s)).full = s.unsure || s.owes == owing::yes;
   return true;
 }
 

@@ -34,6 +34,7 @@ struct m_publication {
   bool leaving = false, arriving = false;
   bool has_news = true;          ///< message headers that the document before did not have
   std::uint64_t number = order;  ///< stays
+  bool knows_more = false;       ///< ends of dialogs of a document that was to leave and stayed
 };
 
 struct m_dialog {

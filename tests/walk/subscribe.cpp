@@ -172,7 +172,9 @@ void walk::subscribe() {
                                          .who = {.uri = dialog.proven ? std::string_view{watcher} : std::string_view{}, .method = "digest"}},
                                         now);
   const bool on_probation = op == does::refresh && known->stands != stand::pending && answer.handling == sub_handling::confirm;
-  if (op == does::create || op == does::fetch || (op == does::refresh && !on_probation)) note(kind, dialog.resource, answer);
+  // of a fetch that was decided about nothing stays that could be decided otherwise later (POL-4745-val-2)
+  const bool may_turn = op == does::create || (op == does::fetch && answer.handling == sub_handling::confirm) || (op == does::refresh && !on_probation);
+  if (may_turn) note(kind, dialog.resource, answer);
   if (failed(out, true, "subscribe")) return;
   if (rejected) {
     tell(expected, dialog.resource, kind, {"r" + std::to_string(++last_name), watcher, "", "", {}, clock}, "terminated", "rejected");
