@@ -1,5 +1,7 @@
 #include "net_change.hpp"
 
+#include <algorithm>
+
 namespace presence {
 
 void net_change::add(change what) {
@@ -110,6 +112,20 @@ change net_change::read(Self& from, std::size_t most) {
 }
 
 change net_change::first(std::size_t most) const { return read(*this, most); }
+
+void net_change::doubt(std::size_t most) {
+  most -= std::min(most, states.size());
+  most -= std::min(most, ended_publications.size());
+  for (auto at = publications.begin(); at != publications.end() && most != 0; ++at, --most) {
+    publication_edit& edit = at->second;
+    if (edit.stored_etag && *edit.stored_etag != edit.row.etag)
+      ended_publications.emplace(publication_key{edit.row.resource, edit.row.event, *edit.stored_etag}, true);
+    edit.stored_etag = edit.row.etag;
+    edit.content_changed = true;
+  }
+  for (auto at = subscriptions.begin(); at != subscriptions.end() && most != 0; ++at, --most)
+    at->second.ends = at->second.ends || at->second.begins;
+}
 
 change net_change::take() {
   change all = read(*this, size());

@@ -46,6 +46,8 @@ class net_change {
   change first(std::size_t most) const;
   /// Forgets the first `most`.
   void drop(std::size_t most) noexcept;
+  /// The first `most` may have been written by now: they are written so that it comes out the same.
+  void doubt(std::size_t most);
   /// All of them as one change; nothing stays.
   change take();
 

@@ -369,7 +369,7 @@ std::optional<std::string> state_table::check() const {
       if (s.state != &state || s.position != at || s.self != index)
         return "a watcher does not know its place: " + std::string{state.resource()};
       if (!timer_wheel<subscription>::contains(s)) return "a subscription has no timer: " + std::string{state.resource()};
-      if (!by_dialog_.contains(s.dialog_hash, index)) return "a subscription is not found by its dialog: " + std::string{state.resource()};
+      if (!by_dialog_.contains(look_up(s.dialog.call_id(), s.dialog.remote_tag()).hash, index)) return "a subscription is not found by its dialog: " + std::string{state.resource()};
       if (state.counts) ++counts[s.watcher].of(s.dialog.proven());
       ++linked;
     }

@@ -36,9 +36,10 @@ result<void, storage_error> write_back_storage::apply(const change& what) {
 result<void, storage_error> write_back_storage::flush(std::size_t most) {
   const change what = held_->first(most);
   if (what.empty()) return {};
-  if (auto written = write(what); !written) return written;
-  held_->drop(most);
-  return {};
+  auto written = write(what);
+  if (written) held_->drop(most);
+  else held_->doubt(most);
+  return written;
 }
 
 /// All at once; if rows are not as expected, one by one, and what the engine holds counts.

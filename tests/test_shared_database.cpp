@@ -284,6 +284,60 @@ TEST_CASE("an answer that ends a subscription ends it also where another engine 
   s.on(1);
 }
 
+TEST_CASE("what was made and not answered for is told by the call that finds it out, before what that tells (C01, RL2, RL6)") {
+  shared_world s;
+  s.on(1).subscribe("d1", {.expires = 600s});
+  s.publish("alice", {.body = "t1:open"});
+  s.first.lose_answer();
+  CHECK(s.publish("alice", {.body = "t1:closed", .if_match = "e1"}) == "503 Retry-After=5");
+  CHECK(s.publish("alice", {.body = "t2:open"}) == "200 e2 Expires=3600 | N d1#3 active;expires=600 P(t1:closed) | "
+                                                   "N d1#4 active;expires=600 P(t1:closed,t2:open)");
+  s.at += 6s;
+  CHECK(s.told(s.engine->advance(s.at)) == "");
+}
+
+TEST_CASE("the answer to a NOTIFY that was told late ends its subscription (C01, N13)") {
+  shared_world s;
+  s.answers = false;
+  s.on(1).subscribe("d1", {.expires = 600s});
+  s.first.lose_answer();
+  CHECK(s.publish("alice", {.body = "t1:open"}) == "503 Retry-After=5");
+  s.at += 6s;
+  CHECK(s.told(s.engine->advance(s.at)) == "N d1#2 active;expires=594 P(t1:open)");
+  CHECK(s.outcome("d1", 2, 481) == "");
+  CHECK(s.engine->count_subscriptions({}) == 0);
+}
+
+TEST_CASE("what was not made is not told, however it failed (C01, RL2)") {
+  shared_world s;
+  s.on(1).subscribe("d1", {.expires = 600s});
+  s.first.between = [&] { s.first.fail(1); };
+  CHECK(s.publish("alice", {.body = "t1:open"}) == "503 Retry-After=5");
+  s.at += 6s;
+  CHECK(s.told(s.engine->advance(s.at)) == "");
+}
+
+TEST_CASE("where another engine was there since, each state is told as it is, under a number of its own (C01, RL2, RL6)") {
+  shared_world s;
+  int dialogs = 0;
+  for (const char* who : {"alice", "carol", "dave"}) {
+    s.on(1).subscribe("d" + std::to_string(++dialogs), {.to = who, .expires = 600s});
+    s.publish(who, {.body = "t1:open", .expires = 60s});
+  }
+  s.at += 60s;
+  s.first.lose_answer();
+  CHECK(s.told(s.engine->advance(s.at)) == "");
+  SUBCASE("") {}
+  SUBCASE("and this one was passive") { s.engine->set_passive(true); }
+  CHECK(s.on(2).publish("alice", {.body = "t2:open"}) == "200 e4 Expires=3600 | N d1#3 active;expires=540 P(t2:open)");
+  s.on(1).engine->set_passive(false);
+  s.at += 6s;
+  CHECK(s.told(s.engine->advance(s.at)) == "N d2#3 active;expires=534 P() | N d3#3 active;expires=534 P() | "
+                                           "N d1#4 active;expires=534 P(t2:open)");
+  const auto& told = s.dialogs["d1"].notifies;
+  for (std::size_t i = 1; i < told.size(); ++i) CHECK(told[i].cseq > told[i - 1].cseq);
+}
+
 TEST_CASE("rules and watcher information work across engines (C01, Z05, W08)") {
   shared_world s{{.authorized = true, .winfo = true}};
   s.on(1).subscribe("d9", {.by = "alice", .expires = 3600s, .event = "presence.winfo"});

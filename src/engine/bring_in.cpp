@@ -334,8 +334,7 @@ void engine::impl::let_go(const effects& out) noexcept {
       const subscription* s = table.find(n.id);
       if (s == nullptr) continue;
       try {
-        on_the_way.insert_or_assign(number_of(n.id), sent{std::string{s->state->resource()}, s->state->package, s->dialog});
-        sent_order.emplace_back(clock, number_of(n.id));
+        remember_sent(n.id, {std::string{s->state->resource()}, s->state->package, s->dialog});
       } catch (...) {  // its answer will mean nothing: the next one tells the same
       }
     }
@@ -361,6 +360,11 @@ void engine::impl::let_go(const effects& out) noexcept {
   if (grouping) return;
   brought.clear();
   if (keeping) keep_bounds();
+}
+
+void engine::impl::remember_sent(const notify_id& id, sent to) {
+  on_the_way.insert_or_assign(number_of(id), std::move(to));
+  sent_order.emplace_back(clock, number_of(id));
 }
 
 subscription* engine::impl::find_sent(const notify_id& id) {

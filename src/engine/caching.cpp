@@ -24,7 +24,8 @@ std::uint32_t cost_of(const event_state& state, const slab<subscription>& all) n
   std::size_t bytes = sizeof state + state.resource().size() + state.current.bytes().size();
   for (const auto& p : state.publications) {
     const bool shown = p->content.bytes().data() == state.current.bytes().data();  // as it stands
-    bytes += sizeof *p + (shown ? 0 : p->content.bytes().size()) + p->etag.size() + p->sender().size();
+    const bool at_home = static_cast<const void*>(p.get()) == state.room;
+    bytes += (at_home ? 0 : sizeof *p) + (shown ? 0 : p->content.bytes().size()) + p->etag.size() + p->sender().size();
   }
   if (state.undecideds) bytes += state.undecideds->size() * (sizeof(undecided) + 4 * sizeof(void*));
   if (state.counts) bytes += state.counts->size() * (sizeof(subscription_count) + 4 * sizeof(void*));

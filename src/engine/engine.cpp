@@ -209,10 +209,6 @@ void engine::advance(instant now, effects& out) {
   impl_->guarded(out, false, [&] {
     impl_->advance(impl_->tick(now), std::max<std::size_t>(impl_->settings.advance_budget, 1), out);
   });
-  if (impl_->told_late.empty() || impl_->passive()) return;
-  impl_->counters.notifies += impl_->told_late.size();
-  std::move(impl_->told_late.begin(), impl_->told_late.end(), std::back_inserter(out.notifies));
-  impl_->told_late.clear();
 }
 
 effects engine::advance(instant now) {

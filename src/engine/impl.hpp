@@ -238,6 +238,7 @@ struct engine::impl {
     presence::dialog dialog;
   };
   subscription* find_sent(const sent& was);
+  void remember_sent(const notify_id& id, sent to);
   std::unordered_map<std::uint64_t, sent> on_the_way;
   std::deque<std::pair<instant, std::uint64_t>> sent_order;
   /// Who is owed a NOTIFY, where nothing stays in memory: the next advance() pays.
@@ -266,9 +267,16 @@ struct engine::impl {
 
   // --- changes that nobody answered for (unanswered.cpp) ---
   std::optional<change> unanswered;         ///< may have been made, and is not in memory; the next one waits for it
-  std::vector<notify> unanswered_notifies;  ///< of it, with subs_db_mode 3
+  std::string why_unanswered;               ///< still
+  struct late_notify {
+    notify told;
+    sent to;
+  };
+  std::vector<late_notify> unanswered_notifies;  ///< of it, with subs_db_mode 3
   instant unanswered_at{};
-  std::vector<notify> told_late;            ///< it was made: for the next advance()
+  std::vector<notify> told_late;  ///< it was made: for the call that found it out
+  void find_out();                ///< whether it was made. Throws unreadable
+  void tell_late(effects& out) noexcept;
   /// The call's change is such a one. Takes it and its NOTIFYs.
   void remember_unanswered(effects& out);
   /// Makes its rows what memory has, or finds out whether it was made: before a call plans anything. An error: that cannot
@@ -719,15 +727,18 @@ struct engine::impl {
     for (int tries = 0; tries < most_tries; ++tries) {  // again if another engine was quicker
       outrun = false;
       run(out, answers, call);
-      if (!outrun) return;
+      if (!outrun) break;
       let_go(out);
     }
+    if (!told_late.empty()) tell_late(out);
   }
   static constexpr int most_tries = 5;
   /// A call that only looks: what it brings in is let go as well.
   struct looking {
     impl& e;
-    explicit looking(impl& of) : e{of} { static_cast<void>(e.settle()); }
+    explicit looking(impl& of) : e{of} {
+      if (!e.shared()) static_cast<void>(e.settle());  // else there is nothing to be made so again
+    }
     ~looking() { e.let_go({}); }
   };
   template <class F>

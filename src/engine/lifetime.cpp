@@ -14,15 +14,14 @@ std::optional<instant> engine::impl::next_deadline() const noexcept {
   if (!unpaid.empty() && (!soonest || clock < *soonest)) soonest = clock;
   if (!later.empty() && (!soonest || later.front().due < *soonest)) soonest = later.front().due;
   if (looks_up() && !packages.empty() && (!soonest || next_look < *soonest)) soonest = next_look;
-  if ((!lost.empty() || unanswered || !told_late.empty() || !debts.empty()) && (!soonest || clock < *soonest)) soonest = clock;
+  if ((!lost.empty() || unanswered || !debts.empty()) && (!soonest || clock < *soonest)) soonest = clock;
   if (soonest && *soonest < blocked_until) soonest = blocked_until;
   return soonest;
 }
 
 void engine::impl::advance(instant now, std::size_t budget, effects& out) {
   if (now < blocked_until) return;
-  static_cast<void>(settle());
-  require_settled();
+  if (unanswered && !settle()) require_settled();
   read_again();
   if (durable() && settings.clean_period > seconds{0} && now >= next_sweep) {
     next_sweep = now + settings.clean_period;

@@ -236,7 +236,7 @@ bool engine::impl::store(effects& out, instant now) {
     return rows->apply(what);
   };
   const bool settled = !unanswered;
-  auto stored = settled ? apply(pending) : unexpected{storage_error{storage_fault::unavailable, "a change before this one has no answer"}};
+  auto stored = settled ? apply(pending) : unexpected{storage_error{storage_fault::unavailable, why_unanswered}};
   const auto in_conflict = [&] { return !stored && stored.error().fault == storage_fault::conflict; };
   std::vector<publication_update> inheriting;
   if (in_conflict() && !shared() && !rewritten.empty()) {

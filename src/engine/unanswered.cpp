@@ -37,20 +37,11 @@ struct doubted {
 result<void, storage_error> engine::impl::settle() try {
   if (!unanswered) return {};
   if (shared()) {
-    ++counters.storage_calls;
-    const state_stamp& one = unanswered->states.front();
-    const auto mark = rows->mark(one.state.resource, one.state.event);
-    if (!mark) return unexpected{mark.error()};
-    const auto late = static_cast<std::uint32_t>(whole_seconds(unanswered_at, clock).count());
-    for (notify& n : std::exchange(unanswered_notifies, {})) {
-      if (mark->stamp != one.next) continue;  // it was not made, or somebody was here since and may have used its numbers
-      if (n.expires != 0) n.expires -= std::min(n.expires - 1, late);
-      told_late.push_back(std::move(n));
-    }
+    find_out();
   } else if (const change mend = mended(); !mend.empty()) {
     ++counters.storage_calls;
     const auto written = rows->apply(mend);
-    if (!written && written.error().fault != storage_fault::conflict) return written;
+    if (!written && written.error().fault != storage_fault::conflict) throw unreadable{written.error()};
     if (!written) log(log_level::error, written.error().text);
     for (const state_stamp& s : mend.states) {
       const event_state* state = find_held(s.state);
@@ -59,12 +50,46 @@ result<void, storage_error> engine::impl::settle() try {
   }
   unanswered.reset();
   return {};
-} catch (const unreadable& e) {
-  return unexpected{storage_error{storage_fault::unavailable, e.what()}};
+} catch (const std::exception& e) {
+  why_unanswered = e.what();
+  return unexpected{storage_error{storage_fault::unavailable, why_unanswered}};
+}
+
+/// One stamp tells of the whole change. Where another engine has changed a state since it may have used the numbers: whoever
+/// watches is told the state anew then.
+void engine::impl::find_out() {
+  bool made = false;
+  std::set<state_name, less_key> changed_since;
+  for (const state_stamp& one : unanswered->states) {
+    ++counters.storage_calls;
+    const auto mark = rows->mark(one.state.resource, one.state.event);
+    if (!mark) throw unreadable{mark.error()};
+    if (mark->stamp == one.next) made = true;
+    else if (one.known && mark->stamp == *one.known) return unanswered_notifies.clear();  // it was not made
+    else changed_since.insert(one.state);
+  }
+  const auto late = static_cast<std::uint32_t>(whole_seconds(unanswered_at, clock).count());
+  for (late_notify& l : std::exchange(unanswered_notifies, {})) {
+    const bool last = l.told.state == subscription_state::terminated;  // nobody can have used a number after it
+    if (made && (last || !changed_since.contains({l.to.resource, l.to.package->name}))) {
+      if (l.told.expires != 0) l.told.expires -= std::min(l.told.expires - 1, late);
+      if (!last) remember_sent(l.told.id, std::move(l.to));
+      told_late.push_back(std::move(l.told));
+    } else if (!last) {
+      debts.push_back({std::move(l.to), {}});
+    }
+  }
+}
+
+void engine::impl::tell_late(effects& out) noexcept try {
+  out.notifies.insert(out.notifies.begin(), told_late.begin(), told_late.end());  // before what this call tells in the same dialogs
+  counters.notifies += told_late.size();
+  told_late.clear();
+} catch (...) {  // no memory: with the next call
 }
 
 void engine::impl::require_settled() const {
-  if (unanswered) throw unreadable{{storage_fault::unavailable, "a change has no answer yet"}};
+  if (unanswered) throw unreadable{{storage_fault::unavailable, why_unanswered}};
 }
 
 event_state* engine::impl::find_held(const state_name& name) noexcept {
@@ -75,8 +100,13 @@ event_state* engine::impl::find_held(const state_name& name) noexcept {
 void engine::impl::remember_unanswered(effects& out) {
   if (shared() && pending.states.empty()) return;
   unanswered = std::exchange(pending, {});
+  why_unanswered = "a change before this one has no answer yet";
   unanswered_at = clock;
-  if (shared()) unanswered_notifies = std::move(out.notifies);
+  if (!shared()) return;
+  for (notify& n : out.notifies) {
+    const subscription* s = table.find(n.id);  // none: a fetch
+    unanswered_notifies.push_back({std::move(n), s != nullptr ? sent{std::string{s->state->resource()}, s->state->package, s->dialog} : sent{}});
+  }
 }
 
 change engine::impl::mended() {
