@@ -266,15 +266,9 @@ class state_table {
   event_state* find(std::string_view resource, const event_package& package) noexcept {
     return find(look_up_state(resource, package.name), package);
   }
-  /// Begins a look-up whose answer is needed later: asks for the bucket, and with what that returned for the first state in
-  /// it, a little after. A guess that costs little if it is wrong.
-  std::size_t prefetch_bucket(std::string_view resource, std::string_view package) const noexcept {
-    const std::size_t bucket = hash_(resource, package) & (by_name_.set.bucket_count() - 1);
-    __builtin_prefetch(by_name_.buckets.get() + bucket);
-    return bucket;
-  }
-  void prefetch(const state_lookup& l) const noexcept { prefetch_state(l.hash & (by_name_.set.bucket_count() - 1)); }
-  void prefetch_state(std::size_t bucket) const noexcept {
+  /// Asks for the first state of the bucket; worth calling a little after look_up_state(). Costs little if it is another one.
+  void prefetch(const state_lookup& l) const noexcept {
+    const std::size_t bucket = l.hash & (by_name_.set.bucket_count() - 1);
     const auto first = by_name_.set.begin(bucket);
     if (first != by_name_.set.end(bucket)) states_.prefetch(&*first);
   }

@@ -334,7 +334,7 @@ void engine::impl::let_go(const effects& out) noexcept {
       const subscription* s = table.find(n.id);
       if (s == nullptr) continue;
       try {
-        remember_sent(n.id, {std::string{s->state->resource()}, s->state->package, s->dialog});
+        remember_sent(n.id, sent_in(*s));
       } catch (...) {  // its answer will mean nothing: the next one tells the same
       }
     }
@@ -387,7 +387,7 @@ subscription* engine::impl::find_sent(const sent& was) {
 void engine::impl::let_go_of_debts(const event_state& state) noexcept try {
   for (const auto index : state.watchers) {
     if (index == slab<subscription>::none || !table.subscriptions()[index].owes) continue;
-    debts.push_back({{std::string{state.resource()}, state.package, table.subscriptions()[index].dialog}, {}});
+    debts.push_back({sent_in(table.subscriptions()[index]), {}});
     if (const auto m = missed.find(index); m != missed.end()) debts.back().missed = std::move(m->second);
   }
 } catch (...) {  // no memory: he learns of it with the next change

@@ -175,6 +175,15 @@ struct engine::impl {
   bool passive() const noexcept { return shared() && settings.passive; }
   /// The state, also if only the database has it. Throws storage_error when that cannot be read.
   event_state* find_state(const state_table::state_lookup& sought, const event_package& package);
+  /// A look-up begun with the words of a request: a host names the resource as it is known here, mostly.
+  state_table::state_lookup guess(std::string_view resource, std::string_view event) const noexcept {
+    return table.look_up_state(resource.substr(0, settings.limits.uri_bytes), event.substr(0, settings.limits.token_bytes));
+  }
+  /// The same for `resource_text`, by when the words have been understood.
+  state_table::state_lookup meant(const state_table::state_lookup& guessed, const event_package& package) const noexcept {
+    const bool right = guessed.resource == resource_text && guessed.package == package.name;
+    return right ? guessed : table.look_up_state(resource_text, package.name);
+  }
   event_state* find_state(std::string_view resource, const event_package& package) {
     return find_state(table.look_up_state(resource, package.name), package);
   }
@@ -237,6 +246,7 @@ struct engine::impl {
     const event_package* package;
     presence::dialog dialog;
   };
+  static sent sent_in(const subscription& s) { return {std::string{s.state->resource()}, s.state->package, s.dialog}; }
   subscription* find_sent(const sent& was);
   void remember_sent(const notify_id& id, sent to);
   std::unordered_map<std::uint64_t, sent> on_the_way;

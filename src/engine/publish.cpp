@@ -117,9 +117,7 @@ void engine::impl::commit_lapse(event_state& state, lapse& due, instant now) noe
 }
 
 void engine::impl::publish(const publish_request& request, instant now, bool trusted, effects& out) {
-  // a host names the resource as it is known here, mostly
-  const std::size_t bucket = table.prefetch_bucket(request.resource.substr(0, settings.limits.uri_bytes),
-                                                   request.event.substr(0, settings.limits.token_bytes));
+  const auto guessed = guess(request.resource, request.event);
   // step 0: what any request must pass
   if (!trusted && !admit_sender(request.who, out)) return;
   if (!admit_extensions(request.require, out) || !admit_content(request.content, out)) return;
@@ -128,7 +126,7 @@ void engine::impl::publish(const publish_request& request, instant now, bool tru
       !admit_text(request.sender, settings.limits.uri_bytes, "Bad Sender", out) ||
       !admit_expires(request.expires, out))
     return;
-  table.prefetch_state(bucket);
+  table.prefetch(guessed);
   // step 1: the resource, and who may publish for it
   if (!admit_resource(request.resource, out)) return;
   if (!trusted) {
@@ -144,7 +142,7 @@ void engine::impl::publish(const publish_request& request, instant now, bool tru
   // step 3: the entity tag
   const std::string_view tag = request.sip_if_match;
   if (tag.find(',') != std::string_view::npos) return refuse(out, 400, "Several Entity Tags");
-  event_state* state = find_state(resource_text, package);
+  event_state* state = find_state(meant(guessed, package), package);
   edit what;
   if (state != nullptr && !tag.empty()) {
     for (const auto& p : state->publications) {

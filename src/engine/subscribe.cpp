@@ -231,9 +231,7 @@ void engine::impl::subscribe_as(const subscribe_request& request, instant now, e
   const bool in_dialog = !request.to_tag.empty();
   const bool named = !request.presentity.empty();
   const std::string_view resource = named ? request.presentity : request.resource;
-  // a host names the resource as it is known here, mostly
-  if (!in_dialog) sought.state = table.look_up_state(resource.substr(0, settings.limits.uri_bytes),
-                                                     request.event.substr(0, settings.limits.token_bytes));
+  if (!in_dialog) sought.state = guess(resource, request.event);
   if (!in_dialog && !admit_resource(resource, out)) return;
   event_value event;
   const registered_package* registered = admit_event(request.event, event, &event_package::subscribable, out);
@@ -257,8 +255,7 @@ void engine::impl::subscribe_as(const subscribe_request& request, instant now, e
     find_dialog(request, package, event_id);
   } else {
     sought.watcher = table.look_up_watcher(watcher_text);
-    if (sought.state.resource != resource_text || sought.state.package != package.name)
-      sought.state = table.look_up_state(resource_text, package.name);
+    sought.state = meant(sought.state, package);
     if (const event_state* state = find_state(sought.state, package)) state->current.prefetch();
   }
   subscription* sibling = nullptr;  // any usage of the same dialog

@@ -105,7 +105,7 @@ void engine::impl::remember_unanswered(effects& out) {
   if (!shared()) return;
   for (notify& n : out.notifies) {
     const subscription* s = table.find(n.id);  // none: a fetch
-    unanswered_notifies.push_back({std::move(n), s != nullptr ? sent{std::string{s->state->resource()}, s->state->package, s->dialog} : sent{}});
+    unanswered_notifies.push_back({std::move(n), s != nullptr ? sent_in(*s) : sent{}});
   }
 }
 
