@@ -653,7 +653,7 @@ struct engine::impl {
   /// A subscription of his ends without a decision, and that is told. If it is a pending one he waits from
   /// now on (the row says since when), unless rules say something about his address by now, or he is given up on.
   /// Returns why it ends.
-  end_reason plan_unanswered(subscription& s, instant now);
+  end_reason plan_last_decision(subscription& s, instant now);
   /// How long a subscription that began at `since` may live if it is pending.
   seconds pending_lifetime(seconds granted, instant since, instant now) const noexcept {
     if (settings.pending_limit == seconds{0}) return granted;

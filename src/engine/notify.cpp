@@ -335,7 +335,7 @@ void engine::impl::report(const notify_report& outcome, instant now, effects& ou
   if (meaning == notify_outcome::ended) {
     if (durable()) pending.ended_subscriptions.push_back(key_of(*s));
     usage_ends = s->shared != nullptr;
-    plan_unanswered(*s, now);
+    plan_last_decision(*s, now);
     if (!store(out, now)) return;  // the next NOTIFY will be answered likewise; if somebody was quicker, this runs again
     forget_sent();
     ++counters.failed_notifies;
