@@ -284,7 +284,8 @@ bool engine::impl::store(effects& out, instant now) {
   }
   if (!outrun) ++counters.storage_faults;
   if (!outrun) log(log_level::error, stored.error().text);
-  if (settled && !held_back && stored.error().fault != storage_fault::conflict) remember_unanswered(out);
+  const bool refused = stored.error().nothing_written || stored.error().fault == storage_fault::conflict;
+  if (settled && !held_back && !refused) remember_unanswered(out);
   const bool answers = call_answers;
   out.clear();
   out.storage_failed = true;
