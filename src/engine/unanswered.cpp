@@ -98,7 +98,6 @@ event_state* engine::impl::find_held(const state_name& name) noexcept {
 }
 
 void engine::impl::remember_unanswered(effects& out) {
-  if (shared() && pending.states.empty()) return;
   unanswered = std::exchange(pending, {});
   why_unanswered = "a change before this one has no answer yet";
   unanswered_at = clock;
