@@ -98,6 +98,56 @@ TEST_CASE("until it is known what became of a change no other is made, and nothi
   }
 }
 
+TEST_CASE("rows are made what memory has, whichever call fails on the way, and whoever changed them meanwhile (RL2, T18)") {
+  for (const auto fault : {storage_fault::unavailable, storage_fault::conflict}) {
+    bool failed = true;
+    for (std::size_t nth = 1; failed; ++nth) {
+      CAPTURE(nth);
+      world one{ways[0].keeps};
+      scenario& s = one.s;
+      s.subscribe("d1", {.to = "carol", .expires = 600s});
+      const auto before = stored(one.held);
+      one.rows.lose_answer();
+      CHECK(s.subscribe("d1", {.expires = 300s}) == "503 Retry-After=5");
+      CHECK(stored(one.held) != before);
+      one.rows.fail(nth, fault);
+      const std::string got = s.publish("dave", {.body = "t1:open"});
+      failed = one.rows.failed() == 2;
+      one.rows.fail(0);
+      if (fault == storage_fault::unavailable) CHECK(got == (failed ? "503 Retry-After=5" : "200 e1 Expires=3600"));
+      else if (nth == 1) CHECK(got == "200 e1 Expires=3600");  // they are somebody else's then
+      CHECK(s.publish("erin", {.body = "t1:open"}).starts_with("200"));
+      if (fault == storage_fault::unavailable) CHECK(stored(one.held).subscriptions == before.subscriptions);
+    }
+  }
+}
+
+TEST_CASE("rows that keep their key are made what memory has, too (RL2, T18, Z05)") {
+  world one{ways[0].keeps, {.authorized = true}};
+  scenario& s = one.s;
+  const auto hard = [&](std::string_view note) {
+    return s.engine->set_hard_state(address("alice"), "message-summary", "voice", {.type = "application/simple-message-summary", .bytes = note}, s.at)
+        .answer.status;
+  };
+  CHECK(hard("Messages-Waiting: no\r\n") == 200);
+  s.policy["bob"] = sub_handling::confirm;
+  s.subscribe("d1", {.expires = 60s});
+  s.wait(60s);
+  s.subscribe("d2", {.expires = 600s});
+  const auto before = stored(one.held);
+  CHECK(before.watchers.size() == 1);
+  one.rows.lose_answer();
+  CHECK(hard("Messages-Waiting: yes\r\n") == 503);
+  CHECK(stored(one.held).publications != before.publications);
+  CHECK(s.engine->flush(s.at));
+  CHECK(stored(one.held).publications == before.publications);
+  one.rows.lose_answer();
+  CHECK(s.subscribe("d2", {.expires = 0s}) == "503 Retry-After=5");  // a row says since when he waits
+  CHECK(stored(one.held).watchers != before.watchers);
+  CHECK(s.engine->flush(s.at));
+  CHECK(stored(one.held).watchers == before.watchers);
+}
+
 TEST_CASE("until it is known what became of a change nothing is read that it may have made (RL2, T07)") {
   world one{fallback.keeps};
   scenario& s = one.s;
@@ -194,6 +244,35 @@ TEST_CASE("whoever changes something next finds out first: a host, an outcome, f
     CHECK(stored(one.held).publications.size() == 2);
     s.audit();
   }
+}
+
+TEST_CASE("what is told late with subs_db_mode 3 has the time that is left, whoever finds it out (C01, RL2)") {
+  const std::function<std::string(scenario&)> calls[] = {
+      [](scenario& s) { return s.publish("nobody", {.if_match = "none"}); },
+      [](scenario& s) { return s.subscribe("d9", {.to = "nobody", .expires = 0s, .event = "other"}); },
+      [](scenario& s) { return terminate(s, address("nobody")); },
+  };
+  for (const auto& call : calls) {
+    world one{ways[3].keeps};
+    one.s.subscribe("d1", {.expires = 600s});
+    one.rows.lose_answer();
+    CHECK(one.s.publish("alice", {.body = "t1:open"}) == "503 Retry-After=5");
+    one.s.at += 50s;
+    CHECK(call(one.s).find("N d1#2 active;expires=550 P(t1:open)") != std::string::npos);
+  }
+}
+
+TEST_CASE("with subs_db_mode 3 no end is told of which nobody can say whether it was made (C01, RL2, PROP-2)") {
+  world one{ways[3].keeps};
+  scenario& s = one.s;
+  s.subscribe("d1", {.expires = 600s});
+  for (std::size_t nth = 1, before = one.rows.writes(); one.rows.writes() == before; ++nth) {
+    one.rows.fail(nth);  // reads first: until it is the write
+    CHECK(terminate(s, address("alice")) == "");
+  }
+  REQUIRE(one.held.apply({.states = {{{address("alice"), "presence"}, {}, 77}}}));  // another engine was there
+  CHECK(s.publish("nobody", {.if_match = "none"}) == "412");
+  CHECK(s.subscribe("d1", {.expires = 600s}) == "200 Expires=600 | N d1#2 active;expires=600 P()");
 }
 
 TEST_CASE("what memory is asked about stays there until that is known, however little it holds (RL2, T07)") {

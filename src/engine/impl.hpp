@@ -721,14 +721,18 @@ struct engine::impl {
   result<void, std::string> flush();
   bool flush_failed = false;  ///< nobody knows which numbers it has written
 
-  /// Runs one call: whatever throws becomes an answer and leaves nothing behind.
+  /// Why a call is made. A request is answered, and the host's own calls mostly change something, as requests do; an
+  /// outcome or a moment may come to nothing.
+  enum class occasion : std::uint8_t { request, command, event };
+  /// Runs `call(now)`: whatever throws becomes an answer and leaves nothing behind.
   template <class F>
-  void guarded(effects& out, bool answers, F&& call) {
+  void guarded(effects& out, occasion why, instant now, F&& call) {
     if (passive()) {
       out.clear();
-      if (answers) refuse_later(out, "Passive");
+      if (why == occasion::request) refuse_later(out, "Passive");
       return;
     }
+    now = tick(now);
     const struct letting_go {
       impl& e;
       const effects& out;
@@ -736,7 +740,7 @@ struct engine::impl {
     } at_the_end{*this, out};
     for (int tries = 0; tries < most_tries; ++tries) {  // again if another engine was quicker
       outrun = false;
-      run(out, answers, call);
+      run(out, why, [&] { call(now); });
       if (!outrun) break;
       let_go(out);
     }
@@ -752,9 +756,9 @@ struct engine::impl {
     ~looking() { e.let_go({}); }
   };
   template <class F>
-  void run(effects& out, bool answers, F&& call) {
+  void run(effects& out, occasion why, F&& call) {
     out.clear();
-    call_answers = answers;
+    const bool answers = call_answers = why == occasion::request;
     if (durable()) pending = {};
     owing.clear();
     watcher_changes.clear();
@@ -771,7 +775,7 @@ struct engine::impl {
     } const unless_committed{*this};
     crowded_out = nullptr;
     try {
-      if (answers && unanswered) static_cast<void>(settle());
+      if (why != occasion::event && unanswered) static_cast<void>(settle());
       if (answers) read_again();
       call();
       counters.notifies += out.notifies.size();
