@@ -122,7 +122,7 @@ TEST_CASE("rows are made what memory has, whichever call fails on the way, and w
   }
 }
 
-TEST_CASE("rows that keep their key are made what memory has, too (RL2, T18, Z05)") {
+TEST_CASE("rows that keep their key, or went, are made what memory has (RL2, T18, Z05)") {
   world one{ways[0].keeps, {.authorized = true}};
   scenario& s = one.s;
   const auto hard = [&](std::string_view note) {
@@ -135,17 +135,62 @@ TEST_CASE("rows that keep their key are made what memory has, too (RL2, T18, Z05
   s.wait(60s);
   s.subscribe("d2", {.expires = 600s});
   const auto before = stored(one.held);
+  const auto subscriptions = [&] {
+    auto all = stored(one.held).subscriptions;
+    for (subscription_row& row : all) row.version = 0;  // fewer may be reserved
+    return all;
+  };
+  const auto before_it = subscriptions();
   CHECK(before.watchers.size() == 1);
   one.rows.lose_answer();
   CHECK(hard("Messages-Waiting: yes\r\n") == 503);
   CHECK(stored(one.held).publications != before.publications);
-  CHECK(s.engine->flush(s.at));
+  CHECK(s.publish("nobody", {.if_match = "none"}) == "412");
   CHECK(stored(one.held).publications == before.publications);
   one.rows.lose_answer();
   CHECK(s.subscribe("d2", {.expires = 0s}) == "503 Retry-After=5");  // a row says since when he waits
   CHECK(stored(one.held).watchers != before.watchers);
-  CHECK(s.engine->flush(s.at));
+  CHECK(s.publish("nobody", {.if_match = "none"}) == "412");
   CHECK(stored(one.held).watchers == before.watchers);
+  CHECK(subscriptions() == before_it);
+  s.policy["bob"] = sub_handling::allow;
+  one.rows.lose_answer();
+  CHECK(s.subscribe("d2", {.expires = 500s}) == "503 Retry-After=5");  // who is decided about does not wait
+  CHECK(stored(one.held).watchers.empty());
+  CHECK(s.publish("nobody", {.if_match = "none"}) == "412");
+  CHECK(stored(one.held).watchers == before.watchers);
+  CHECK(subscriptions() == before_it);
+}
+
+TEST_CASE("who gives up waiting in a change that nobody answered for waits on (RL2, WIN-FSM-5)") {
+  world one{ways[0].keeps, {.settings = {.waiting_limit = 100s}, .authorized = true}};
+  scenario& s = one.s;
+  s.policy["bob"] = sub_handling::confirm;
+  s.subscribe("d1", {.expires = 60s});
+  s.wait(60s);
+  const auto before = stored(one.held);
+  CHECK(before.watchers.size() == 1);
+  s.at += 100s;
+  one.rows.lose_answer();
+  CHECK(s.told(s.engine->advance(s.at)) == "");
+  CHECK(one.rows.failed() == 1);
+  CHECK(stored(one.held).watchers.empty());
+  CHECK(s.publish("nobody", {.if_match = "none"}) == "412");
+  CHECK(stored(one.held).watchers == before.watchers);
+}
+
+TEST_CASE("rows of many states are read together (RL2, T17)") {
+  world one{ways[0].keeps};
+  scenario& s = one.s;
+  for (int i = 0; i < 501; ++i) s.subscribe("d" + std::to_string(i), {.to = "w" + std::to_string(i), .expires = 600s});
+  const auto before = stored(one.held);
+  one.rows.lose_answer();
+  CHECK(terminate(s, {}) == "");
+  CHECK(stored(one.held).subscriptions.empty());
+  const std::size_t calls = one.rows.calls();
+  CHECK(s.publish("nobody", {.if_match = "none"}) == "412");
+  CHECK(one.rows.calls() < calls + 10);
+  CHECK(stored(one.held) == before);
 }
 
 TEST_CASE("until it is known what became of a change nothing is read that it may have made (RL2, T07)") {
@@ -259,6 +304,10 @@ TEST_CASE("what is told late with subs_db_mode 3 has the time that is left, whoe
     CHECK(one.s.publish("alice", {.body = "t1:open"}) == "503 Retry-After=5");
     one.s.at += 50s;
     CHECK(call(one.s).find("N d1#2 active;expires=550 P(t1:open)") != std::string::npos);
+    one.rows.lose_answer();
+    CHECK(one.s.publish("alice", {.body = "t2:open"}) == "503 Retry-After=5");
+    one.s.at += 550s;
+    CHECK(call(one.s).find("N d1#3 active;expires=1 ") != std::string::npos);  // never none
   }
 }
 
@@ -272,6 +321,7 @@ TEST_CASE("with subs_db_mode 3 no end is told of which nobody can say whether it
   }
   REQUIRE(one.held.apply({.states = {{{address("alice"), "presence"}, {}, 77}}}));  // another engine was there
   CHECK(s.publish("nobody", {.if_match = "none"}) == "412");
+  CHECK(s.told(s.engine->cleanup(s.at)) == "");
   CHECK(s.subscribe("d1", {.expires = 600s}) == "200 Expires=600 | N d1#2 active;expires=600 P()");
 }
 
