@@ -38,7 +38,7 @@ result<void, storage_error> write_back_storage::flush(std::size_t most) {
   if (what.empty()) return {};
   auto written = write(what);
   if (written) held_->drop(most);
-  else held_->doubt(most);
+  else if (!written.error().nothing_written) held_->doubt(most);
   return written;
 }
 
@@ -79,6 +79,7 @@ result<void, storage_error> write_back_storage::write(const change& what) {
   each(what.reservations, [](change& c, const auto& r) { c.reservations.push_back(r); }, nothing);
   each(what.ended_watchers, [](change& c, const auto& k) { c.ended_watchers.push_back(k); }, nothing);
   each(what.watchers, [](change& c, const auto& r) { c.watchers.push_back(r); }, nothing);
+  if (!done) done.error().nothing_written = false;  // those before it
   return done;
 }
 

@@ -19,10 +19,12 @@ class faulty_storage : public storage {
   explicit faulty_storage(storage& rows) : rows_{rows} {}
 
   /// The `nth` call from now on (1 is the next one) fails with `fault`; 0: none does. With
-  /// storage_fault::conflict only calls of apply() are counted: no other verb knows conflicts.
-  void fail(std::size_t nth, storage_fault fault = storage_fault::unavailable) {
+  /// storage_fault::conflict only calls of apply() are counted: no other verb knows conflicts. `certain`: it is said that
+  /// nothing was written.
+  void fail(std::size_t nth, storage_fault fault = storage_fault::unavailable, bool certain = false) {
     left_ = nth;
     fault_ = fault;
+    certain_ = certain;
   }
   /// The `nth` change from now on is made, and nobody learns of it: the answer to its COMMIT is lost. 0: none.
   void lose_answer(std::size_t nth = 1) { loses_ = nth; }
@@ -82,13 +84,13 @@ class faulty_storage : public storage {
     return now;
   }
   unexpected<storage_error> failure() const {
-    return {storage_error{down_ ? storage_fault::unavailable : fault_, "made to fail"}};
+    return {storage_error{down_ ? storage_fault::unavailable : fault_, "made to fail", certain_ && !down_}};
   }
 
   storage& rows_;
   std::size_t left_ = 0, loses_ = 0;
   storage_fault fault_ = storage_fault::unavailable;
-  bool down_ = false;
+  bool down_ = false, certain_ = false;
   std::size_t calls_ = 0, writes_ = 0, failed_ = 0;
 };
 

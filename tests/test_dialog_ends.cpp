@@ -257,6 +257,56 @@ TEST_CASE("an heir whose row is not as expected keeps nobody from his end (P37, 
   CHECK(s.watch("d7").find("full{b:early}") != std::string::npos);
 }
 
+TEST_CASE("an heir whose row could not be written is written with the next change (P37, RL2, T12)") {
+  memory_storage kept;
+  faulty_storage rows{kept};
+  lamp s{dialog_package(), &rows};
+  s.tell(info(dialog_of("a", "terminated", {}, same)), {}, 60s);
+  for (const char* id : {"b", "c", "d"}) s.tell(info(dialog_of(id, "early")), {}, 3600s);
+  REQUIRE(kept.apply({.ended_publications = {{address("alice"), "dialog", s.tag_named("e2")}}}));  // one is no row any more
+  rows.fail(4);  // all at once, without heirs, the first of them, the second
+  s.moment(61s);
+  CHECK(rows.failed() == 1);
+  CHECK(s.tell({}, "e4", 0s).starts_with("200"));
+  s.restart();
+  CHECK(s.tell(info(dialog_of("x", "early", {}, same))).starts_with("200"));
+  CHECK(s.watch("d1").find("full{c:early}") != std::string::npos);
+}
+
+TEST_CASE("what cannot be told is not written for another's sake, and is when it can be (P37, L11, T12)") {
+  bool throws = false;
+  event_package package = dialog_package();
+  package.difference = [&](std::string_view, const body&, const body&) -> std::optional<body> {
+    if (throws) throw std::runtime_error{"made to fail"};
+    return std::nullopt;
+  };
+  memory_storage rows;
+  const auto stored = [&](std::string_view event) {
+    std::vector<publication_row> all;
+    for (cursor at; !at.done;) REQUIRE(rows.publications({.event = event}, at, 10, all));
+    return all;
+  };
+  lamp s{package, &rows};
+  s.watch("d1");
+  s.tell(info(dialog_of("a", "terminated", {}, same) + dialog_of("z", "early")), {}, 60s);
+  s.tell(info(dialog_of("b", "early")), {}, 3600s);
+  s.publish("zoe", {.body = "t1:open", .expires = 60s});
+  const auto before = stored("dialog");
+  throws = true;
+  s.at += 60s;
+  CHECK(s.told(s.engine->advance(s.at)) == "");
+  CHECK(s.engine->stats().publications == 2);
+  CHECK(stored("dialog") == before);
+  CHECK(stored("presence").empty());
+  throws = false;
+  s.at += 5s;
+  CHECK(s.told(s.engine->advance(s.at)).find("N d1#") == 0);
+  CHECK(stored("dialog").size() == 1);
+  s.restart();
+  CHECK(s.tell(info(dialog_of("x", "early", {}, same))).starts_with("200"));
+  CHECK(s.watch("d2").find("full{b:early}") != std::string::npos);
+}
+
 TEST_CASE("what only looks like stored ends stays a part of its document (P37, RL4)") {
   for (const std::string behind : {"<?foo <?presence-ends?>", "<?foo ><?presence-ends?>", "<?foo?><?presence-ends?>"}) {
     CAPTURE(behind);

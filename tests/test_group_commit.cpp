@@ -352,6 +352,24 @@ TEST_CASE("what a watcher was owed before a group that failed is not forgotten (
   CHECK(h.e->stats().subscriptions == 1);
 }
 
+TEST_CASE("nor what one was owed who ended with a group that failed (PROP-7, HOST-12)") {
+  one_host h;
+  h.calls.subscribe(dialog_of("bob"), 1, 600s);
+  h.publish("alice", "t:open");  // bob is owed it
+  const auto begun = h.run();
+  auto bob = dialog_of("bob");
+  bob.to_tag = begun[0].notifies.at(0).dialog.local_tag();
+  h.rows.fail(1);
+  h.calls.subscribe(bob, 2, 0s);
+  h.publish("carol", "t:open");
+  for (const effects& e : h.run()) CHECK(silent_503(e));
+  h.now += 5s;
+  const effects paid = h.e->advance(h.now);
+  REQUIRE(paid.notifies.size() == 1);
+  CHECK(paid.notifies[0].state == subscription_state::active);
+  CHECK(tuples_of(paid.notifies[0].content.bytes()) == "P(t:open)");
+}
+
 TEST_CASE("a group whose COMMIT nobody answered is what the database says, and watchers are told that (RL2, PROP-7)") {
   one_host h;
   h.calls.subscribe(dialog_of("bob"), 1, 600s);
@@ -388,6 +406,7 @@ TEST_CASE("while the database is gone a group is refused, outcomes are taken, an
   for (std::size_t i = 0; i + 1 < came.size(); ++i) CHECK(silent_503(came[i]));
   CHECK(h.rows.calls() == before + 1);
   CHECK(h.e->stats().publishes == 1 + 2 * 51);
+  CHECK(h.e->stats().publish_answers.of(503) == 2 * 51);
   h.rows.fail_all(false);
   h.now += 5s;
   h.publish("alice", "t:open");  // bob's answer has been heard: he is told at once

@@ -62,6 +62,10 @@ contents after(const change& next) {
   return made;
 }
 
+bool refused(const result<void, storage_error>& done) {
+  return !done && done.error().fault == storage_fault::unavailable && done.error().nothing_written;
+}
+
 // Other sessions of this database, as its server names them.
 template <class Database>
 std::string sessions_of(const Database& database) {
@@ -158,7 +162,7 @@ TEST_CASE_TEMPLATE("a connection lost at any request takes a change with it, or 
   for (const bool delivered : {false, true}) {
     CAPTURE(delivered);
     bool cut = true;
-    unsigned lost_at = 0, written = 0;
+    unsigned lost_at = 0, written = 0, unsure = 0;
     for (int nth = 1; cut; ++nth) {
       CAPTURE(nth);
       apply(*rows, reset);
@@ -176,7 +180,11 @@ TEST_CASE_TEMPLATE("a connection lost at any request takes a change with it, or 
       if (!delivered || !cut) CHECK(all == !cut);
       lost_at += cut ? 1 : 0;
       written += cut && all ? 1 : 0;
+      unsure += cut && !done.error().nothing_written ? 1 : 0;
+      if (all) CHECK((!cut || !done.error().nothing_written));
     }
+    CHECK(unsure >= 1);  // at COMMIT, and the first time round when it is prepared
+    CHECK(unsure <= 2);
     CHECK(lost_at >= 5);                    // BEGIN, the rows, COMMIT; the first time round their preparation
     CHECK(written == (delivered ? 1 : 0));  // the answer to COMMIT is the only one that matters
   }
@@ -188,7 +196,9 @@ TEST_CASE_TEMPLATE("a connection lost at any request takes a change with it, or 
     const change one{.reservations = {{key_of(first.new_subscriptions[0]), 4711, 1}}};
     apply(*rows, {.reservations = {{key_of(first.new_subscriptions[0]), 64, 1}}});
     proxy.cut(1, delivered);
-    CHECK(error_of(rows->apply(one)).fault == storage_fault::unavailable);
+    const storage_error error = error_of(rows->apply(one));
+    CHECK(error.fault == storage_fault::unavailable);
+    CHECK_FALSE(error.nothing_written);
     CHECK(read_all(*rows).subscriptions[0].local_cseq == (delivered ? 4711 : 64));
     apply(*rows, {.reservations = {{key_of(first.new_subscriptions[0]), 64, 1}}});
   }
@@ -223,12 +233,11 @@ TEST_CASE_TEMPLATE("a session the server ends is made anew, in mid-transaction t
   std::uint64_t connects = rows->counters().connects;
   end_sessions(*database.home());
   std::this_thread::sleep_for(100ms);
-  CHECK(error_of(rows->apply(next)).fault == storage_fault::unavailable);
+  CHECK(refused(rows->apply(next)));
   CHECK(read_all(*rows) == rows_of(first));
   CHECK(rows->counters().connects == ++connects);
 
-  CHECK(error_of(apply_while_waiting(database, *rows, next, end_sessions)).fault ==
-        storage_fault::unavailable);
+  CHECK(refused(apply_while_waiting(database, *rows, next, end_sessions)));
   CHECK(read_all(*rows) == rows_of(first));
   apply(*rows, next);
   CHECK(read_all(*rows) == after(next));
@@ -245,10 +254,9 @@ TEST_CASE_TEMPLATE(
   const change first = some(), next = next_of(first);
   apply(*rows, first);
   const server<Database> host;
-  CHECK(error_of(apply_while_waiting(database, *rows, next, [&](soci::session&) { host.kill(); })).fault ==
-        storage_fault::unavailable);
+  CHECK(refused(apply_while_waiting(database, *rows, next, [&](soci::session&) { host.kill(); })));
   // gone: every call says so
-  CHECK(error_of(rows->apply(next)).fault == storage_fault::unavailable);
+  CHECK(refused(rows->apply(next)));
   std::vector<publication_row> out;
   cursor at;
   const storage_error error = error_of(rows->publications({}, at, 10, out));
@@ -284,8 +292,9 @@ TEST_CASE_TEMPLATE("the victim of a deadlock is rolled back whole (T18)", Databa
   std::this_thread::sleep_for(300ms);
   *other << "UPDATE presentity SET priority = 7";  // waits for `rows`, which waits for the row in watchers
   *other << "ROLLBACK";
-  const storage_error error = error_of(done.get());
-  CHECK(error.fault == storage_fault::unavailable);
+  const auto given_way = done.get();
+  CHECK(refused(given_way));
+  const storage_error error = error_of(given_way);
   INFO(error.text);
   CHECK(error.text.find("eadlock") != std::string::npos);
   apply(*rows, {.ended_subscriptions = [&] {
@@ -294,6 +303,24 @@ TEST_CASE_TEMPLATE("the victim of a deadlock is rolled back whole (T18)", Databa
     return all;
   }()});
   CHECK(read_all(*rows) == rows_of(first));
+  apply(*rows, next);
+  CHECK(read_all(*rows) == after(next));
+}
+
+TEST_CASE("a COMMIT that is answered with a refusal is known to have written nothing (T18)") {
+  const postgres_database database;
+  const auto rows = database.open();
+  const change first = some(), next = next_of(first);
+  apply(*rows, first);
+  database.run("CREATE FUNCTION refuse() RETURNS trigger AS 'BEGIN RAISE ''not now''; END' LANGUAGE plpgsql");
+  database.run("CREATE CONSTRAINT TRIGGER at_commit AFTER UPDATE ON watchers DEFERRABLE INITIALLY DEFERRED FOR EACH ROW"
+               " EXECUTE FUNCTION refuse()");
+  const std::uint64_t statements = rows->counters().statements;
+  CHECK(refused(rows->apply(next)));
+  CHECK(rows->counters().statements > statements + 5);  // COMMIT came after all the others
+  CHECK(refused(rows->apply({.watchers = next.watchers})));  // a single statement commits itself
+  CHECK(read_all(*rows) == rows_of(first));
+  database.run("DROP TRIGGER at_commit ON watchers");
   apply(*rows, next);
   CHECK(read_all(*rows) == after(next));
 }
@@ -317,8 +344,8 @@ TEST_CASE_TEMPLATE("a server that becomes read-only is read, and written to when
     (void)rows->sweep(noon - seconds{86400}, {});  // notices that its session has ended
   };
   read_only(true);
-  CHECK(error_of(rows->apply(next)).fault == storage_fault::unavailable);
-  CHECK(error_of(rows->apply({.watchers = next.watchers})).fault == storage_fault::unavailable);
+  CHECK(refused(rows->apply(next)));
+  CHECK(refused(rows->apply({.watchers = next.watchers})));
   CHECK(read_all(*rows) == rows_of(first));
   read_only(false);
   apply(*rows, next);
@@ -364,6 +391,7 @@ TEST_CASE_TEMPLATE("a full disk refuses a change whole, and takes it when there 
     const storage_error error = error_of(rows->apply(big));
     INFO(error.text);
     CHECK(error.fault == storage_fault::unavailable);
+    if (is_postgres<Database>) CHECK(error.nothing_written);
     if (is_postgres<Database>) CHECK(read_all(*rows) == rows_of(first));
     std::filesystem::remove(small / "filling");
     server<Database>{}.release();  // MariaDB aborts when it has no room to roll back

@@ -161,13 +161,15 @@ TEST_CASE_TEMPLATE("while another connection has written, a change is unavailabl
   const subscription_row call = subscription("call");
   {
     const auto other = database.busy();
-    CHECK(error_of(rows->apply({.ended_publications = {key(one_of_each().new_publications[0])}})).fault ==
-          storage_fault::unavailable);
-    CHECK(error_of(rows->apply({.reservations = {{key_of(call), 99, 99}}})).fault ==
-          storage_fault::unavailable);
-    CHECK(error_of(rows->apply({.new_publications = {publication("sip:alice@example.com", "b", 2)},
-                                .reservations = {{key_of(call), 99, 99}, {key_of(call), 100, 100}}}))
-              .fault == storage_fault::unavailable);
+    const auto refused = [&](const change& what) {
+      const storage_error error = error_of(rows->apply(what));
+      CHECK(error.fault == storage_fault::unavailable);
+      CHECK(error.nothing_written);
+    };
+    refused({.ended_publications = {key(one_of_each().new_publications[0])}});
+    refused({.reservations = {{key_of(call), 99, 99}}});
+    refused({.new_publications = {publication("sip:alice@example.com", "b", 2)},
+             .reservations = {{key_of(call), 99, 99}, {key_of(call), 100, 100}}});
     CHECK_FALSE(rows->sweep(noon + seconds{3600}, {}));
     CHECK(read_all(*rows) == rows_of(one_of_each()));  // reading goes on
   }

@@ -322,6 +322,45 @@ TEST_CASE("after a flush that was made and not answered for no number comes twic
   }
 }
 
+TEST_CASE("a refresh that is held back keeps the content that is held back (T05)") {
+  memory_storage rows;
+  write_back_storage back{rows};
+  publication_row refreshed = publication(1, "e2", "");
+  refreshed.content = {};
+  REQUIRE(back.apply({.new_publications = {publication(1, "e1", "x")}}));
+  REQUIRE(back.apply({.changed_publications = {{"e1", false, refreshed}}}));
+  REQUIRE(back.flush(10));
+  CHECK(all_of(rows).publications.begin()->second == publication(1, "e2", "x"));
+}
+
+TEST_CASE("numbers of rows that are stored are written at once, those of others with their rows (T05, N09)") {
+  memory_storage rows;
+  faulty_storage faulty{rows};
+  write_back_storage back{faulty};
+  REQUIRE(back.apply({.new_subscriptions = {subscription_of(1, 1)}}));
+  REQUIRE(back.flush(10));
+  REQUIRE(back.apply({.new_subscriptions = {subscription_of(2, 1)}}));
+  REQUIRE(back.apply({.reservations = {{key_of(subscription_of(1, 1)), 64, 0}}}));
+  CHECK(all_of(rows).subscriptions.at("c1").local_cseq == 64);
+  CHECK(back.held_back() == 1);  // the new row
+  faulty.fail_all(true);
+  CHECK(back.apply({.reservations = {{key_of(subscription_of(2, 1)), 128, 0}}}));
+  CHECK_FALSE(back.apply({.reservations = {{key_of(subscription_of(1, 1)), 128, 0}}}));
+  faulty.fail_all(false);
+  REQUIRE(back.flush(10));
+  CHECK(all_of(rows).subscriptions.at("c1").local_cseq == 64);
+  CHECK(all_of(rows).subscriptions.at("c2").local_cseq == 128);
+  REQUIRE(back.apply({.ended_subscriptions = {key_of(subscription_of(1, 1))}}));
+  REQUIRE(back.apply({.reservations = {{key_of(subscription_of(1, 1)), 256, 0}}}));  // nobody needs them
+  const std::size_t writes = faulty.writes();
+  REQUIRE(back.flush(10));
+  CHECK(faulty.writes() == writes + 1);
+  REQUIRE(back.apply({.new_subscriptions = {subscription_of(3, 1)}}));
+  std::vector<subscription_row> read;
+  for (cursor at; !at.done;) REQUIRE(back.subscriptions({}, at, 100, read));
+  CHECK(read.size() == 2);
+}
+
 TEST_CASE("rows that somebody took away or put there are mended by the flush: what the engine holds counts (T05)") {
   memory_storage rows;
   write_back_storage back{rows};

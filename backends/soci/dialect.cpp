@@ -85,6 +85,10 @@ bool gave_way(std::string_view message) {
   return says(message, {"deadlock", "Deadlock", "could not serialize", "restart transaction"});
 }
 
+bool refused(std::string_view message) {
+  return says(message, {"database is locked", "readonly database", "database or disk is full"});
+}
+
 const dialect sqlite{
     .scheme = "sqlite",
     .name = "SQLite",

@@ -136,6 +136,7 @@ class adapter : public soci_storage {
       const bool alone = !connection_->in_transaction();  // one statement is all or nothing by itself
       if (!alone && obstacle != nullptr) connection_->rollback();
       if (obstacle != nullptr) return fault(storage_fault::conflict, obstacle);
+      commits_ = !alone;
       if (!alone) connection_->commit();
       return {};
     }, !what.states.empty());
@@ -204,6 +205,7 @@ class adapter : public soci_storage {
   template <class Work>
   outcome guarded(Work work, bool stamped = false) {
     outcome done;
+    commits_ = false;
     try {
       if (!connection_) {
         if (done = file_must_exist(to_); done) {
@@ -214,11 +216,23 @@ class adapter : public soci_storage {
     } catch (...) {
       storage_error error = caught(to_, connection_ != nullptr);
       if (stamped && gave_way(error.text)) error = {storage_fault::conflict, "another engine was quicker"};
+      if (commits_ && error.fault != storage_fault::conflict) commits_ = !refused(error.text) && !answers();
       done = unexpected{error};
       recover(error.fault);
     }
-    if (!done) ++(done.error().fault == storage_fault::conflict ? counters_.conflicts : counters_.faults);
+    if (done) return done;
+    const bool conflicts = done.error().fault == storage_fault::conflict;
+    done.error().nothing_written = !commits_ || conflicts;
+    ++(conflicts ? counters_.conflicts : counters_.faults);
     return done;
+  }
+
+  // Whether the session is there still: it was an answer then that COMMIT got, and what it refused is rolled back.
+  bool answers() noexcept try {
+    connection_->rollback();
+    return true;
+  } catch (...) {
+    return false;
   }
 
   void recover(storage_fault which) noexcept {
@@ -305,6 +319,7 @@ class adapter : public soci_storage {
   soci_settings settings_;
   storage_counters counters_;
   std::unique_ptr<connection> connection_;  // absent after a fault
+  bool commits_ = false;  // a statement is on its way that makes the change stand: COMMIT, or the only one
   bool states_known_ = false;
   number next_marks_ = 0;  // when sweep() looks at them, in seconds since 1970
 };
@@ -351,6 +366,7 @@ bool adapter::write(written<C>& slot, verb what, const std::string& table, Value
     for (const auto& row : rows) {
       prepared<C>& s = connection_->one(slot, operation, values, key);
       fill(row, s.values, s.key);
+      commits_ = !connection_->in_transaction();
       if (!all_there(s.execute(), 1)) return false;
     }
     return true;
@@ -372,6 +388,7 @@ bool adapter::write(written<C>& slot, verb what, const std::string& table, Value
     g.add();
   }
   const long long wanted = g.rows();
+  commits_ = !connection_->in_transaction();
   return all_there(g.execute(), wanted);
 }
 

@@ -21,7 +21,7 @@
 namespace presence {
 
 enum class storage_fault : std::uint8_t {
-  unavailable,  ///< down, busy, full, timed out: nothing was written, trying again may help
+  unavailable,  ///< down, busy, full, timed out: trying again may help
   conflict,     ///< a row was not what the change expected: nothing was written
   corrupt,      ///< a row cannot be understood, or the schema is not ours
 };
@@ -29,6 +29,9 @@ enum class storage_fault : std::uint8_t {
 struct storage_error {
   storage_fault fault = storage_fault::unavailable;
   std::string text = {};  ///< for the log; never for a peer
+  /// For certain, by an apply() that failed: COMMIT was not sent, or was refused. If not, the change may have been made,
+  /// and the engine reads its rows before the next one. A conflict says it anyway.
+  bool nothing_written = false;
 };
 
 /// One publication (table `presentity`). Key: resource, event, etag.
@@ -186,8 +189,8 @@ class storage {
   virtual result<void, storage_error> watchers(const row_filter&, cursor& at, std::size_t limit,
                                                std::vector<watcher_row>& out) = 0;
 
-  /// Makes `what` durable, wholly or not at all. Ending a row that is not there is no error;
-  /// updating one that is not there, or inserting one that is, is a conflict.
+  /// Makes `what` durable, wholly or not at all; an error says `nothing_written` if that is certain. Ending a row that is
+  /// not there is no error; updating one that is not there, or inserting one that is, is a conflict.
   virtual result<void, storage_error> apply(const change& what) = 0;
 
   /// Deletes rows whose time was up before `before` and whose event is not in `known`, or that another server has

@@ -28,7 +28,7 @@ void engine::impl::terminate(const termination& what, instant now, effects& out)
       body last;
       if (shows) last = content_for(s, state, final_state, true);
       if (!decides) {
-        plan_unanswered(s, now);
+        plan_last_decision(s, now);
       } else {
         if (s.stands == standing::pending) plan_answered(s);
         tell_end(s, what.reason);

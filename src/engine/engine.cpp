@@ -139,7 +139,7 @@ std::string engine::get_event_list() const { return impl_->event_list; }
 
 void engine::publish(const publish_request& request, instant now, effects& out) {
   ++impl_->counters.publishes;
-  impl_->guarded(out, true, [&] { impl_->publish(request, impl_->tick(now), false, out); });
+  impl_->guarded(out, impl::occasion::request, now, [&](instant at) { impl_->publish(request, at, false, out); });
   impl_->counters.publish_answers.count(out.answer.status);
 }
 
@@ -149,20 +149,21 @@ effects engine::publish(const publish_request& request, instant now) {
 
 effects engine::update_presentity(const publish_request& request, instant now) {
   effects out;
-  impl_->guarded(out, true, [&] { impl_->publish(request, impl_->tick(now), true, out); });
+  impl_->guarded(out, impl::occasion::request, now, [&](instant at) { impl_->publish(request, at, true, out); });
   return out;
 }
 
 effects engine::set_hard_state(std::string_view resource, std::string_view event, std::string_view name,
                                const content_view& content, instant now) {
   effects out;
-  impl_->guarded(out, true, [&] { impl_->set_hard_state(resource, event, name, content, impl_->tick(now), out); });
+  impl_->guarded(out, impl::occasion::request, now,
+                 [&](instant at) { impl_->set_hard_state(resource, event, name, content, at, out); });
   return out;
 }
 
 void engine::subscribe(const subscribe_request& request, instant now, effects& out) {
   ++impl_->counters.subscribes;
-  impl_->guarded(out, true, [&] { impl_->subscribe(request, impl_->tick(now), out); });
+  impl_->guarded(out, impl::occasion::request, now, [&](instant at) { impl_->subscribe(request, at, out); });
   impl_->counters.subscribe_answers.count(out.answer.status);
 }
 
@@ -173,8 +174,7 @@ effects engine::subscribe(const subscribe_request& request, instant now) {
 effects engine::answer_options(const options_request& request, instant now) {
   effects out;
   impl& e = *impl_;
-  e.guarded(out, true, [&] {
-    e.tick(now);
+  e.guarded(out, impl::occasion::request, now, [&](instant) {
     if (!e.admit_sender(request.who, out) || !e.admit_extensions(request.require, out) ||
         !e.admit_resource(request.resource, out))
       return;
@@ -198,7 +198,7 @@ void engine::report(const notify_report& outcome, instant now, effects& out) {
   const auto meaning = outcome_of(outcome.status, impl_->settings.timeout_rm_subs);
   if (meaning == notify_outcome::delivered) ++impl_->counters.delivered_notifies;
   if (meaning == notify_outcome::kept) ++impl_->counters.lost_notifies;
-  impl_->guarded(out, false, [&] { impl_->report(outcome, impl_->tick(now), out); });
+  impl_->guarded(out, impl::occasion::event, now, [&](instant at) { impl_->report(outcome, at, out); });
 }
 
 effects engine::report(const notify_report& outcome, instant now) {
@@ -206,8 +206,8 @@ effects engine::report(const notify_report& outcome, instant now) {
 }
 
 void engine::advance(instant now, effects& out) {
-  impl_->guarded(out, false, [&] {
-    impl_->advance(impl_->tick(now), std::max<std::size_t>(impl_->settings.advance_budget, 1), out);
+  impl_->guarded(out, impl::occasion::event, now, [&](instant at) {
+    impl_->advance(at, std::max<std::size_t>(impl_->settings.advance_budget, 1), out);
   });
 }
 
@@ -223,11 +223,10 @@ effects engine::cleanup(instant now) {
   bool swept = !e.durable();
   do {  // where other engines may be quicker, in parts: one of them that is refused does not undo the others
     e.most_shared = std::min(e.most_shared, page_rows);
-    e.guarded(part, false, [&] {
-      now = e.tick(now);
+    e.guarded(part, impl::occasion::event, now, [&](instant at) {
       e.blocked_until = e.next_look = {};
-      if (!std::exchange(swept, true)) e.sweep(now);
-      e.advance(now, impl::unlimited, part);
+      if (!std::exchange(swept, true)) e.sweep(at);
+      e.advance(at, impl::unlimited, part);
     });
     impl::append(part, out);
   } while (e.shared() && part.more && !part.storage_failed);
@@ -250,9 +249,7 @@ effects engine::impl::refresh(std::string_view resource, std::string_view event,
                               instant now) {
   effects out;
   impl& e = *this;
-  e.guarded(out, false, [&] {
-    now = e.tick(now);
-    static_cast<void>(e.settle());
+  e.guarded(out, occasion::command, now, [&](instant at) {
     const registered_package* registered = e.named(event);
     std::string only;
     if (registered == nullptr || !canonical_aor(resource, e.resource_text) || (!watcher.empty() && !canonical_aor(watcher, only)))
@@ -261,9 +258,9 @@ effects engine::impl::refresh(std::string_view resource, std::string_view event,
       for (const auto& other : e.packages)  // whose decisions may look at what changed
         if (other->package.req_auth) e.find_state(e.resource_text, other->package);
     }
-    if (type == refresh_type::state && !e.reload(e.resource_text, registered->package, now, out)) return;
+    if (type == refresh_type::state && !e.reload(e.resource_text, registered->package, at, out)) return;
     event_state* state = e.find_state(e.resource_text, registered->package);
-    if (state != nullptr) e.refresh_watchers(*state, type, only, now, out);
+    if (state != nullptr) e.refresh_watchers(*state, type, only, at, out);
   });
   return out;
 }
@@ -273,16 +270,15 @@ effects engine::terminate_watchers(std::string_view resource, std::string_view e
   effects out;
   impl& e = *impl_;
   std::vector<state_name> states;
-  e.guarded(out, false, [&] {
-    now = e.tick(now);
-    static_cast<void>(e.settle());
+  e.guarded(out, impl::occasion::command, now, [&](instant at) {
     if (!resource.empty() && !canonical_aor(resource, e.resource_text)) return e.refuse(out, 404);
     if (resource.empty() && e.shared()) return e.find_watched(event, states);
-    e.terminate({resource.empty() ? std::string_view{} : e.resource_text, event, reason, retry_after, false}, now, out);
+    e.terminate({resource.empty() ? std::string_view{} : e.resource_text, event, reason, retry_after, false}, at, out);
   });
   for (const state_name& state : states) {  // each by itself: one that is busy does not stop the others
     effects part;
-    e.guarded(part, false, [&] { e.terminate({state.resource, state.event, reason, retry_after, false}, now, part); });
+    e.guarded(part, impl::occasion::command, now,
+              [&](instant at) { e.terminate({state.resource, state.event, reason, retry_after, false}, at, part); });
     impl::append(part, out);
     if (part.storage_failed && !e.outrun) break;
   }
@@ -292,11 +288,9 @@ effects engine::terminate_watchers(std::string_view resource, std::string_view e
 effects engine::remove_resource(std::string_view resource, instant now) {
   effects out;
   impl& e = *impl_;
-  e.guarded(out, false, [&] {
-    now = e.tick(now);
-    static_cast<void>(e.settle());
+  e.guarded(out, impl::occasion::command, now, [&](instant at) {
     if (!canonical_aor(resource, e.resource_text)) return e.refuse(out, 404);
-    e.terminate({e.resource_text, {}, end_reason::noresource, seconds{0}, true}, now, out);
+    e.terminate({e.resource_text, {}, end_reason::noresource, seconds{0}, true}, at, out);
   });
   return out;
 }

@@ -655,7 +655,7 @@ struct engine::impl {
   /// A subscription of his ends without a decision, and that is told. If it is a pending one he waits from
   /// now on (the row says since when), unless rules say something about his address by now, or he is given up on.
   /// Returns why it ends.
-  end_reason plan_unanswered(subscription& s, instant now);
+  end_reason plan_last_decision(subscription& s, instant now);
   /// How long a subscription that began at `since` may live if it is pending.
   seconds pending_lifetime(seconds granted, instant since, instant now) const noexcept {
     if (settings.pending_limit == seconds{0}) return granted;
@@ -723,14 +723,18 @@ struct engine::impl {
   result<void, std::string> flush();
   bool flush_failed = false;  ///< nobody knows which numbers it has written
 
-  /// Runs one call: whatever throws becomes an answer and leaves nothing behind.
+  /// Why a call is made. A request is answered, and the host's own calls mostly change something, as requests do; an
+  /// outcome or a moment may come to nothing.
+  enum class occasion : std::uint8_t { request, command, event };
+  /// Runs `call(now)`: whatever throws becomes an answer and leaves nothing behind.
   template <class F>
-  void guarded(effects& out, bool answers, F&& call) {
+  void guarded(effects& out, occasion why, instant now, F&& call) {
     if (passive()) {
       out.clear();
-      if (answers) refuse_later(out, "Passive");
+      if (why == occasion::request) refuse_later(out, "Passive");
       return;
     }
+    now = tick(now);
     const struct letting_go {
       impl& e;
       const effects& out;
@@ -738,7 +742,7 @@ struct engine::impl {
     } at_the_end{*this, out};
     for (int tries = 0; tries < most_tries; ++tries) {  // again if another engine was quicker
       outrun = false;
-      run(out, answers, call);
+      run(out, why, [&] { call(now); });
       if (!outrun) break;
       let_go(out);
     }
@@ -754,9 +758,9 @@ struct engine::impl {
     ~looking() { e.let_go({}); }
   };
   template <class F>
-  void run(effects& out, bool answers, F&& call) {
+  void run(effects& out, occasion why, F&& call) {
     out.clear();
-    call_answers = answers;
+    const bool answers = call_answers = why == occasion::request;
     if (durable()) pending = {};
     owing.clear();
     watcher_changes.clear();
@@ -773,7 +777,7 @@ struct engine::impl {
     } const unless_committed{*this};
     crowded_out = nullptr;
     try {
-      if (answers && unanswered) static_cast<void>(settle());
+      if (why != occasion::event && unanswered) static_cast<void>(settle());
       if (answers) read_again();
       call();
       counters.notifies += out.notifies.size();

@@ -59,6 +59,7 @@ engine_stats& engine_stats::operator+=(const engine_stats& other) noexcept {
 
 template <class Row>
 page<Row> engine::impl::stored(const record_filter& filter, std::uint64_t from, std::size_t limit) {
+  if (!shared()) static_cast<void>(settle());
   const wanted want{filter};
   page<Row> out;
   cursor at{.after = static_cast<std::int64_t>(from)};

@@ -104,7 +104,7 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
     subscription* s = table.subscription_timers().take_due(now, looks);
     if (s == nullptr) break;
     taken.subscriptions.push_back(s);
-    plan_end(*s, plan_unanswered(*s, now), {}, out);  // no body: nothing is owed to who let it lapse (N07)
+    plan_end(*s, plan_last_decision(*s, now), {}, out);  // no body: nothing is owed to who let it lapse (N07)
   }
   while (!spent()) {
     undecided* u = table.undecided_timers().take_due(now, looks);

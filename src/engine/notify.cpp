@@ -284,7 +284,8 @@ bool engine::impl::store(effects& out, instant now) {
   }
   if (!outrun) ++counters.storage_faults;
   if (!outrun) log(log_level::error, stored.error().text);
-  if (settled && !held_back && stored.error().fault != storage_fault::conflict) remember_unanswered(out);
+  const bool refused = stored.error().nothing_written || stored.error().fault == storage_fault::conflict;
+  if (settled && !held_back && !refused) remember_unanswered(out);
   const bool answers = call_answers;
   out.clear();
   out.storage_failed = true;
@@ -335,7 +336,7 @@ void engine::impl::report(const notify_report& outcome, instant now, effects& ou
   if (meaning == notify_outcome::ended) {
     if (durable()) pending.ended_subscriptions.push_back(key_of(*s));
     usage_ends = s->shared != nullptr;
-    plan_unanswered(*s, now);
+    plan_last_decision(*s, now);
     if (!store(out, now)) return;  // the next NOTIFY will be answered likewise; if somebody was quicker, this runs again
     forget_sent();
     ++counters.failed_notifies;

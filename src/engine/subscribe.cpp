@@ -439,7 +439,7 @@ void engine::impl::begin(const subscribe_request& request, const event_package& 
   // who fetches while nobody decided waits, once, however many he makes (WIN-FSM-4)
   const bool fetches_undecided = lifetime == seconds{0} && stands == standing::pending;
   if (fetches_undecided) {
-    if (waited == nullptr) plan_unanswered(s, now);
+    if (waited == nullptr) plan_last_decision(s, now);
     else plan_undecided_row(s, waited->id, now);
   }
   if (stands == standing::pending && (!fetches_undecided || !s.answered)) plan.waits = &plan_undecided(state, *account, now);
@@ -581,7 +581,7 @@ void engine::impl::unsubscribe(subscription& s, const subscribe_request& request
   plan_end(s, end_reason::timeout, std::move(last), out);
   plan_lapse_told(state, due, &s, now, out);
   if (decided) tell_end(s, shown ? end_reason::timeout : verdict.ends);
-  else plan_unanswered(s, now);  // after what is decided about others of his, as it is committed
+  else plan_last_decision(s, now);  // after what is decided about others of his, as it is committed
   plan_other_usages(s, *request.cseq);
   if (!store(out, now)) return;
   target.kept = true;

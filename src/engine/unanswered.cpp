@@ -98,7 +98,6 @@ event_state* engine::impl::find_held(const state_name& name) noexcept {
 }
 
 void engine::impl::remember_unanswered(effects& out) {
-  if (shared() && pending.states.empty()) return;
   unanswered = std::exchange(pending, {});
   why_unanswered = "a change before this one has no answer yet";
   unanswered_at = clock;
@@ -140,11 +139,7 @@ change engine::impl::mended() {
     wanted.push_back({.event = name.event, .resource = name.resource});
     const event_state* state = find_held(name);
     if (state == nullptr) continue;
-    for (const auto& p : state->publications) {
-      publication_row row = row_of(*p);
-      if (body kept = p->parsed ? p->parsed->stored() : body{}) row.content = std::move(kept);
-      publications.hold(std::move(row));
-    }
+    for (const auto& p : state->publications) publications.hold(row_of(*p));
     for (const auto index : state->watchers) {
       if (index == slab<subscription>::none) continue;
       const subscription& s = table.subscriptions()[index];
@@ -160,13 +155,6 @@ change engine::impl::mended() {
 
   change mend;
   const auto same = [](const auto& held, const auto& stored) { return held == stored; };
-  // numbers that were reserved in vain are never used
-  const auto same_but_numbers = [](const subscription_row& held, subscription_row stored) {
-    if (stored.local_cseq < held.local_cseq || stored.version < held.version) return false;
-    stored.local_cseq = held.local_cseq;
-    stored.version = held.version;
-    return stored == held;
-  };
   const auto into = [](auto& list) {
     return [&list](auto&& one) { list.push_back(std::move(one)); };
   };
@@ -178,7 +166,7 @@ change engine::impl::mended() {
       });
     if (!subscriptions.keys.empty())
       each_row<subscription_row>(some, [&](subscription_row&& row) {
-        subscriptions.compare(std::move(row), same_but_numbers, into(mend.changed_subscriptions), into(mend.ended_subscriptions));
+        subscriptions.compare(std::move(row), same, into(mend.changed_subscriptions), into(mend.ended_subscriptions));
       });
     if (!watchers.keys.empty())
       each_row<watcher_row>(some, [&](watcher_row&& row) {

@@ -36,10 +36,10 @@ void engine::impl::plan_answered_rows() {
     const auto last = std::upper_bound(first, departures.end(), *first, before);
     const undecided& u = *first->who;
     if (last - first == u.pending && std::prev(last)->answered) {  // none is left, and he does not wait
-      const auto unanswered_before = [&](const watcher_row& row) {
+      const auto undecided_before = [&](const watcher_row& row) {
         return row.watcher == u.watcher->uri() && row.resource == u.state->resource() && row.event == u.state->package->name;
       };
-      if (std::any_of(first, last, [](const departure& d) { return !d.answered; })) std::erase_if(pending.watchers, unanswered_before);
+      if (std::any_of(first, last, [](const departure& d) { return !d.answered; })) std::erase_if(pending.watchers, undecided_before);
       plan_decided(*u.state, *u.watcher);
     }
     first = last;
@@ -47,7 +47,7 @@ void engine::impl::plan_answered_rows() {
   departures.clear();
 }
 
-end_reason engine::impl::plan_unanswered(subscription& s, instant now) {
+end_reason engine::impl::plan_last_decision(subscription& s, instant now) {
   if (s.stands != standing::pending) {
     tell_end(s, end_reason::timeout);
     return end_reason::timeout;
