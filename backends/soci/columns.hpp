@@ -292,6 +292,12 @@ inline constexpr auto tag_list = [](auto& c, auto&& f) { publication_columns::ta
 inline constexpr auto content_list = [](auto& c, auto&& f) { publication_columns::content(c, f); };
 inline constexpr auto birth_list = [](auto& c, auto&& f) { publication_columns::birth(c, f); };
 inline constexpr auto numbers_list = [](auto& c, auto&& f) { subscription_columns::numbers(c, f); };
+inline constexpr auto cseq_list = [](auto& c, auto&& f) { f("local_cseq", c.local_cseq); };
+inline constexpr auto dialog_list = [](auto& c, auto&& f) {
+  f("callid", c.callid);
+  f("to_tag", c.to_tag);
+  f("from_tag", c.from_tag);
+};
 inline constexpr auto call_id_list = [](auto& c, auto&& f) { f("callid", c.callid); };
 inline constexpr auto stamp_list = [](auto& c, auto&& f) { f("stamp", c.stamp); };
 inline constexpr auto mark_list = [](auto& c, auto&& f) {
