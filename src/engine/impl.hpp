@@ -7,6 +7,7 @@
 #include <deque>
 #include <exception>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -189,9 +190,10 @@ struct engine::impl {
   }
   /// Reads the mark and the rows of a state into memory. Throws storage_error, and half of it may be there.
   void bring_in(const std::string& name, const event_package& package);
+  void bring_in_mark(const std::string& name, const event_package& package);
   /// And those that share dialogs with it; `first`: where in `brought` it is.
   void bring_in_siblings(const std::string& name, std::ptrdiff_t first);
-  std::set<std::string, std::less<>> not_served;  ///< packages of usages of dialogs, as rows say; each is logged once
+  std::map<std::string, event_package> not_served;  ///< by name: packages of other usages of dialogs, as rows say
   bool may_share = false;  ///< scratch: what was read may share dialogs with other states
   void know_other_usages(subscription& s);  ///< its row says so, or the others' rows
   /// Whether the state shares dialogs with others of its resource: they are in memory together.
@@ -234,6 +236,7 @@ struct engine::impl {
     const event_package* package;
     state_mark mark = {};
     bool outdated = false;  ///< another engine has changed it meanwhile: no change by this call may be made
+    bool served = true;     ///< else it is here for its mark: dialogs have usages in it
   };
   void put_in_place(brought_in one);  ///< its watchers, as they were when they were told last
   std::vector<brought_in> brought;  ///< by this call, also if nothing was there; in a group every state that is looked at
@@ -620,6 +623,8 @@ struct engine::impl {
   }
   /// Has the database know that numbers up to `cseq` may be used in this dialog, if it does not yet.
   void plan_reservation(subscription& s, std::uint32_t cseq);
+  /// The same in rows of its dialog that are of packages which are not served here.
+  void reserve_unserved(const subscription& s, std::uint32_t cseq);
   void commit_reservation(subscription& s, std::uint32_t cseq) noexcept;
   /// The row of a subscription that changed, with room for `cseq`.
   void plan_changed(const subscription& s, std::uint32_t cseq);
