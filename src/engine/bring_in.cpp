@@ -396,18 +396,19 @@ subscription* engine::impl::find_sent(const sent& was) {
 void engine::impl::let_go_of_debts(const event_state& state) noexcept try {
   for (const auto index : state.watchers) {
     if (index == slab<subscription>::none || !table.subscriptions()[index].owes) continue;
+    if (debts.size() >= most_on_the_way) return;
     debts.push_back({sent_in(table.subscriptions()[index]), {}});
     if (const auto m = missed.find(index); m != missed.end()) debts.back().missed = std::move(m->second);
   }
 } catch (...) {  // no memory: he learns of it with the next change
 }
 
-void engine::impl::take_up_debts() {
-  for (; !debts.empty(); debts.pop_back()) {  // who is not paid is let go of again
-    subscription* s = find_sent(debts.back().to);
-    if (s == nullptr) continue;
+void engine::impl::take_up_debts(std::size_t most) {
+  for (; most-- != 0; debts.pop_front()) {  // who is not paid is let go of again
+    subscription* s = find_sent(debts.front().to);
+    if (s == nullptr || !s->lasts(clock)) continue;  // he is told his end alone
     unpaid.push_back(table.id_of(*s, 0));
-    if (auto& ends = debts.back().missed; !ends.empty()) {
+    if (auto& ends = debts.front().missed; !ends.empty()) {
       auto& all = missed[s->self];
       all.insert(all.begin(), ends.begin(), ends.end());
     }

@@ -259,9 +259,9 @@ struct engine::impl {
     sent to;
     std::vector<watcher_record> missed;
   };
-  std::vector<debt> debts;
+  std::deque<debt> debts;
   void let_go_of_debts(const event_state& state) noexcept;
-  void take_up_debts();
+  void take_up_debts(std::size_t most);
 
   // --- group commit (group.cpp) ---
   struct group;
