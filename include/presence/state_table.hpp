@@ -104,6 +104,7 @@ struct publication {
   std::unique_ptr<origin> from = {};
   std::uint64_t id = 0;
   std::uint64_t arrival = 0;  ///< orders documents by when they came
+  std::uint64_t kept = 0;     ///< parsed_document::kept(), when `content` was made
   instant since = {};
 
   /// Hard state never lapses and is in no timer; its `etag` is its name, which no PUBLISH can give.

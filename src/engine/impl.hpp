@@ -523,6 +523,7 @@ struct engine::impl {
   struct rewrite {
     publication* of;
     body content;  ///< once it is stored
+    std::uint64_t kept;
   };
   std::vector<rewrite> rewritten;  ///< by this call, for that alone
   void erase_lapsed(event_state& state, instant now) noexcept;

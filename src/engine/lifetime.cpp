@@ -265,6 +265,7 @@ std::unique_ptr<publication> engine::impl::publication_of(publication_row row, c
     auto checked = package.check_publish({row.resource, row.content, p->sender(), settings.limits, nullptr, package.has_views(), true});
     if (checked) {
       p->parsed = *std::move(checked);
+      if (p->parsed) p->kept = p->parsed->kept().value_or(0);
     } else {  // one document that cannot be read must not hide the others
       log(log_level::warning, "a stored document cannot be read and is left out of " + row.resource);
     }

@@ -231,7 +231,10 @@ bool engine::impl::store(effects& out, instant now) {
     if (!held_back) std::erase_if(pending.reservations, [&](const number_reservation& r) { return ended(r.key); });
   }
   const auto made = [&] {
-    for (rewrite& one : rewritten) one.of->content = std::move(one.content);
+    for (rewrite& one : rewritten) {
+      one.of->content = std::move(one.content);
+      one.of->kept = one.kept;
+    }
     rewritten.clear();
     for (event_state* state : noted) state->rules->stored = turns(*state);
     noted.clear();
