@@ -46,6 +46,7 @@ struct publication_columns {
   nullable<text> x_content_type;   ///< NULL: Kamailio's usual type for the event; in an update, see body
   nullable<number> x_expires_ms;   ///< milliseconds to add to `expires`
   nullable<number> x_received_ms;  ///< milliseconds to add to `received_time`
+  nullable<number> x_nth;          ///< NULL: 0
   nullable<text> x_publisher;      ///< NULL: none
   nullable<bytes> x_long;          ///< what was too long for its column, see overlong.hpp
 
@@ -72,6 +73,7 @@ struct publication_columns {
     f("x_id", c.x_id);
     f("x_expires_ms", c.x_expires_ms);
     f("x_received_ms", c.x_received_ms);
+    f("x_nth", c.x_nth);
     f("x_publisher", c.x_publisher);
     f("x_long", c.x_long);
   }

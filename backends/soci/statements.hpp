@@ -339,10 +339,11 @@ inline std::vector<column_text> columns_in(std::string_view create) {
 }
 
 // Our own columns, added to Kamailio's, and to a table of an earlier version of this library.
-inline constexpr std::array<column_text, 6> presentity_columns{{{"x_id", "BIGINT"},
+inline constexpr std::array<column_text, 7> presentity_columns{{{"x_id", "BIGINT"},
                                                                 {"x_content_type", "TEXT"},
                                                                 {"x_expires_ms", "BIGINT"},
                                                                 {"x_received_ms", "BIGINT"},
+                                                                {"x_nth", "BIGINT"},
                                                                 {"x_publisher", "TEXT"},
                                                                 {"x_long", "{blob}"}}};
 inline constexpr std::array<column_text, 14> active_watchers_columns{{{"x_expires_ms", "BIGINT"},

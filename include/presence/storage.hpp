@@ -41,6 +41,7 @@ struct publication_row {
   std::string sender = {};
   std::string publisher = {};   ///< who made it, if that was not the resource itself; constant, too
   instant since = {};           ///< when the present content arrived
+  std::uint64_t nth = 0;        ///< orders contents that arrived at one moment, also of other publications
   instant expires = {};
   friend bool operator==(const publication_row&, const publication_row&) = default;
 };

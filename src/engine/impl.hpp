@@ -116,8 +116,9 @@ struct engine::impl {
   std::uint64_t last_id = 0;       ///< of publications
   std::uint64_t last_arrival = 0;  ///< of documents
   /// Orders documents by time, and by arrival within a millisecond.
-  std::uint64_t arrival_after(instant now) const noexcept {
-    return std::max(last_arrival + 1, static_cast<std::uint64_t>(now.time_since_epoch().count()) << 16);
+  std::uint64_t arrival_after(instant now) const noexcept { return std::max(last_arrival + 1, first_arrival(now)); }
+  static std::uint64_t first_arrival(instant at) noexcept {
+    return static_cast<std::uint64_t>(std::max<milliseconds::rep>(at.time_since_epoch().count(), 1)) << 16;
   }
   std::vector<notify_id> unpaid;   ///< watchers who are owed a NOTIFY that could not be written down
 
@@ -168,7 +169,7 @@ struct engine::impl {
   /// Whether the storage knows all that was told in a subscription that began then, and not only what may have been.
   bool exact_numbers(instant since, const event_package& package) const noexcept {
     if (settings.force_delete) return false;  // what went in silence has no number
-    // rows do not tell who was not sent his own word, nor in which order documents of one millisecond came
+    // rows do not tell who was not sent his own word
     if (package.difference) return false;
     return shared() || (bounded() && settings.cseq_block == 1 && began != instant{} && since >= began);
   }

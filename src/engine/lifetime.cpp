@@ -259,7 +259,7 @@ std::unique_ptr<publication> engine::impl::publication_of(publication_row row, c
   p->set_sender(row.sender);
   if (!row.publisher.empty()) p->set_publisher(table.share_of(row.publisher));
   p->since = row.since;
-  p->arrival = static_cast<std::uint64_t>(std::max<milliseconds::rep>(row.since.time_since_epoch().count(), 1)) << 16;
+  p->arrival = first_arrival(row.since) + row.nth;
   last_arrival = std::max(last_arrival, p->arrival);
   if (package.check_publish && row.content) {
     auto checked = package.check_publish({row.resource, row.content, p->sender(), settings.limits, nullptr, package.has_views(), true});

@@ -18,6 +18,7 @@ publication_row engine::impl::row_of(const publication& p) const {
           .sender = std::string{p.sender()},
           .publisher = std::string{p.publisher()},
           .since = p.since,
+          .nth = p.arrival - first_arrival(p.since),
           .expires = p.deadline};
 }
 
