@@ -53,6 +53,21 @@ TEST_CASE("a PUBLISH at one engine is told to who subscribed at another, and a r
   s.on(1);
 }
 
+TEST_CASE("whichever engine tells a watcher, the NOTIFY names the flow of his last SUBSCRIBE (C02, S23)") {
+  shared_world s;
+  s.on(1).subscribe("d1", {.expires = 600s, .cookie = "first:tcp:7"});
+  const auto flow_of_change_at = [&](int which) {
+    const std::string document = pidf("t1:open", address("alice"));
+    const effects out = s.on(which).engine->publish(
+        {.resource = address("alice"), .event = "presence", .content = {.type = "application/pidf+xml", .bytes = document}}, s.at);
+    REQUIRE(out.notifies.size() == 1);
+    return std::string{out.notifies[0].dialog.cookie()};
+  };
+  CHECK(flow_of_change_at(2) == "first:tcp:7");
+  s.on(2).subscribe("d1", {.expires = 600s, .cookie = "second:tcp:3"});
+  CHECK(flow_of_change_at(1) == "second:tcp:3");
+}
+
 TEST_CASE("what lapses is told once, by whoever looks first (C01, M04)") {
   shared_world s;
   s.on(1).publish("alice", {.body = "t1:open", .expires = 60s});

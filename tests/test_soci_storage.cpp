@@ -192,6 +192,29 @@ TEST_CASE_TEMPLATE("a page read halfway holds no lock and no snapshot (T19)", Da
   CHECK(a->counters().faults == 0);
 }
 
+TEST_CASE("pages of a table that postgres has no statistics of read each row once (T19, PF8)") {
+  constexpr std::size_t rows = 20'000;
+  const postgres_database database;
+  {
+    const auto opened = database.open();
+    database.run("ALTER TABLE active_watchers SET (autovacuum_enabled = off)");
+    change what;
+    for (std::size_t i = 0; i < rows; ++i) what.new_subscriptions.push_back(subscription(std::to_string(i)));
+    apply(*opened, what);
+    std::vector<subscription_row> page;
+    for (cursor at; !at.done;) REQUIRE(opened->subscriptions({.event = "presence"}, at, 500, page));
+    REQUIRE(page.size() == rows);
+  }
+  std::size_t read = 0;  // told when the connection has ended
+  for (int tries = 0; read < rows && tries < 500; ++tries) {
+    std::this_thread::sleep_for(milliseconds{20});
+    read = std::stoul(database.value("SELECT CAST(sum(idx_tup_read) AS bigint) FROM pg_stat_user_indexes"
+                                     " WHERE relname = 'active_watchers'"));
+  }
+  CHECK(read >= rows);
+  CHECK(read < rows + 500);
+}
+
 TEST_CASE_TEMPLATE("a conflict between two connections is seen by the second", Database,
                    PRESENCE_EVERY_DATABASE) {
   const Database database;

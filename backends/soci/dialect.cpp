@@ -50,8 +50,9 @@ constexpr std::array<preparation, 3> sqlite_preparations{{
     {when::deferred, "PRAGMA synchronous = NORMAL"},
 }};
 
-// client_encoding: bytes are not converted. client_min_messages: libpq prints notices. The last four:
-// every statement of ours has an index, and a plan made while a table was small must not outlive that.
+// client_encoding: bytes are not converted. client_min_messages: libpq prints notices. The last five: every statement of
+// ours has an index, and a plan made while a table was small must not outlive that; nor are the first five executions
+// planned for their values, which sorts large tables that have no statistics yet (select_page).
 constexpr std::array<preparation, 4> postgresql_preparations{{
     {when::always,
      "SELECT set_config('client_encoding', current_setting('server_encoding'), false),"
@@ -60,7 +61,8 @@ constexpr std::array<preparation, 4> postgresql_preparations{{
      " set_config('default_transaction_isolation', 'read committed', false),"
      " set_config('lock_timeout', '{ms}', false), set_config('statement_timeout', '{work}', false),"
      " set_config('enable_seqscan', 'off', false), set_config('enable_hashjoin', 'off', false),"
-     " set_config('enable_mergejoin', 'off', false), set_config('jit', 'off', false)"},
+     " set_config('enable_mergejoin', 'off', false), set_config('jit', 'off', false),"
+     " set_config('plan_cache_mode', 'force_generic_plan', false)"},
     {when::reading, "SET default_transaction_read_only = on"},
     {when::durable,
      "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = "

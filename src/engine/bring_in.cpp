@@ -1,6 +1,8 @@
 // What is not in memory: states that only the database has, read when they are needed. With fallback2db they stay;
 // with subs_db_mode 3 they are let go after each call, and a change is refused and made again when another engine
 // was quicker (C01, T11).
+#include <array>
+
 #include "impl.hpp"
 
 namespace presence {
@@ -82,7 +84,20 @@ void engine::impl::adopt(const watcher_row& row, const event_package& package) {
 
 void engine::impl::read(const row_filter& wanted, const event_package& package, instant now) {
   if (stores_publications()) each_row<publication_row>(wanted, [&](publication_row&& row) { adopt(std::move(row), package); });
-  each_row<subscription_row>(wanted, [&](subscription_row&& row) { adopt(std::move(row), package, now); });
+  // far memory is asked for some rows ahead, and what it leads to a little later
+  constexpr std::size_t ahead = 8, then = 4;
+  std::array<state_table::watcher_lookup, ahead> watchers;
+  each_page<subscription_row>(wanted, [&](std::vector<subscription_row>& page) {
+    for (std::size_t i = 0; i < page.size() + ahead - 1; ++i) {
+      if (i < page.size()) {
+        const dialog& d = page[i].dialog;
+        watchers[i % ahead] = table.look_up_watcher(d.watcher());
+        static_cast<void>(table.look_up(d.call_id(), d.remote_tag()));
+      }
+      if (i >= then && i - then < page.size()) table.prefetch(watchers[(i - then) % ahead]);
+      if (i >= ahead - 1) adopt(std::move(page[i - (ahead - 1)]), package, now);
+    }
+  });
   each_row<watcher_row>(wanted, [&](watcher_row&& row) { adopt(row, package); });
 }
 

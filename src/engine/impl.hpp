@@ -219,6 +219,8 @@ struct engine::impl {
   /// Every row that the filter wants, page by page. Throws unreadable.
   template <class Row, class F>
   void each_row(const row_filter& wanted, F take);
+  template <class Row, class F>
+  void each_page(const row_filter& wanted, F take);
   /// Reads what the filter wants into memory. Throws unreadable.
   void read(const row_filter& wanted, const event_package& package, instant now);
   void adopt(publication_row row, const event_package& package);
@@ -807,6 +809,12 @@ struct engine::impl {
 
 template <class Row, class F>
 void engine::impl::each_row(const row_filter& wanted, F take) {
+  each_page<Row>(wanted, [&](std::vector<Row>& page) {
+    for (Row& row : page) take(std::move(row));
+  });
+}
+template <class Row, class F>
+void engine::impl::each_page(const row_filter& wanted, F take) {
   std::vector<Row> page;
   for (cursor at; !at.done; page.clear()) {
     ++counters.storage_calls;
@@ -815,7 +823,7 @@ void engine::impl::each_row(const row_filter& wanted, F take) {
     if constexpr (std::is_same_v<Row, subscription_row>) done = rows->subscriptions(wanted, at, page_rows, page);
     if constexpr (std::is_same_v<Row, watcher_row>) done = rows->watchers(wanted, at, page_rows, page);
     if (!done) throw unreadable{done.error()};
-    for (Row& row : page) take(std::move(row));
+    take(page);
   }
 }
 
