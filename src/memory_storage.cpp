@@ -241,12 +241,24 @@ struct memory_storage::impl {
       if (!subscriptions.replace(id_of(row), row)) return "a subscription to change is not there";
     }
     for (const auto& [key, local_cseq, version] : what.reservations) {
+      if (key.event.empty()) continue;
       const subscription_row* old = subscriptions.find(id_of(key));
       if (old == nullptr) return "a subscription to reserve numbers for is not there";
       subscription_row changed = *old;
       changed.local_cseq = local_cseq;
       changed.version = version;
       subscriptions.replace(id_of(key), std::move(changed));
+    }
+    for (const auto& [key, local_cseq, version] : what.reservations) {
+      if (!key.event.empty()) continue;
+      std::vector<subscription_row> all;
+      cursor at;
+      subscriptions.page({.call_id = key.call_id}, at, 0, all);
+      for (subscription_row& row : all) {
+        if (row.dialog.local_tag() != key.local_tag || row.dialog.remote_tag() != key.remote_tag) continue;
+        row.local_cseq = std::max(row.local_cseq, local_cseq);
+        subscriptions.replace(id_of(row), row);
+      }
     }
     for (const auto& key : what.ended_watchers) watchers.erase(id_of(key));
     for (const auto& row : what.watchers) {

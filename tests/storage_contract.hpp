@@ -33,6 +33,7 @@
   TEST_CASE_TEMPLATE_INVOKE(subscriptions_change, __VA_ARGS__);    \
   TEST_CASE_TEMPLATE_INVOKE(watchers_change, __VA_ARGS__);         \
   TEST_CASE_TEMPLATE_INVOKE(dialogs_shared, __VA_ARGS__);          \
+  TEST_CASE_TEMPLATE_INVOKE(dialogs_reserve, __VA_ARGS__);         \
   TEST_CASE_TEMPLATE_INVOKE(changes_in_order, __VA_ARGS__);        \
   TEST_CASE_TEMPLATE_INVOKE(changes_atomic, __VA_ARGS__);          \
   TEST_CASE_TEMPLATE_INVOKE(long_changes, __VA_ARGS__);            \
@@ -167,6 +168,43 @@ TEST_CASE_TEMPLATE_DEFINE("storage: subscriptions that share a dialog are differ
   CHECK(read_all(rows).subscriptions == all);
   apply(rows, {.ended_subscriptions = {key_of(with_id)}});
   CHECK(read_all(rows).subscriptions == std::vector{all[0], all[2]});
+}
+
+TEST_CASE_TEMPLATE_DEFINE("storage: a number reserved in a whole dialog is in each of its rows, and none goes down (PROP-2, C01)", Host,
+                          dialogs_reserve) {
+  Host host;
+  storage& rows = host.rows();
+  change what;
+  for (const std::string& call : {std::string{"a"}, std::string{"b"}, std::string{"c"}, std::string{"d"}, std::string(700, 'e')})
+    for (const char* event : {"presence", "dialog"}) {
+      what.new_subscriptions.push_back(subscription(call, "sip:alice@example.com", event));
+      what.new_subscriptions.back().local_cseq = event[0] == 'p' ? 10 : 90;
+    }
+  dialog_fields other = usual_dialog("a");
+  other.local_tag = "another";
+  what.new_subscriptions.push_back(what.new_subscriptions[0]);
+  what.new_subscriptions.back().dialog = dialog{other};
+  apply(rows, what);
+  auto expected = what.new_subscriptions;
+  const auto dialog_of = [&](std::size_t nth) {
+    subscription_key key = key_of(expected[nth]);
+    key.event.clear();
+    return key;
+  };
+  const auto reads = [&] { return read_all(rows).subscriptions; };
+  apply(rows, {.reservations = {{dialog_of(0), 50, 0}}});
+  expected[0].local_cseq = 50;
+  CHECK(reads() == expected);
+  change all;
+  for (const std::size_t nth : {0, 2, 4, 6, 8, 0}) all.reservations.push_back({dialog_of(nth), 70, 0});
+  all.reservations.push_back({key_of(expected[1]), 60, 7});  // and one is written itself, before
+  all.reservations.push_back({{"nobody's", "x", "y", {}, {}}, 70, 0});
+  apply(rows, all);
+  for (const std::size_t nth : {0, 1, 2, 4, 6, 8}) expected[nth].local_cseq = 70;
+  expected[1].version = 7;
+  CHECK(reads() == expected);
+  refuse(rows, {.reservations = {{dialog_of(0), 99, 0}, {key_of(subscription("z")), 99, 0}}});
+  CHECK(reads() == expected);
 }
 
 TEST_CASE_TEMPLATE_DEFINE("storage: the operations of a change see each other, in member order", Host,

@@ -52,6 +52,7 @@ TEST_CASE_TEMPLATE_DEFINE("storage: every field of a publication comes back", Ho
   }
   publication_row row = publication("sip:alice@example.com", "tag");
   row.content = {};
+  row.nth = std::uint64_t{1} << 40;
   comes_back(row);
   std::string bytes(1 << 20, '\0');
   for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<char>(i * 131 >> 3);

@@ -66,6 +66,22 @@ TEST_CASE_TEMPLATE("an end that only rows remember is final all the same (P37, V
   }
 }
 
+TEST_CASE_TEMPLATE("the newest word counts, also of documents of one millisecond that are read again (DLG-AGG-1, T12, T13, C01)", Place, EVERY_STORAGE) {
+  for (const bool first_is_newer : {false, true}) {
+    CAPTURE(first_is_newer);
+    each_mode<Place>([&](lamp& s, const auto& forget) {
+      s.tell(info(dialog_of("a", "trying", {}, same)));
+      s.tell(info(dialog_of("a", "early", {}, same)));  // of another phone
+      if (first_is_newer) s.tell(info(dialog_of("a", "confirmed", {}, same)), "e1");
+      forget();
+      CHECK(s.watch("d1").find(first_is_newer ? "full{a:confirmed}" : "full{a:early}") != std::string::npos);
+      s.tell(info(dialog_of("a", "proceeding", {}, same)), "e2");  // still the same
+      forget();
+      CHECK(s.watch("d2").find("full{a:proceeding}") != std::string::npos);
+    });
+  }
+}
+
 TEST_CASE_TEMPLATE("ends are kept as long as something of the resource is published (P37)", Place, EVERY_STORAGE) {
   each_mode<Place>([](lamp& s, const auto& forget) {
     s.tell(info(dialog_of("a", "terminated", {}, same)));

@@ -389,6 +389,51 @@ TEST_CASE("who is owed watcher information is told with the next advance, and le
   }
 }
 
+TEST_CASE("who is owed something is paid within the budget of advance, in turn, and at its rate (C01, W08, M04, SEC-DOS-5)") {
+  event_package about = watcherinfo_package("presence");
+  about.difference_only = false;
+  for (const std::size_t rate : {0, 3}) {
+    CAPTURE(rate);
+    scenario::setup few{.settings = {.force_delete = true}, .packages = {about}};
+    few.settings.advance_budget = 2;
+    few.settings.advance_rate = rate;
+    shared_world s{few};
+    const std::vector<std::string> owed{"d1", "d2", "d3", "d4", "d5"};
+    for (const std::string& dialog : owed) s.on(1).subscribe(dialog, {.by = "alice", .expires = 600s, .event = "presence.winfo"});
+    s.on(1).subscribe("d9", {.expires = 600s});
+    std::vector<std::string> told;
+    std::vector<std::size_t> at_once;
+    instant last;
+    for (instant until = s.at + 3s; s.engine->next_deadline() && *s.engine->next_deadline() < until;) {
+      s.at = std::max(s.at, *s.engine->next_deadline());
+      const effects out = s.engine->advance(s.at);
+      if (!out.notifies.empty()) at_once.push_back(out.notifies.size()), last = s.at;
+      for (const std::string& dialog : owed)
+        for (const notify& n : out.notifies)
+          if (n.dialog.call_id() == s.dialogs[dialog].call_id) told.push_back(dialog);
+      static_cast<void>(s.told(out));
+    }
+    CHECK(told == owed);
+    CHECK(at_once == (rate == 0 ? std::vector<std::size_t>{2, 2, 1} : std::vector<std::size_t>{2, 1, 2}));
+    CHECK(last - start == (rate == 0 ? 0s : 1s));
+  }
+}
+
+TEST_CASE("who is owed something and has no second left is told his end, and nobody waits for him meanwhile (C01, M04, EVT-4.2.2-4)") {
+  event_package about = watcherinfo_package("presence");
+  about.difference_only = false;
+  shared_world s{{.settings = {.force_delete = true}, .packages = {about}}};
+  s.on(1).subscribe("d9", {.by = "alice", .expires = 60s, .event = "presence.winfo"});
+  s.at += 59s;
+  s.on(1).subscribe("d1", {.expires = 600s});
+  s.at += 500ms;
+  CHECK(s.told(s.engine->advance(s.at)) == "");
+  REQUIRE(s.engine->next_deadline());
+  CHECK(*s.engine->next_deadline() > s.at);
+  s.at += 1s;
+  CHECK(s.told(s.engine->advance(s.at)) == "N d9#2 terminated;reason=timeout");
+}
+
 TEST_CASE("a watcher whose NOTIFY was lost finds it by the version of the next partial document (C01, WIN-58-7)") {
   shared_world s{{.winfo = true}};
   s.on(1).subscribe("d9", {.by = "alice", .expires = 3600s, .event = "presence.winfo"});

@@ -38,10 +38,21 @@ std::vector<mode> modes() {
           {"two engines, database only", with(3, false, 0, 64), 2}};
 }
 
+/// Somebody else comes between two reads, too.
+struct raced_storage : racing_storage {
+  using racing_storage::racing_storage;
+  std::function<void()> after_rows;
+  result<void, storage_error> subscriptions(const row_filter& want, cursor& at, std::size_t limit, std::vector<subscription_row>& out) override {
+    auto done = racing_storage::subscriptions(want, at, limit, out);
+    if (after_rows) std::exchange(after_rows, nullptr)();
+    return done;
+  }
+};
+
 /// Engines that take turns, call by call, on the rows of one storage.
 struct peers : scenario {
   memory_storage held;
-  racing_storage storages[2] = {racing_storage{held}, racing_storage{held}};
+  raced_storage storages[2] = {raced_storage{held}, raced_storage{held}};
   std::unique_ptr<presence::engine> other;
   std::size_t current = 0;
   explicit peers(const options& settings, int engines = 1) : scenario{setup{.settings = settings, .winfo = true}} {
@@ -277,24 +288,101 @@ TEST_CASE("rows that do not say whether their dialogs have other usages are look
   }
 }
 
-TEST_CASE("an engine that lacks the package of another usage says so, once (L05, C01)") {
-  peers s{with(3, false, 0, 1)};
-  s.subscribe("d1", {.by = "alice", .expires = 600s, .event = "presence"});
-  s.subscribe("d1", {.by = "alice", .expires = 600s, .event = "message-summary"});
-  s.subscribe("d2", {.expires = 600s, .event = "presence"});
-  std::vector<std::string> logged;
-  options settings = with(3, false, 0, 1);
-  settings.server_address = "sip:server.example.com";
-  presence::engine lacks{settings, {.log = [&](log_level, std::string_view line) { logged.emplace_back(line); }}, &s.held};
-  REQUIRE(lacks.add_event(presence_package(), s.at));
-  const std::string document = pidf("t1:open");
-  const auto publish = [&] {
-    CHECK(lacks.publish({.resource = "sip:alice@example.com", .event = "presence",
-                         .content = {.type = "application/pidf+xml", .bytes = document}}, s.at).notifies.size() <= 2);
+namespace {
+
+/// Instead of the engine of `s`, or beside it: one that serves presence alone.
+struct lacking {
+  peers& s;
+  std::unique_ptr<presence::engine> with_all = {};
+  bool beside;
+  lacking(peers& of, options settings, bool beside_it) : s{of}, beside{beside_it} {
+    if (!beside) s.engine.reset();
+    settings.server_address = "sip:server.example.com";
+    swap();
+    s.engine = std::make_unique<presence::engine>(settings, host_hooks{}, &s.storages[1], s.random.get());
+    REQUIRE(s.engine->add_event(presence_package(), s.at));
+  }
+  ~lacking() {
+    swap();
+    if (!beside) s.restart();
+  }
+  void swap() { std::swap(s.engine, with_all); }
+};
+
+}  // namespace
+
+TEST_CASE("numbers used by an engine that lacks the package of another usage are known to who has it (PROP-2, L05, C01, T07)") {
+  struct row {
+    const char* name;
+    step one;
   };
-  publish(), publish();
-  REQUIRE(logged.size() == 1);
-  CHECK(logged[0].find("message-summary, which is not served here") != std::string::npos);
+  const row rows[] = {
+      {"told", publishes("t1:open")},
+      {"refreshed", subscribes("d1", {.by = "alice", .expires = 700s, .event = "presence"})},
+      {"another one begins", subscribes("d1", {.by = "alice", .expires = 700s, .event = "presence;id=2"})},
+      {"a fetch", subscribes("d1", {.by = "alice", .expires = 0s, .event = "presence;id=3"})},
+      {"it lapses", waits(250s)},
+  };
+  auto all = modes();
+  all.push_back({"write-through", with(1, false, 0, 4)});
+  all.push_back({"write-back", with(2, false, 0, 4)});
+  all.push_back({"a number at a time", with(1, false, 0, 1)});
+  for (const mode& m : all) {
+    CAPTURE(m.name);
+    for (const row& row : rows) {
+      CAPTURE(row.name);
+      peers s{m};
+      s.subscribe("d1", {.by = "alice", .expires = 600s, .event = "presence"});
+      s.subscribe("d1", {.by = "alice", .expires = 3000s, .event = "message-summary"});
+      for (const bool ends : {false, true}) {
+        CAPTURE(ends);
+        if (m.settings.subs_db_mode == 2) REQUIRE(s.engine->flush(s.at));
+        {
+          const lacking without{s, m.settings, m.settings.subs_db_mode == 3};
+          for (int i = 0; i < 3; ++i) row.one(s);
+          if (ends) s.subscribe("d1", {.by = "alice", .expires = 0s, .event = "presence"});  // and the row with the high numbers goes
+          s.audit();
+          if (m.settings.subs_db_mode == 2) REQUIRE(s.engine->flush(s.at));
+        }
+        CHECK(mails(ends ? 2 : 1)(s).find("N d1#") != std::string::npos);
+        CHECK(s.rising("d1"));
+        s.turn();
+      }
+    }
+  }
+}
+
+TEST_CASE("two engines that work in one dialog at once use two numbers, also where one lacks a package (C01, RL6, PROP-2)") {
+  const options settings = with(3, false, 0, 1);
+  enum { who_has_it_is_quicker, who_lacks_it_is_quicker, who_lacks_it_comes_amid_reading };
+  for (const step& one : {publishes("t1:open"), subscribes("d1", {.by = "alice", .expires = 0s, .event = "presence"})}) {
+    for (const int order : {who_has_it_is_quicker, who_lacks_it_is_quicker, who_lacks_it_comes_amid_reading}) {
+      CAPTURE(order);
+      peers s{settings};
+      s.subscribe("d1", {.by = "alice", .expires = 600s, .event = "presence"});
+      s.subscribe("d1", {.by = "alice", .expires = 600s, .event = "message-summary"});
+      {
+        lacking without{s, settings, true};
+        const auto other = [&](const step& what) {
+          return [&] {
+            without.swap();
+            what(s);
+            without.swap();
+          };
+        };
+        const step mail = mails(1);
+        if (order == who_has_it_is_quicker) s.storages[1].between = other(mail);
+        else without.swap();
+        if (order == who_lacks_it_is_quicker) s.storages[0].between = other(one);
+        if (order == who_lacks_it_comes_amid_reading) s.storages[0].after_rows = other(one);
+        (order == who_has_it_is_quicker ? one : mail)(s);
+        CHECK(s.engine->stats().storage_conflicts == 1);
+        if (order != who_has_it_is_quicker) without.swap();
+      }
+      CHECK(s.numbers("d1") == std::vector<std::uint32_t>{1, 2, 3, 4});
+      CHECK(mails(2)(s).find("N d1#5") != std::string::npos);
+    }
+  }
 }
 
 TEST_CASE("states that share a dialog are read together or not at all (RL2, T07, C01)") {

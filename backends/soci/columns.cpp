@@ -195,6 +195,7 @@ void to_columns(const publication_row& r, publication_columns& c) {
   const auto received = moment_columns(r.since);
   c.received_time = received.column;
   put_rest(received.rest, c.x_received_ms);
+  put_rest(static_cast<number>(r.nth), c.x_nth);
   put_unless(false, r.content.bytes(), c.body);
   put_text(r.content.content_type(), c.x_content_type);
   c.sender = r.sender;
@@ -350,6 +351,7 @@ publication_row to_row(publication_columns& c) {
   r.sender = c.sender;
   r.publisher = c.x_publisher.value;
   r.since = moment_of(c.received_time, c.x_received_ms);
+  r.nth = c.x_nth.null ? 0 : static_cast<std::uint64_t>(std::max<number>(c.x_nth.value, 0));
   r.expires = expiry_of(c.expires, c.x_expires_ms);
   return r;
 }

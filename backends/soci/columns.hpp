@@ -46,6 +46,7 @@ struct publication_columns {
   nullable<text> x_content_type;   ///< NULL: Kamailio's usual type for the event; in an update, see body
   nullable<number> x_expires_ms;   ///< milliseconds to add to `expires`
   nullable<number> x_received_ms;  ///< milliseconds to add to `received_time`
+  nullable<number> x_nth;          ///< NULL: 0
   nullable<text> x_publisher;      ///< NULL: none
   nullable<bytes> x_long;          ///< what was too long for its column, see overlong.hpp
 
@@ -72,6 +73,7 @@ struct publication_columns {
     f("x_id", c.x_id);
     f("x_expires_ms", c.x_expires_ms);
     f("x_received_ms", c.x_received_ms);
+    f("x_nth", c.x_nth);
     f("x_publisher", c.x_publisher);
     f("x_long", c.x_long);
   }
@@ -292,6 +294,12 @@ inline constexpr auto tag_list = [](auto& c, auto&& f) { publication_columns::ta
 inline constexpr auto content_list = [](auto& c, auto&& f) { publication_columns::content(c, f); };
 inline constexpr auto birth_list = [](auto& c, auto&& f) { publication_columns::birth(c, f); };
 inline constexpr auto numbers_list = [](auto& c, auto&& f) { subscription_columns::numbers(c, f); };
+inline constexpr auto cseq_list = [](auto& c, auto&& f) { f("local_cseq", c.local_cseq); };
+inline constexpr auto dialog_list = [](auto& c, auto&& f) {
+  f("callid", c.callid);
+  f("to_tag", c.to_tag);
+  f("from_tag", c.from_tag);
+};
 inline constexpr auto call_id_list = [](auto& c, auto&& f) { f("callid", c.callid); };
 inline constexpr auto stamp_list = [](auto& c, auto&& f) { f("stamp", c.stamp); };
 inline constexpr auto mark_list = [](auto& c, auto&& f) {

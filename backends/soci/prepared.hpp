@@ -180,7 +180,7 @@ class gathered {
     operation_ = op;
     write(values, [this](std::string_view name, auto& value) { lists_.push_back({{name, value}, {}}); });
     first_key_ = lists_.size();
-    if (compares())
+    if (compares(operation_.what))
       compare(key, [this](std::string_view name, auto& value) {
         lists_.push_back({{key_name({name, {}}), value}, {}});
       });
@@ -192,11 +192,11 @@ class gathered {
   }
 
   void add() {
-    const bool literal = speaks_.many == batching::literals, aliased = literal && compares() && rows_ == 0;
+    const bool literal = speaks_.many == batching::literals, aliased = literal && compares(operation_.what) && rows_ == 0;
     if (literal)
       literals_ += aliased                    ? "SELECT "
                    : rows_ == 0               ? "("
-                   : compares() && rows_ == 1 ? " UNION ALL VALUES ("
+                   : compares(operation_.what) && rows_ == 1 ? " UNION ALL VALUES ("
                                               : ", (";
     for (std::size_t i = 0; i < lists_.size(); ++i) {
       auto& [where, made] = lists_[i];
@@ -244,8 +244,6 @@ class gathered {
   bool failed() const { return failed_; }
 
  private:
-  bool compares() const { return operation_.what == verb::update || operation_.what == verb::erase; }
-
   struct list_of_values {
     place where;
     std::string made;

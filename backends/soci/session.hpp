@@ -35,7 +35,7 @@ struct written {
 // The statements of one table.
 template <class C>
 struct statements_of {
-  written<C> insert, update, reserve, replace, erase;
+  written<C> insert, update, reserve, raise, replace, erase;
   std::array<std::unique_ptr<prepared<C>>, 5> pages;  // by filter: event, resource; Call-ID
 };
 
@@ -108,8 +108,7 @@ class connection : public executor {
 
   // Whether several rows of a kind are worth a statement of their own.
   bool gathers(verb what, std::size_t rows) const {
-    const bool inserts = what == verb::insert || what == verb::replace;
-    return speaks_.many != batching::none && rows >= (inserts ? 2 : speaks_.fewest);
+    return speaks_.many != batching::none && rows >= (compares(what) ? speaks_.fewest : 2);
   }
 
   // The statements of a slot, prepared when first asked for and after they have failed; `operation` returns
@@ -119,7 +118,7 @@ class connection : public executor {
     return made(slot.one, [&](prepared<C>& p) {
       const row_operation op = operation();
       p.use_values(values);
-      if (op.what == verb::update || op.what == verb::erase) p.use_key(key);
+      if (compares(op.what)) p.use_key(key);
       p.prepare(one_row(speaks_, op));
     });
   }

@@ -36,12 +36,15 @@ unexpected<storage_error> fault(storage_fault which, std::string text) {
   return {storage_error{which, std::move(text)}};
 }
 
+bool of_dialog(const number_reservation& r) { return r.key.event.empty(); }  // a whole one
+
 // How many kinds of row operations there are.
 int kinds(const change& c) {
   const auto some = [](const auto& rows) { return rows.empty() ? 0 : 1; };
   return some(c.states) + some(c.ended_publications) + some(c.new_publications) + some(c.changed_publications) +
          some(c.ended_subscriptions) + some(c.new_subscriptions) + some(c.changed_subscriptions) +
-         some(c.reservations) + some(c.ended_watchers) + some(c.watchers);
+         some(c.reservations) + some(c.ended_watchers) + some(c.watchers) +
+         (std::any_of(c.reservations.begin(), c.reservations.end(), of_dialog) ? 1 : 0);
 }
 
 complaint complaint_of(const soci::soci_error& e) {
@@ -480,15 +483,17 @@ const char* adapter::perform_subscriptions(const change& what) {
           [&](const subscription_row& row, auto&& name) { of_key(key_of(row), name); })) {
     return "a subscription to change is not there";
   }
-  if (!write(
-          slots.reserve, verb::update, table, numbers_list, key_list, what.reservations,
-          [](const number_reservation& n, columns& values, columns& key) {
-            number_columns(n, values);
-            key_columns(n.key, key);
-          },
-          [&](const number_reservation& n, auto&& name) { of_key(n.key, name); })) {
+  std::vector<const number_reservation*> rows, dialogs;
+  for (const auto& r : what.reservations) (of_dialog(r) ? dialogs : rows).push_back(&r);
+  const auto fill = [](const number_reservation* n, columns& values, columns& key) {
+    number_columns(*n, values);
+    key_columns(n->key, key);
+    key.local_cseq = values.local_cseq;
+  };
+  const auto identify = [&](const number_reservation* n, auto&& name) { of_key(n->key, name); };
+  if (!write(slots.reserve, verb::update, table, numbers_list, key_list, rows, fill, identify))
     return "a subscription to reserve numbers for is not there";
-  }
+  write(slots.raise, verb::raise, table, cseq_list, all_of(dialog_list, cseq_list), dialogs, fill, identify);
   return nullptr;
 }
 

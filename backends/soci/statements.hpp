@@ -47,13 +47,16 @@ std::string filled(std::string_view pattern, Value value) {
 
 /// A kind of row operation. `values` are written, `key` is compared.
 struct row_operation {
-  enum class verb : std::uint8_t { insert, update, replace, erase } what;
+  enum class verb : std::uint8_t { insert, update, raise, replace, erase } what;  ///< raise: update where lower
   std::string_view table;
   columns values, key;
   /// Columns of Kamailio's with a fixed value: an insert ends with `names` and `constants`.
   std::string_view names = {}, constants = {};
 };
 using verb = row_operation::verb;
+
+/// Whether it is about rows that are there, found by their key.
+inline bool compares(verb what) { return what != verb::insert && what != verb::replace; }
 
 inline std::string plain(const column& c) { return std::string{c.name}; }
 
@@ -67,9 +70,9 @@ inline std::string assigned(const column& c, const std::string& value, const std
   return plain(c) + " = " + (keeps ? "coalesce(" + value + ", " + of + plain(c) + ")" : value);
 }
 
-/// Kamailio may have left event_id NULL for empty.
+/// Kamailio may have left event_id NULL for empty. A number is no key: it is raised.
 inline std::string compared(const column& c, const std::string& value, const std::string& of = {}) {
-  return (c.name == "event_id" ? "coalesce(" + of + "event_id, '')" : of + plain(c)) + " = " + value;
+  return (c.name == "event_id" ? "coalesce(" + of + "event_id, '')" : of + plain(c)) + (c.name == "local_cseq" ? " < " : " = ") + value;
 }
 
 inline std::string insert_into(const row_operation& op) {
@@ -103,7 +106,7 @@ inline std::string one_row(const dialect& d, const row_operation& op) {
   };
   const std::string table{op.table};
   if (op.what == verb::erase) return "DELETE FROM " + table + where();
-  if (op.what == verb::update) {
+  if (compares(op.what)) {
     return "UPDATE " + table + " SET " +
            joined(op.values, ", ", [&](const column& c) { return assigned(c, bound(c)); }) + where();
   }
@@ -342,10 +345,11 @@ inline std::vector<column_text> columns_in(std::string_view create) {
 }
 
 // Our own columns, added to Kamailio's, and to a table of an earlier version of this library.
-inline constexpr std::array<column_text, 6> presentity_columns{{{"x_id", "BIGINT"},
+inline constexpr std::array<column_text, 7> presentity_columns{{{"x_id", "BIGINT"},
                                                                 {"x_content_type", "TEXT"},
                                                                 {"x_expires_ms", "BIGINT"},
                                                                 {"x_received_ms", "BIGINT"},
+                                                                {"x_nth", "BIGINT"},
                                                                 {"x_publisher", "TEXT"},
                                                                 {"x_long", "{blob}"}}};
 inline constexpr std::array<column_text, 14> active_watchers_columns{{{"x_expires_ms", "BIGINT"},

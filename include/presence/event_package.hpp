@@ -41,6 +41,9 @@ class parsed_document {
   /// (event_package::inherit). check_publish reads it again (offered_document::from_row), and no more than that decides
   /// what it was. No body: the bytes as they are.
   virtual body stored() const { return {}; }
+  /// A digest of what stored() keeps beside the text. While it is the same stored() is not asked again; none: it is asked
+  /// each time.
+  virtual std::optional<std::uint64_t> kept() const { return {}; }
   /// Of a composed document (body::outline), whose word alone it is: a publish_request::sender. What he publishes is told to
   /// him nevertheless where another's word is what is shown then. nullopt: it is not one's alone.
   virtual std::optional<std::string_view> sender() const { return {}; }

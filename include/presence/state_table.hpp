@@ -54,7 +54,9 @@ struct shared_numbers {
   std::uint32_t usages = 0;
   instant latest = {};     ///< when the last usage began
   std::uint32_t nth = 0;   ///< of those that began at that moment
-  bool several_states = false;  ///< there are, or were, usages in other packages; as rows say, also in ones nobody serves
+  bool several_states = false;  ///< there are, or were, usages in other packages
+  bool unserved = false;        ///< some may be in packages that are not served: only the database has them
+  std::uint32_t unserved_ceiling = 0;  ///< the highest number their rows are known to have
 };
 
 /// Of watchers who proved an address, and of those who only claim it: one cannot use up the other's
@@ -102,6 +104,7 @@ struct publication {
   std::unique_ptr<origin> from = {};
   std::uint64_t id = 0;
   std::uint64_t arrival = 0;  ///< orders documents by when they came
+  std::uint64_t kept = 0;     ///< parsed_document::kept(), when `content` was made
   instant since = {};
 
   /// Hard state never lapses and is in no timer; its `etag` is its name, which no PUBLISH can give.

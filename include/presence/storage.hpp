@@ -44,6 +44,7 @@ struct publication_row {
   std::string sender = {};
   std::string publisher = {};   ///< who made it, if that was not the resource itself; constant, too
   instant since = {};           ///< when the present content arrived
+  std::uint64_t nth = 0;        ///< orders contents that arrived at one moment, also of other publications
   instant expires = {};
   friend bool operator==(const publication_row&, const publication_row&) = default;
 };
@@ -96,7 +97,8 @@ struct subscription_key {
 subscription_key key_of(const subscription_row&);
 
 /// Reserves numbers for a subscription: NOTIFYs up to `local_cseq` and documents below `version`
-/// may be sent before the next write. After a crash numbering continues above, never below.
+/// may be sent before the next write. After a crash numbering continues above, never below. A key without `event` names
+/// every subscription of the dialog, whatever it is to: whose `local_cseq` is lower gets this one, and versions stay.
 struct number_reservation {
   subscription_key key = {};
   std::uint32_t local_cseq = 0;
@@ -156,7 +158,7 @@ struct change {
   std::vector<subscription_key> ended_subscriptions = {};
   std::vector<subscription_row> new_subscriptions = {};
   std::vector<subscription_row> changed_subscriptions = {};  ///< every column but the key is replaced
-  std::vector<number_reservation> reservations = {};
+  std::vector<number_reservation> reservations = {};         ///< those of whole dialogs last
   std::vector<watcher_key> ended_watchers = {};
   std::vector<watcher_row> watchers = {};                    ///< inserted, or replaced whole
 

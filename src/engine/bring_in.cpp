@@ -2,7 +2,6 @@
 // with subs_db_mode 3 they are let go after each call, and a change is refused and made again when another engine
 // was quicker (C01, T11).
 #include <array>
-#include <map>
 
 #include "impl.hpp"
 
@@ -12,7 +11,6 @@ namespace {
 
 constexpr std::uint32_t last_cseq = (1U << 31) - (1U << 22);  // of who goes on; enough is left for what is reserved
 constexpr std::size_t most_on_the_way = 1'000'000;
-constexpr std::size_t most_not_served = 64;  // named in the log
 constexpr seconds longest_on_the_way{600};  // far beyond timer F: its host has forgotten it
 
 }  // namespace
@@ -58,7 +56,10 @@ void engine::impl::adopt(subscription_row row, const event_package& package, ins
   table.link(s, state, account);
   if (row.other_usages.value_or(true)) may_share = true;
   if (sibling != nullptr) table.share_numbers(*sibling, s);
-  if (row.other_usages.value_or(false)) know_other_usages(s);
+  if (row.other_usages.value_or(false)) {
+    know_other_usages(s);
+    s.shared->unserved = !looks_up();  // else the others' rows are looked at
+  }
   if (!package.req_auth && !package.select) s.view = table.hold_view(state, {}, as_pres(s));  // else in reconsider_restored()
   if (s.stands == standing::pending) pending_began(table.obtain_undecided(state, account, s.since));
   // nobody knows what he has got; where numbers are exact, he finds a gap himself (WIN-58-7)
@@ -162,14 +163,17 @@ event_state* engine::impl::find_state(const state_table::state_lookup& sought, c
 }
 
 void engine::impl::bring_in(const std::string& name, const event_package& package) {
-  brought.push_back({name, &package});
-  if (shared() || (looks_up() && package.req_auth)) {  // before the rows: what changes between the two is found out
-    ++counters.storage_calls;
-    const auto mark = rows->mark(name, package.name);
-    if (!mark) throw unreadable{mark.error()};
-    brought.back().mark = *mark;
-  }
+  bring_in_mark(name, package);  // before the rows: what changes between the two is found out
   read({.event = package.name, .resource = name}, package, clock);
+}
+
+void engine::impl::bring_in_mark(const std::string& name, const event_package& package) {
+  brought.push_back({name, &package});
+  if (!shared() && !(looks_up() && package.req_auth)) return;
+  ++counters.storage_calls;
+  const auto mark = rows->mark(name, package.name);
+  if (!mark) throw unreadable{mark.error()};
+  brought.back().mark = *mark;
 }
 
 // A dialog has one counter for all its usages, so states that share dialogs are in memory together. One look at the
@@ -191,20 +195,24 @@ void engine::impl::bring_in_siblings(const std::string& name, std::ptrdiff_t fir
   });
   std::erase_if(dialogs, [](const auto& one) { return !one.second.several || one.second.events.size() == 1; });
   for (const auto& [dialog, all] : dialogs) {
+    bool unserved = false;
     for (const std::string& event : all.events) {
       const registered_package* registered = named(event);
-      if (registered == nullptr) {
-        if (not_served.size() < most_not_served && not_served.insert(event).second)
-          log(log_level::error, "a dialog has a subscription to " + event + ", which is not served here: its CSeq numbers may come twice");
-        continue;
-      }
-      const auto known = [&](const brought_in& b) { return b.package == &registered->package && b.resource == name; };
+      unserved = unserved || registered == nullptr;
+      if (registered == nullptr && !shared()) continue;
+      const event_package& package =
+          registered != nullptr ? registered->package : not_served.try_emplace(event, event_package{.name = event}).first->second;
+      const auto known = [&](const brought_in& b) { return b.package == &package && b.resource == name; };
       const auto before = std::find_if(brought.begin(), brought.end(), known);
-      if (before - brought.begin() < first) before->outdated = true;
-      else if (before == brought.end() && table.find(name, registered->package) == nullptr) bring_in(name, registered->package);
+      if (before - brought.begin() < first) before->outdated = before->served;
+      else if (before != brought.end()) continue;
+      else if (registered == nullptr) bring_in_mark(name, package), brought.back().served = false;
+      else if (table.find(name, package) == nullptr) bring_in(name, package);
     }
     table.each_usage(dialog.call_id, dialog.remote_tag, [&, &tag = dialog.local_tag](subscription& u) {
-      if (u.dialog.local_tag() == tag) know_other_usages(u);
+      if (u.dialog.local_tag() != tag) return true;
+      know_other_usages(u);
+      u.shared->unserved = unserved;
       return true;
     });
   }
@@ -335,8 +343,10 @@ void engine::impl::mark_states() {
   };
   for (const brought_in& b : brought) {
     const event_state* state = table.find(b.resource, *b.package);
-    const auto when = state != nullptr ? turns(*state) : std::nullopt;
-    if (!b.outdated && when == b.mark.turns && !about_event(b.package->name)) continue;
+    const auto when = state != nullptr ? turns(*state) : b.served ? std::nullopt : b.mark.turns;
+    // an engine that serves it reads rows of it with the numbers of before: it has to be refused, too
+    const bool changes = about_event(b.served ? b.package->name : std::string{});
+    if (!b.outdated && when == b.mark.turns && !changes) continue;
     pending.states.push_back({{b.resource, b.package->name}, b.mark.stamp, new_stamp(), when});
   }
 }
@@ -401,18 +411,19 @@ subscription* engine::impl::find_sent(const sent& was) {
 void engine::impl::let_go_of_debts(const event_state& state) noexcept try {
   for (const auto index : state.watchers) {
     if (index == slab<subscription>::none || !table.subscriptions()[index].owes) continue;
+    if (debts.size() >= most_on_the_way) return;
     debts.push_back({sent_in(table.subscriptions()[index]), {}});
     if (const auto m = missed.find(index); m != missed.end()) debts.back().missed = std::move(m->second);
   }
 } catch (...) {  // no memory: he learns of it with the next change
 }
 
-void engine::impl::take_up_debts() {
-  for (; !debts.empty(); debts.pop_back()) {  // who is not paid is let go of again
-    subscription* s = find_sent(debts.back().to);
-    if (s == nullptr) continue;
+void engine::impl::take_up_debts(std::size_t most) {
+  for (; most-- != 0; debts.pop_front()) {  // who is not paid is let go of again
+    subscription* s = find_sent(debts.front().to);
+    if (s == nullptr || !s->lasts(clock)) continue;  // he is told his end alone
     unpaid.push_back(table.id_of(*s, 0));
-    if (auto& ends = debts.back().missed; !ends.empty()) {
+    if (auto& ends = debts.front().missed; !ends.empty()) {
       auto& all = missed[s->self];
       all.insert(all.begin(), ends.begin(), ends.end());
     }

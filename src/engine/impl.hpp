@@ -7,6 +7,7 @@
 #include <deque>
 #include <exception>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -115,8 +116,9 @@ struct engine::impl {
   std::uint64_t last_id = 0;       ///< of publications
   std::uint64_t last_arrival = 0;  ///< of documents
   /// Orders documents by time, and by arrival within a millisecond.
-  std::uint64_t arrival_after(instant now) const noexcept {
-    return std::max(last_arrival + 1, static_cast<std::uint64_t>(now.time_since_epoch().count()) << 16);
+  std::uint64_t arrival_after(instant now) const noexcept { return std::max(last_arrival + 1, first_arrival(now)); }
+  static std::uint64_t first_arrival(instant at) noexcept {
+    return static_cast<std::uint64_t>(std::max<milliseconds::rep>(at.time_since_epoch().count(), 1)) << 16;
   }
   std::vector<notify_id> unpaid;   ///< watchers who are owed a NOTIFY that could not be written down
 
@@ -167,7 +169,7 @@ struct engine::impl {
   /// Whether the storage knows all that was told in a subscription that began then, and not only what may have been.
   bool exact_numbers(instant since, const event_package& package) const noexcept {
     if (settings.force_delete) return false;  // what went in silence has no number
-    // rows do not tell who was not sent his own word, nor in which order documents of one millisecond came
+    // rows do not tell who was not sent his own word
     if (package.difference) return false;
     return shared() || (bounded() && settings.cseq_block == 1 && began != instant{} && since >= began);
   }
@@ -189,9 +191,10 @@ struct engine::impl {
   }
   /// Reads the mark and the rows of a state into memory. Throws storage_error, and half of it may be there.
   void bring_in(const std::string& name, const event_package& package);
+  void bring_in_mark(const std::string& name, const event_package& package);
   /// And those that share dialogs with it; `first`: where in `brought` it is.
   void bring_in_siblings(const std::string& name, std::ptrdiff_t first);
-  std::set<std::string, std::less<>> not_served;  ///< packages of usages of dialogs, as rows say; each is logged once
+  std::map<std::string, event_package> not_served;  ///< by name: packages of other usages of dialogs, as rows say
   bool may_share = false;  ///< scratch: what was read may share dialogs with other states
   void know_other_usages(subscription& s);  ///< its row says so, or the others' rows
   /// Whether the state shares dialogs with others of its resource: they are in memory together.
@@ -236,6 +239,7 @@ struct engine::impl {
     const event_package* package;
     state_mark mark = {};
     bool outdated = false;  ///< another engine has changed it meanwhile: no change by this call may be made
+    bool served = true;     ///< else it is here for its mark: dialogs have usages in it
   };
   void put_in_place(brought_in one);  ///< its watchers, as they were when they were told last
   std::vector<brought_in> brought;  ///< by this call, also if nothing was there; in a group every state that is looked at
@@ -258,9 +262,9 @@ struct engine::impl {
     sent to;
     std::vector<watcher_record> missed;
   };
-  std::vector<debt> debts;
+  std::deque<debt> debts;
   void let_go_of_debts(const event_state& state) noexcept;
-  void take_up_debts();
+  void take_up_debts(std::size_t most);
 
   // --- group commit (group.cpp) ---
   struct group;
@@ -522,6 +526,7 @@ struct engine::impl {
   struct rewrite {
     publication* of;
     body content;  ///< once it is stored
+    std::uint64_t kept;
   };
   std::vector<rewrite> rewritten;  ///< by this call, for that alone
   void erase_lapsed(event_state& state, instant now) noexcept;
@@ -622,6 +627,8 @@ struct engine::impl {
   }
   /// Has the database know that numbers up to `cseq` may be used in this dialog, if it does not yet.
   void plan_reservation(subscription& s, std::uint32_t cseq);
+  /// The same in rows of its dialog that are of packages which are not served here.
+  void reserve_unserved(const subscription& s, std::uint32_t cseq);
   void commit_reservation(subscription& s, std::uint32_t cseq) noexcept;
   /// The row of a subscription that changed, with room for `cseq`.
   void plan_changed(const subscription& s, std::uint32_t cseq);

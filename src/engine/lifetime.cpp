@@ -14,7 +14,9 @@ std::optional<instant> engine::impl::next_deadline() const noexcept {
   if (!unpaid.empty() && (!soonest || clock < *soonest)) soonest = clock;
   if (!later.empty() && (!soonest || later.front().due < *soonest)) soonest = later.front().due;
   if (looks_up() && !packages.empty() && (!soonest || next_look < *soonest)) soonest = next_look;
-  if ((!lost.empty() || unanswered || !debts.empty()) && (!soonest || clock < *soonest)) soonest = clock;
+  if ((!lost.empty() || unanswered) && (!soonest || clock < *soonest)) soonest = clock;
+  const instant paying = sated() ? second_ends() : clock;
+  if (!debts.empty() && (!soonest || paying < *soonest)) soonest = paying;
   if (soonest && *soonest < blocked_until) soonest = blocked_until;
   return soonest;
 }
@@ -54,7 +56,8 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
       for (auto* u : undecideds) table.undecided_timers().insert(*u);
     }
   } taken{table, now, {}, {}, {}, {}, {}};
-  const auto count = [&] { return taken.publications.size() + taken.subscriptions.size() + taken.undecideds.size() + taken.rules.size(); };
+  std::size_t paid = 0;  // debts
+  const auto count = [&] { return taken.publications.size() + taken.subscriptions.size() + taken.undecideds.size() + taken.rules.size() + paid; };
   const auto spent = [&] { return count() >= budget; };
   const bool at_a_rate = settings.advance_rate != 0 && budget != unlimited;
   if (at_a_rate) {
@@ -145,7 +148,8 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
     later.pop_back();
   }
   const auto before = unpaid;
-  take_up_debts();
+  paid = std::min(debts.size(), budget - std::min(budget, count()));
+  take_up_debts(paid);
   plan_unpaid(now, out);
   std::vector<event_state*> touched;
   touched.reserve(taken.states.size() + taken.subscriptions.size() + taken.undecideds.size() + turned.size());
@@ -190,6 +194,7 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
     out.more = true;
   }
   if (out.more && shared()) next_look = now;  // what is left has to be found again
+  out.more = out.more || !debts.empty();
   if (!at_a_rate || !sated()) return;
   out.more = flushing;
   next_look = std::max(next_look, second_ends());
@@ -217,7 +222,8 @@ void engine::impl::plan_unpaid(instant now, effects& out) {
       plan_present(*s, *s->state, real, now, out);
     } catch (const std::bad_alloc&) {
       throw;
-    } catch (...) {  // the debt stays: the next change or refresh pays it
+    } catch (...) {  // the next change or refresh pays the debt, and needs not know of it where nothing stays in memory
+      s->owes = !shared();
       log(log_level::error, "a package cannot compose what a watcher is owed");
     }
   }
@@ -253,12 +259,13 @@ std::unique_ptr<publication> engine::impl::publication_of(publication_row row, c
   p->set_sender(row.sender);
   if (!row.publisher.empty()) p->set_publisher(table.share_of(row.publisher));
   p->since = row.since;
-  p->arrival = static_cast<std::uint64_t>(std::max<milliseconds::rep>(row.since.time_since_epoch().count(), 1)) << 16;
+  p->arrival = first_arrival(row.since) + row.nth;
   last_arrival = std::max(last_arrival, p->arrival);
   if (package.check_publish && row.content) {
     auto checked = package.check_publish({row.resource, row.content, p->sender(), settings.limits, nullptr, package.has_views(), true});
     if (checked) {
       p->parsed = *std::move(checked);
+      if (p->parsed) p->kept = p->parsed->kept().value_or(0);
     } else {  // one document that cannot be read must not hide the others
       log(log_level::warning, "a stored document cannot be read and is left out of " + row.resource);
     }

@@ -79,11 +79,19 @@ void engine::impl::plan_reservation(subscription& s, std::uint32_t cseq) {
     reserve(s);
     return;
   }
+  reserve_unserved(s, cseq);
   each_usage(s, reserve);  // any usage may be the one that is left after a crash, also the one that begins
   for (subscription_row& row : pending.new_subscriptions) {
     if (cseq <= row.local_cseq || row.dialog.call_id() != s.dialog.call_id() || row.dialog.local_tag() != s.dialog.local_tag()) continue;
     row.local_cseq = reserved_to(cseq);  // its document is counted already
   }
+}
+
+void engine::impl::reserve_unserved(const subscription& s, std::uint32_t cseq) {
+  if (s.shared == nullptr || !s.shared->unserved || cseq <= s.shared->unserved_ceiling) return;
+  subscription_key dialog = key_of(s);
+  dialog.event.clear(), dialog.event_id.clear();
+  pending.reservations.push_back({std::move(dialog), reserved_to(cseq), 0});
 }
 
 void engine::impl::commit_reservation(subscription& s, std::uint32_t cseq) noexcept {
@@ -92,7 +100,9 @@ void engine::impl::commit_reservation(subscription& s, std::uint32_t cseq) noexc
     return true;
   };
   reserve(s);
-  if (s.shared != nullptr) each_usage(s, reserve);
+  if (s.shared == nullptr) return;
+  each_usage(s, reserve);
+  if (cseq > s.shared->unserved_ceiling) s.shared->unserved_ceiling = reserved_to(cseq);
 }
 
 void engine::impl::plan_changed(const subscription& s, std::uint32_t cseq) {
@@ -221,7 +231,10 @@ bool engine::impl::store(effects& out, instant now) {
     if (!held_back) std::erase_if(pending.reservations, [&](const number_reservation& r) { return ended(r.key); });
   }
   const auto made = [&] {
-    for (rewrite& one : rewritten) one.of->content = std::move(one.content);
+    for (rewrite& one : rewritten) {
+      one.of->content = std::move(one.content);
+      one.of->kept = one.kept;
+    }
     rewritten.clear();
     for (event_state* state : noted) state->rules->stored = turns(*state);
     noted.clear();

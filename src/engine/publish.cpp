@@ -18,6 +18,7 @@ publication_row engine::impl::row_of(const publication& p) const {
           .sender = std::string{p.sender()},
           .publisher = std::string{p.publisher()},
           .since = p.since,
+          .nth = p.arrival - first_arrival(p.since),
           .expires = p.deadline};
 }
 
@@ -83,12 +84,14 @@ void engine::impl::plan_kept(const event_state& state, const edit& what, instant
   if (!remembers(*state.package)) return;
   for (const auto& p : state.publications) {
     if (!p->parsed || p.get() == what.target || p->deadline <= now) continue;
-    body kept = p->parsed->stored();
-    if (!kept || kept == p->content) continue;
+    const auto kept = p->parsed->kept();
+    if (kept && *kept == p->kept) continue;
+    body stored = p->parsed->stored();
+    if (!stored || stored == p->content) continue;
     publication_row row = row_of(*p);
-    row.content = kept;
+    row.content = stored;
     pending.changed_publications.push_back({p->etag, true, std::move(row)});
-    rewritten.push_back({p.get(), std::move(kept)});
+    rewritten.push_back({p.get(), std::move(stored), kept.value_or(0)});
   }
 }
 
@@ -277,7 +280,8 @@ bool engine::impl::admit_document(const content_view& content, const event_packa
 
 void engine::impl::take_stored(publication& incoming) {
   if (!incoming.parsed) return;
-  if (body kept = incoming.parsed->stored()) incoming.content = std::move(kept);
+  if (body stored = incoming.parsed->stored()) incoming.content = std::move(stored);
+  incoming.kept = incoming.parsed->kept().value_or(0);
 }
 
 bool engine::impl::is_superseded(const event_state& state, const publication* target, const publication& incoming,
@@ -391,6 +395,7 @@ void engine::impl::carry_out(const event_package& package, publication* target,
     if (created || modified) {
       p.content = std::move(incoming.content);
       p.parsed = std::move(incoming.parsed);
+      p.kept = incoming.kept;
       p.renew_sender(std::move(incoming.from));
       p.since = now;
       p.arrival = last_arrival = incoming.arrival;

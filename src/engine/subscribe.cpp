@@ -611,6 +611,7 @@ void engine::impl::turn_away(const event_package& package, const identity& who, 
 
 void engine::impl::plan_other_usages(const subscription& s, std::uint32_t remote_cseq, const subscription* but) {
   if (s.shared == nullptr || !durable()) return;
+  reserve_unserved(s, s.shared->local_cseq);
   each_usage(s, [&](const subscription& u) {
     if (&u == &s || &u == but) return true;
     plan_changed(u, s.shared->local_cseq);

@@ -390,6 +390,19 @@ body checked_document::stored() const {
   return both ? both : whole;
 }
 
+std::optional<std::uint64_t> checked_document::kept() const {
+  digest d;
+  for (std::size_t i = 0; i < dialogs.size(); ++i) {
+    const entry& e = dialogs[i];
+    if (e.shown_as.empty() || e.shown_as == e.id) continue;
+    d.add(std::uint64_t{i});
+    d.add(e.shown_as);
+  }
+  d.add(std::uint64_t{ended.size()});
+  for (const std::uint64_t key : ended) d.add(key);
+  return d.value();
+}
+
 result<document, refusal> check(const offered_document& offer, const reading& how) {
   auto& parser = xml::parser::of_this_thread();
   auto stored = offer.from_row ? split_kept(offer.content.bytes()) : std::nullopt;

@@ -67,6 +67,7 @@ struct checked_document final : parsed_document {
 
   /// The document, and behind it what its dialogs are shown as and what has ended.
   body stored() const override;
+  std::optional<std::uint64_t> kept() const override;
   bool has_live() const noexcept {
     return std::any_of(dialogs.begin(), dialogs.end(), [](const entry& e) { return !e.over(); });
   }

@@ -171,6 +171,7 @@ class checked_document final : public parsed_document {
 
   /// With fresh ids, which stay for the life of the publication: as published, and behind it which components have them.
   body stored() const override;
+  std::optional<std::uint64_t> kept() const override;
 
   /// A declaration of the root as text; an empty range stands for xmlns="".
   std::string_view heritage(std::size_t i) const noexcept {

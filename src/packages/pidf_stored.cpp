@@ -4,6 +4,7 @@
 #include <map>
 #include <string>
 
+#include "digest.hpp"
 #include "kept.hpp"
 
 namespace presence::pidf {
@@ -28,6 +29,16 @@ body checked_document::stored() const {
   for (const fragment& f : fragments())
     if (f.standing > 1) ((((ids += ' ') += id_of(f)) += ' ') += std::to_string(f.standing));
   return with_kept(rare_ && rare_->untidied ? rare_->untidied : text, ids.empty() ? ids : " ids" + ids);
+}
+
+std::optional<std::uint64_t> checked_document::kept() const {
+  digest d;
+  for (const fragment& f : fragments()) {
+    if (f.standing <= 1) continue;
+    d.add(id_of(f));
+    d.add(std::uint64_t{f.standing});
+  }
+  return d.value();
 }
 
 void restore_fresh_ids(std::string_view kept, const checked_document& to) {
