@@ -98,7 +98,7 @@ void walk::check(expected_notify& e, const notify& n, expectation& expected, con
       require(got.full ? got.text == e.body->text : !e.full, "another body: " + got.text + "\n" + all);
       if (e.kind == k_dialog || e.kind == k_sla) check_dialogs(s, e, got, all);
     }
-    told_versions[e.name] = (s != nullptr ? s->version : e.version) + 1;
+    if (e.name >= 0) told_versions[usage_of(e)] = (s != nullptr ? s->version : e.version) + 1;
     if (s != nullptr) {
       ++s->version;
       s->version_may_jump = false;
@@ -318,14 +318,17 @@ void walk::compare_publications(const std::vector<publication_row>& all, const m
 
 /// `exact`: the numbers tell all that may have been used.
 void walk::compare_subscriptions(const std::vector<subscription_row>& all, const m_state& is, const std::string& where, bool exact) {
+  std::map<std::string_view, std::uint32_t> highest;  // usages of one dialog share numbers
+  for (const auto& row : all) highest[row.dialog.call_id()] = std::max(highest[row.dialog.call_id()], row.local_cseq);
   for (const auto& row : all) {
     const auto at = std::find_if(is.subscriptions.begin(), is.subscriptions.end(), [&](const auto& m) {
       return dialogs[m.dialog].call_id == row.dialog.call_id() && dialogs[m.dialog].to_tag == row.dialog.local_tag() &&
              package_names[m.kind] == row.event && m.event_id == row.event_id;
     });
     require(at != is.subscriptions.end(), "a subscription nobody has in the " + where + ": " + std::string{row.dialog.call_id()});
-    const std::uint32_t cseq = exact ? dialogs[at->dialog].notify_cseq : at->newest, version = exact ? told_versions[at->name] : 0;
+    const std::uint32_t cseq = at->newest, version = exact ? told_versions[usage_of(*at)] : 0;
     const m_dialog& dialog = is.dialogs[at->dialog];
+    require(!exact || dialogs[at->dialog].notify_cseq <= highest[row.dialog.call_id()], "numbers in use are not reserved: " + std::string{row.dialog.call_id()});
     require(at->deadline == row.expires && dialog.contact == row.dialog.remote_target() && cseq <= row.local_cseq && version <= row.version &&
                 (row.state == subscription_state::pending) == (at->stands == stand::pending) && row.polite_block == (at->stands == stand::polite),
             "a subscription differs in the " + where + ": " + std::string{row.dialog.call_id()} + " " + std::string{row.dialog.event()} +

@@ -261,6 +261,7 @@ void walk::restart() {
 }
 
 void walk::flush() {
+  tick();
   note_down("flush");
   maybe_fault();
   while (true) {
@@ -288,10 +289,7 @@ void walk::write_down() {
 void walk::forget_unwritten() {
   m_state back = stored;
   for (auto& p : back.publications) p.what = std::make_shared<content>(*p.what);
-  for (auto& s : back.subscriptions) {
-    s.version = std::max(s.version, told_versions[s.name]);
-    s.newest = dialogs[s.dialog].notify_cseq;
-  }
+  for (auto& s : back.subscriptions) s.version = told_versions[usage_of(s)];
   for (std::size_t d = 0; d < back.dialogs.size(); ++d) {
     dialogs[d].contact = back.dialogs[d].contact;
     dialogs[d].remote_cseq = back.dialogs[d].remote_cseq;

@@ -7,6 +7,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <tuple>
 
 #include <presence/memory_storage.hpp>
 
@@ -129,7 +130,10 @@ class walk : model, maker {
   std::size_t faults_before = 0, made_before = 0;
   m_state stored;      ///< in write-back mode: what the database has
   instant flush_due{};  ///< when advance() writes what is held back
-  std::map<int, std::uint32_t> told_versions;  ///< by subscription, also when it has ended; the one to come
+  using usage = std::tuple<std::size_t, int, std::string>;  // dialog, kind, Event id
+  template <class One>
+  static usage usage_of(const One& one) { return {one.dialog, one.kind, one.event_id}; }
+  std::map<usage, std::uint32_t> told_versions;  ///< also of those that have ended: that of the next document
   std::size_t resources = 4;
   std::array<int, 2> focus{};  ///< packages this walk looks at most of the time
   int last_name = 0;
