@@ -98,12 +98,12 @@ void walk::check(expected_notify& e, const notify& n, expectation& expected, con
       require(got.full ? got.text == e.body->text : !e.full, "another body: " + got.text + "\n" + all);
       if (e.kind == k_dialog || e.kind == k_sla) check_dialogs(s, e, got, all);
     }
-    if (e.name >= 0) told_versions[usage_of(e)] = (s != nullptr ? s->version : e.version) + 1;
     if (s != nullptr) {
       ++s->version;
       s->version_may_jump = false;
     }
   }
+  if (e.name >= 0) told_versions[usage_of(e)] = s != nullptr ? s->version : e.version + (n.content ? 1 : 0);
   if (s != nullptr && n.state != subscription_state::terminated) {
     s->newest = n.cseq;
     outstanding.push_back({n.id, s->name});
