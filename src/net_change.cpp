@@ -1,8 +1,29 @@
 #include "net_change.hpp"
 
 #include <algorithm>
+#include <iterator>
+#include <tuple>
 
 namespace presence {
+
+namespace {
+
+template <class Tree>
+auto upto(Tree& tree, std::size_t& most) {
+  const std::size_t count = std::min(most, tree.size());
+  most -= count;
+  return std::next(tree.begin(), static_cast<std::ptrdiff_t>(count));
+}
+/// Usages of one dialog are not parted: each may be the one that is left, and only one of them has the numbers.
+template <class Tree>
+auto upto_whole_dialog(Tree& tree, std::size_t& most) {
+  auto at = upto(tree, most);
+  const auto dialog = [](const auto& edit) { return std::tie(edit.first.call_id, edit.first.local_tag, edit.first.remote_tag); };
+  while (at != tree.begin() && at != tree.end() && dialog(*std::prev(at)) == dialog(*at)) ++at;
+  return at;
+}
+
+}  // namespace
 
 void net_change::add(change what) {
   for (auto& s : what.states) {
@@ -84,9 +105,10 @@ change net_change::read(Self& from, std::size_t most) {
   const auto pass = [](auto& x) {  // moved out of what is not const
     return std::move(x);
   };
-  const auto each = [&](auto& tree, auto&& add) {
-    for (auto at = tree.begin(); at != tree.end() && most != 0; ++at, --most) add(at->first, at->second);
+  const auto some = [](auto& tree, auto end, auto&& add) {
+    for (auto at = tree.begin(); at != end; ++at) add(at->first, at->second);
   };
+  const auto each = [&](auto& tree, auto&& add) { some(tree, upto(tree, most), add); };
   each(from.states, [&](const auto&, auto& s) { what.states.push_back(pass(s)); });
   each(from.ended_publications, [&](const auto& key, bool) { what.ended_publications.push_back(key); });
   each(from.publications, [&](const auto&, auto& edit) {
@@ -96,7 +118,7 @@ change net_change::read(Self& from, std::size_t most) {
       what.new_publications.push_back(pass(edit.row));
     }
   });
-  each(from.subscriptions, [&](const auto& key, auto& edit) {
+  some(from.subscriptions, upto_whole_dialog(from.subscriptions, most), [&](const auto& key, auto& edit) {
     if (edit.ends) what.ended_subscriptions.push_back(key);
     if (edit.row) (edit.begins ? what.new_subscriptions : what.changed_subscriptions).push_back(pass(*edit.row));
     if (edit.numbers) what.reservations.push_back(pass(*edit.numbers));
@@ -114,16 +136,18 @@ change net_change::read(Self& from, std::size_t most) {
 change net_change::first(std::size_t most) const { return read(*this, most); }
 
 void net_change::doubt(std::size_t most) {
-  most -= std::min(most, states.size());
-  most -= std::min(most, ended_publications.size());
-  for (auto at = publications.begin(); at != publications.end() && most != 0; ++at, --most) {
+  upto(states, most);
+  upto(ended_publications, most);
+  const auto last = upto(publications, most);
+  for (auto at = publications.begin(); at != last; ++at) {
     publication_edit& edit = at->second;
     if (edit.stored_etag && *edit.stored_etag != edit.row.etag)
       ended_publications.emplace(publication_key{edit.row.resource, edit.row.event, *edit.stored_etag}, true);
     edit.stored_etag = edit.row.etag;
     edit.content_changed = true;
   }
-  for (auto at = subscriptions.begin(); at != subscriptions.end() && most != 0; ++at, --most)
+  const auto end = upto_whole_dialog(subscriptions, most);
+  for (auto at = subscriptions.begin(); at != end; ++at)
     at->second.ends = at->second.ends || at->second.begins;
 }
 
@@ -134,15 +158,11 @@ change net_change::take() {
 }
 
 void net_change::drop(std::size_t most) noexcept {
-  const auto some = [&](auto& tree) {
-    auto upto = tree.begin();
-    for (; upto != tree.end() && most != 0; --most) ++upto;
-    tree.erase(tree.begin(), upto);
-  };
+  const auto some = [&](auto& tree) { tree.erase(tree.begin(), upto(tree, most)); };
   some(states);
   some(ended_publications);
   some(publications);
-  some(subscriptions);
+  subscriptions.erase(subscriptions.begin(), upto_whole_dialog(subscriptions, most));
   some(watchers);
 }
 

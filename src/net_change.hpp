@@ -37,10 +37,14 @@ class net_change {
     return states.size() + ended_publications.size() + publications.size() + subscriptions.size() + watchers.size();
   }
   bool holds(const subscription_key& key) const { return subscriptions.contains(key); }
-  /// Whether the row of a subscription that exists has been written.
+  /// Whether a row of the subscription has been written that is there still. One that nothing is held of is meant to be.
   bool stores(const subscription_key& key) const {
     const auto at = subscriptions.find(key);
-    return at == subscriptions.end() || !(at->second.begins || at->second.ends);
+    return at == subscriptions.end() || at->second.ends || !at->second.begins;
+  }
+  bool ends(const subscription_key& key) const {
+    const auto at = subscriptions.find(key);
+    return at != subscriptions.end() && at->second.ends;
   }
   /// The first `most` row operations as one change; they stay until drop().
   change first(std::size_t most) const;

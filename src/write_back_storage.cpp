@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -22,6 +23,11 @@ result<void, storage_error> write_back_storage::apply(const change& what) {
   change numbers;  // of stored rows: they are known before they are used, or they would come again after a crash
   for (const number_reservation& r : what.reservations)
     if (held_->stores(r.key)) numbers.reservations.push_back(r);
+  for (const subscription_row& row : what.new_subscriptions) {  // in the place of one that a crash would bring back
+    subscription_key key = key_of(row);
+    const bool ends_now = std::find(what.ended_subscriptions.begin(), what.ended_subscriptions.end(), key) != what.ended_subscriptions.end();
+    if (held_->ends(key) || (ends_now && held_->stores(key))) numbers.reservations.push_back({std::move(key), row.local_cseq, row.version});
+  }
   if (numbers.empty()) {
     held_->add(what);
     return {};

@@ -35,6 +35,8 @@ class faulty_storage : public storage {
   std::size_t calls() const { return calls_; }    ///< calls so far, failed ones included
   std::size_t writes() const { return writes_; }  ///< of which apply() and sweep()
   std::size_t failed() const { return failed_; }  ///< of which were made to fail
+  std::size_t reads() const { return reads_; }    ///< that were passed on
+  std::size_t made() const { return made_; }      ///< changes that were made, of more than numbers; answered for or not
 
   result<void, storage_error> publications(const row_filter& want, cursor& at, std::size_t limit,
                                            std::vector<publication_row>& out) override {
@@ -54,6 +56,9 @@ class faulty_storage : public storage {
   result<void, storage_error> apply(const change& what) override {
     if (fails(verb::apply)) return failure();
     auto made = rows_.apply(what);
+    change rows = what;
+    rows.reservations.clear();
+    if (made && !rows.empty()) ++made_;
     if (loses_ == 0 || --loses_ != 0) return made;
     ++failed_;
     return unexpected{storage_error{storage_fault::unavailable, "the answer to COMMIT was lost"}};
@@ -81,6 +86,7 @@ class faulty_storage : public storage {
     bool now = down_;
     if (left_ != 0 && (fault_ != storage_fault::conflict || which == verb::apply)) now |= --left_ == 0;
     if (now) ++failed_;
+    else if (which == verb::read) ++reads_;
     return now;
   }
   unexpected<storage_error> failure() const {
@@ -91,7 +97,7 @@ class faulty_storage : public storage {
   std::size_t left_ = 0, loses_ = 0;
   storage_fault fault_ = storage_fault::unavailable;
   bool down_ = false, certain_ = false;
-  std::size_t calls_ = 0, writes_ = 0, failed_ = 0;
+  std::size_t calls_ = 0, writes_ = 0, failed_ = 0, reads_ = 0, made_ = 0;
 };
 
 /// Somebody else comes between what a call reads and what it writes.

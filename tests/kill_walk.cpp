@@ -4,6 +4,10 @@
 // goes on must never use a CSeq again, nor tell twice that a subscription has ended. Some dialogs have a second usage, and
 // some children keep little or nothing in memory.
 //
+// At times the answer to a COMMIT is lost: the change is made, and the engine is told that the database is not there. Who is
+// answered 503 for that is as he was before, or, where an engine keeps nothing, finds his tag gone; if the child dies before
+// it has made another change, the database says which.
+//
 // What was under way when the child died may have happened or not; the database says which. With write-back that
 // holds for whatever is not older than db_update_period as well: it may be as it was before, and nothing else.
 // rows: RL3, Q09, T05
@@ -11,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <csignal>
@@ -29,6 +34,7 @@
 #include <utility>
 #include <vector>
 
+#include "faulty_storage.hpp"
 #include "server_database.hpp"
 #include "sqlite_file.hpp"
 
@@ -77,7 +83,8 @@ class worker {
       : w_{known}, random_{seed}, bytes_{seed}, out_{out}, two_usages_{!write_back} {
     auto opened = open_soci_storage(database);
     if (!opened) throw std::runtime_error{opened.error().text};
-    rows_ = std::move(*opened);
+    stored_ = std::move(*opened);
+    rows_ = std::make_unique<faulty_storage>(*stored_);
     options settings;
     settings.min_expires = seconds{0};
     settings.server_address = "sip:server.example.com";
@@ -92,6 +99,7 @@ class worker {
     for (const char* event : {"note", "memo"})
       if (auto added = engine_->add_event(opaque_package(event, {"text/plain"}), w_.now); !added)
         throw std::runtime_error{added.error()};
+    say(settings.subs_db_mode == 3 ? "m 1\n" : "m 0\n");
   }
 
   void run() {
@@ -106,15 +114,47 @@ class worker {
     }
   }
   void drain() {
+    for (int i = 0; i < 40; ++i) i % 2 == 0 ? publish(random_() % publication_slots) : subscribe(random_() % dialog_slots);
+    loses_ = false;
+    pass(seconds{1});
+    agree();
     pass(seconds{100'000});
-    if (!engine_->flush(w_.now)) throw std::runtime_error{"what is held back cannot be written"};
+    flush();
   }
 
  private:
+  void flush() {
+    rows_->lose_answer(0);
+    require(engine_->flush(w_.now).has_value(), "what is held back cannot be written");
+  }
+  // Memory and the database have the same, but for numbers.
+  void agree() {
+    flush();
+    std::vector<publication_row> p;
+    std::vector<subscription_row> s;
+    for (cursor at; !at.done;) require(stored_->publications({}, at, 100, p).has_value(), "publications cannot be read");
+    for (cursor at; !at.done;) require(stored_->subscriptions({}, at, 100, s).has_value(), "subscriptions cannot be read");
+    const auto known = [&](auto row, const auto& held, auto same) {
+      require(std::any_of(held.begin(), held.end(), [&](const auto& one) { return same(one, row); }), "memory and the database differ");
+    };
+    const auto publications = engine_->publications({}, 0, 1000).records;
+    const auto subscriptions = engine_->subscriptions({}, 0, 1000).records;
+    require(publications.size() == p.size() && subscriptions.size() == s.size(), "memory and the database have not as much");
+    for (const auto& row : p) known(row, publications, [](const auto& a, const auto& b) { return a == b; });
+    for (const auto& row : s)
+      known(row, subscriptions, [](subscription_row a, const subscription_row& b) {
+        const bool reserved = a.local_cseq <= b.local_cseq && a.version <= b.version;
+        a.local_cseq = b.local_cseq, a.version = b.version;
+        return reserved && a == b;
+      });
+  }
+
   void say(const std::string& text) const {
     if (::write(out_, text.data(), text.size()) != static_cast<ssize_t>(text.size())) ::_exit(1);
   }
-  void attempt(char kind, std::size_t slot, act what) const {
+  void attempt(char kind, std::size_t slot, act what) {
+    failed_ = rows_->failed();
+    rows_->lose_answer(loses_ && random_() % 10 == 0 ? 1 + random_() % 2 : 0);
     std::ostringstream line;
     line << "a " << kind << ' ' << slot << ' ' << static_cast<int>(what) << ' '
          << w_.now.time_since_epoch().count() << '\n';
@@ -123,18 +163,26 @@ class worker {
   // Answers the NOTIFYs, which may bring more of them, and says all of it at once.
   void done(effects out, const std::string& result) {
     std::ostringstream text;
+    if (rows_->failed() != failed_) text << "l\n";
     text << "r " << result << '\n';
+    bool more_due = out.more || out.storage_failed;
+    rest_after(out);
     for (std::vector<notify> batch = std::move(out.notifies), more; !batch.empty();
          batch = std::exchange(more, {})) {
       for (const notify& n : batch) {
         text << "n " << n.dialog.call_id() << ' ' << n.dialog.event() << ' ' << n.cseq << ' '
              << (n.state == subscription_state::terminated) << '\n';
         const effects paid = engine_->report({.id = n.id, .status = 200}, w_.now);
+        rest_after(paid);
         more.insert(more.end(), paid.notifies.begin(), paid.notifies.end());
       }
     }
-    text << "d " << out.more << '\n';
+    text << "d " << more_due << '\n';
     say(text.str());
+  }
+  // Until then advance() does nothing.
+  void rest_after(const effects& out) {
+    if (out.storage_failed) rests_until_ = w_.now + engine_->settings().retry_after;
   }
 
   void publish(std::size_t slot) {
@@ -156,6 +204,7 @@ class worker {
     const reply& r = out.answer;
     done(out, std::to_string(r.status) + " " + (r.etag.empty() ? "-" : r.etag) + " " +
                   std::to_string(r.expires.value_or(0)) + " " + p.resource);
+    if (r.status == 503) return;  // what there was is there, or it is found out when it is asked for
     p.live = r.status == 200 && what != act::end;
     p.etag = r.etag;
     p.expires = w_.now + seconds{r.expires.value_or(0)};
@@ -189,7 +238,7 @@ class worker {
     done(out, std::to_string(r.status) + " " + (d.to_tag.empty() ? "-" : d.to_tag) + " " +
                   std::to_string(r.expires.value_or(0)) + " " + d.resource + " " + d.call_id + " " +
                   std::to_string(d.sent));
-    if (second) return;
+    if (second || r.status == 503) return;
     d.live = r.status == 200 && what != act::end;
     d.expires = w_.now + seconds{r.expires.value_or(0)};
   }
@@ -197,9 +246,10 @@ class worker {
   void pass(seconds time) {
     w_.now += time;
     for (bool more = true; more;) {
+      w_.now = std::max(w_.now, rests_until_);
       attempt('T', 0, act::end);
       const effects out = engine_->advance(w_.now);
-      more = out.more;
+      more = out.more || out.storage_failed;
       done(out, "200 - 0 -");
     }
   }
@@ -209,8 +259,12 @@ class worker {
   seeded_random bytes_;
   int out_;
   bool two_usages_;  // what is lost with write-back could be the dialog they are in
-  std::unique_ptr<soci_storage> rows_;
+  std::unique_ptr<soci_storage> stored_;
+  std::unique_ptr<faulty_storage> rows_;
   std::unique_ptr<engine> engine_;
+  bool loses_ = true;  // answers, at times
+  std::size_t failed_ = 0;
+  instant rests_until_{};
 };
 
 // --- the parent -----------------------------------------------------------------------------------------
@@ -238,7 +292,7 @@ class killer {
     require(p.empty() && s.empty(), "rows are left when all is over");
   }
 
-  std::uint64_t acknowledged = 0, notifies = 0, unanswered = 0, unanswered_but_done = 0;
+  std::uint64_t acknowledged = 0, notifies = 0, unanswered = 0, unanswered_but_done = 0, lost = 0, found_gone = 0;
 
  private:
   void life(std::uint64_t number, bool drain) {
@@ -262,6 +316,7 @@ class killer {
     }
     ::close(ends[1]);
     attempted_.reset();
+    answer_lost_ = false;
     FILE* in = ::fdopen(ends[0], "r");
     const std::uint64_t last = drain ? ~std::uint64_t{0} : random_() % 120;
     std::uint64_t lines = 0;
@@ -313,6 +368,11 @@ class killer {
       a.what = static_cast<act>(what);
       attempted_ = a;
       w_.now = instant{milliseconds{now}};
+    } else if (record == 'm') {
+      in >> keeps_nothing_;
+    } else if (record == 'l') {
+      answer_lost_ = true;
+      ++lost;
     } else if (record == 'r') {
       answer_ = text.substr(2);
       told_.clear();
@@ -323,6 +383,7 @@ class killer {
       in >> more;
       answered(more != 0);
       attempted_.reset();
+      answer_lost_ = false;
     }
   }
 
@@ -333,8 +394,23 @@ class killer {
     std::uint32_t expires = 0, cseq = 0;
     in >> status >> tag >> expires >> resource >> call_id >> cseq;
     const attempt a = attempted_.value();
-    require(status == 200, "a request that had to succeed was answered " + answer_);
-    if (a.kind == 'P') {
+    const bool in_doubt = doubts_.count({a.kind, a.slot}) != 0;
+    const bool gone = (status == 412 || status == 481) && in_doubt && keeps_nothing_;
+    require(status == 200 || gone || (status == 503 && answer_lost_), "a request that had to succeed was answered " + answer_);
+    if (status == 503) {  // if it was made, that is undone before the next change, or found out by it
+      doubts_.insert({a.kind, a.slot});
+      if (a.kind != 'P' && a.what != act::create) w_.dialogs[a.slot].sent = cseq;
+    } else if (a.kind != 'T') {
+      if (keeps_nothing_) doubts_.erase({a.kind, a.slot});
+      else doubts_.clear();
+    }
+    found_gone += gone;
+    if (status == 503) {
+    } else if (gone && a.kind == 'P') {
+      w_.publications[a.slot].live = false;
+    } else if (gone) {
+      w_.dialogs[a.slot].live = w_.dialogs[a.slot].live && a.kind != 'S';
+    } else if (a.kind == 'P') {
       publication& p = w_.publications[a.slot];
       if (p.live && a.what != act::create) w_.gone_tags[p.etag] = w_.now;
       p = {resource, tag, w_.now + seconds{expires}, a.what != act::end, w_.now};
@@ -359,8 +435,10 @@ class killer {
     if (a.kind == 'T' && !more) {
       written_until_ = w_.now - update_period;
       for (publication& p : w_.publications) p.live = p.live && p.expires > w_.now;
-      for (const watching& d : w_.dialogs)
-        require(!d.live || d.expires > w_.now, "subscription " + d.call_id + " lapsed, and nobody was told");
+      for (std::size_t i = 0; i < w_.dialogs.size(); ++i) {
+        const watching& d = w_.dialogs[i];  // in doubt: a refresh was perhaps made
+        require(!d.live || d.expires > w_.now || doubts_.count({'S', i}) != 0, "subscription " + d.call_id + " lapsed, and nobody was told");
+      }
     }
   }
 
@@ -420,12 +498,14 @@ class killer {
     }
     const bool time_passed = attempted_ && attempted_->kind == 'T';
     if (attempted_) ++unanswered;
+    const auto in_doubt = [&](char kind, std::size_t slot) {
+      return (attempted_ && attempted_->kind == kind && attempted_->slot == slot) || doubts_.count({kind, slot}) != 0;
+    };
     for (std::size_t i = 0; i < w_.publications.size(); ++i) {
       publication& p = w_.publications[i];
       if (!p.live) continue;
       const auto row = by_tag.find(p.etag);
-      const bool doubtful =
-          (attempted_ && attempted_->kind == 'P' && attempted_->slot == i) || p.expires <= w_.now || held_back(p.changed);
+      const bool doubtful = in_doubt('P', i) || p.expires <= w_.now || held_back(p.changed);
       require(doubtful || row != by_tag.end(), "an acknowledged publication is not there: " + p.etag);
       if (row == by_tag.end()) {  // what was not answered has happened: its tag is not known
         p.live = false;
@@ -438,8 +518,8 @@ class killer {
     }
     for (std::size_t i = 0; i < w_.dialogs.size(); ++i) {
       watching& d = w_.dialogs[i];
-      const bool mine = attempted_ && attempted_->kind == 'S' && attempted_->slot == i;
-      if (mine && attempted_->what == act::create) {  // the host would have asked again; here it is forgotten
+      const bool mine = in_doubt('S', i);
+      if (attempted_ && attempted_->kind == 'S' && attempted_->slot == i && attempted_->what == act::create) {  // the host would have asked again; here it is forgotten
         d.live = false;
         continue;
       }
@@ -456,8 +536,9 @@ class killer {
       require(row->second->dialog.local_tag() == d.to_tag, "not as acknowledged: " + d.call_id);
       require(doubtful || row->second->expires == d.expires, "not as acknowledged: " + d.call_id);
       d.expires = row->second->expires;
-      if (mine || (attempted_ && attempted_->kind == 'U' && attempted_->slot == i)) d.sent = std::max(d.sent + 1, row->second->remote_cseq);
+      if (mine || in_doubt('U', i)) d.sent = std::max(d.sent + 1, row->second->remote_cseq);
     }
+    doubts_.clear();
     // whatever was lost, this is how it is from now on
     for (publication& p : w_.publications) p.changed = {};
     for (watching& d : w_.dialogs) d.changed = {};
@@ -473,6 +554,9 @@ class killer {
   std::map<std::string, std::size_t> slot_of_;  // by entity tag
   instant written_until_{};                     // what was acknowledged before is in the database
   std::optional<attempt> attempted_;
+  std::set<std::pair<char, std::size_t>> doubts_;  // answered 503, and made
+  bool answer_lost_ = false;    // that to a COMMIT, in the request that is under way
+  bool keeps_nothing_ = false;  // subs_db_mode 3
   std::string answer_;
   std::vector<std::string> told_;
 };
@@ -484,11 +568,12 @@ int walk(const settings& wanted) {
     one.run();
     std::printf(
         "%s: %llu kills, %llu requests acknowledged, %llu NOTIFYs; %llu requests unanswered, %llu of them "
-        "had happened\n",
+        "had happened; %llu answers of the database lost, %llu tags gone\n",
         wanted.mode.c_str(), static_cast<unsigned long long>(wanted.kills),
         static_cast<unsigned long long>(one.acknowledged), static_cast<unsigned long long>(one.notifies),
         static_cast<unsigned long long>(one.unanswered),
-        static_cast<unsigned long long>(one.unanswered_but_done));
+        static_cast<unsigned long long>(one.unanswered_but_done),
+        static_cast<unsigned long long>(one.lost), static_cast<unsigned long long>(one.found_gone));
     return 0;
   } catch (const std::exception& e) {
     std::printf("FAILED: kill_walk --mode %s --kills %llu --seed %llu%s\n%s\n", wanted.mode.c_str(),

@@ -21,9 +21,10 @@ using namespace presence::test::walking;
 
 int usage(int code) {
   std::puts(
-      "random_walk [--seed N] [--seeds COUNT] [--steps N] [--mode memory|memory_storage|sqlite|postgres|mariadb]\n"
-      "            [--cache POLICY] [--without NAME]... [--trace]\n"
+      "random_walk [--seed N] [--seeds COUNT] [--steps N] [--mode MODE] [--cache POLICY] [--without NAME]...\n"
+      "            [--storage memory_storage|sqlite|postgres|mariadb] [--trace]\n"
       "Random operations on an engine, compared with a naive model. COUNT seeds from N on, one walk each.\n"
+      "MODE: memory; write_back or database_only, with a storage; or the storage alone, for write-through.\n"
       "--cache: with a storage, memory for one to three states; the policy says which.\n"
       "--without leaves something out: milliseconds backwards late_advance report_before_advance repeats\n"
       "fetch_in_dialog exact_versions stale_after_end usages rules sender discard slices faults");
@@ -48,16 +49,19 @@ int main(int argc, char** argv) {
     else if (name == "--seeds") seeds = std::strtoull(value.c_str(), nullptr, 10);
     else if (name == "--steps") wanted.steps = std::strtoull(value.c_str(), nullptr, 10);
     else if (name == "--mode") wanted.mode = value;
+    else if (name == "--storage") wanted.storage = value;
     else if (name == "--cache") wanted.cache = value;
     else if (name == "--without") wanted.without.insert(value);
     else return usage(2);
   }
-  const std::set<std::string> modes{"memory", "memory_storage", "sqlite", "postgres", "mariadb"};
-  if (modes.count(wanted.mode) == 0 || (!wanted.cache.empty() && wanted.mode == "memory")) return usage(2);
+  const std::set<std::string> storages{"memory_storage", "sqlite", "postgres", "mariadb"}, modes{"memory", "write_back", "database_only"};
+  if (storages.count(wanted.mode) != 0) wanted.storage = std::exchange(wanted.mode, "write_through");
+  else if (modes.count(wanted.mode) == 0 || storages.count(wanted.storage) == 0) return usage(2);
+  if (!wanted.cache.empty() && wanted.mode != "write_through") return usage(2);
   // what only memory knows, and what rows tell otherwise than memory does
   if (!wanted.cache.empty()) wanted.without.insert({"faults", "restart"});
 #if PRESENCE_TEST_SOCI
-  if ((wanted.mode == "postgres" || wanted.mode == "mariadb") && !presence::test::has_server(wanted.mode))
+  if ((wanted.storage == "postgres" || wanted.storage == "mariadb") && !presence::test::has_server(wanted.storage))
     return std::getenv("PRESENCE_TEST_NEEDS_DATABASES") == nullptr ? 77 : 1;
 #endif
   tally all;
@@ -67,12 +71,13 @@ int main(int argc, char** argv) {
       one.run();
       all.add(one.counts);
     } catch (const std::exception& e) {
-      std::printf("FAILED: random_walk --mode %s --seed %llu --steps %llu\n%s\n", wanted.mode.c_str(),
+      std::printf("FAILED: random_walk --mode %s --storage %s --seed %llu --steps %llu\n%s\n", wanted.mode.c_str(), wanted.storage.c_str(),
                   static_cast<unsigned long long>(wanted.seed), static_cast<unsigned long long>(wanted.steps), e.what());
       return 1;
     }
   }
-  std::printf("%s: %llu walks of %llu steps: the engine and the model agree\n", wanted.mode.c_str(), static_cast<unsigned long long>(seeds),
+  const std::string where = wanted.mode == "memory" ? wanted.mode : wanted.mode + ", " + wanted.storage;
+  std::printf("%s: %llu walks of %llu steps: the engine and the model agree\n", where.c_str(), static_cast<unsigned long long>(seeds),
               static_cast<unsigned long long>(wanted.steps));
   for (const auto& [what, count] : all.met) std::printf("  %s: %llu\n", what.c_str(), static_cast<unsigned long long>(count));
   return 0;

@@ -242,6 +242,47 @@ TEST_CASE("nor after a restart, whatever it is used for first and however often 
   }
 }
 
+TEST_CASE("numbers of who takes the place of one that is stored are written at once: a crash brings that one back (T05, N09, RL3)") {
+  const subscription_key key = key_of(subscription_of(1, 0));
+  for (const bool together : {true, false}) {
+    CAPTURE(together);
+    memory_storage rows;
+    write_back_storage back{rows};
+    REQUIRE(back.apply({.new_subscriptions = {subscription_of(1, 3)}}));
+    REQUIRE(back.flush(100));
+    const auto stored = [&] { return all_of(rows).subscriptions.at("c1").local_cseq; };
+    if (!together) REQUIRE(back.apply({.ended_subscriptions = {key}}));
+    REQUIRE(back.apply({.ended_subscriptions = together ? std::vector{key} : std::vector<subscription_key>{}, .new_subscriptions = {subscription_of(1, 100)}}));
+    CHECK(stored() == 100);
+    REQUIRE(back.apply({.reservations = {{key, 200, 0}}}));
+    CHECK(stored() == 200);
+    REQUIRE(back.flush(100));
+    CHECK(stored() == 200);
+  }
+}
+
+TEST_CASE("usages of one dialog are written together, however little is written at once (T05, N09, RL3)") {
+  memory_storage rows;
+  write_back_storage back{rows};
+  subscription_row first = subscription_of(1, 3), second = first;
+  second.event = "message-summary";
+  REQUIRE(back.apply({.new_subscriptions = {first, second, subscription_of(2, 3)}}));
+  const auto stored = [&] {
+    std::vector<subscription_row> all;
+    cursor at;
+    REQUIRE(rows.subscriptions({}, at, 100, all));
+    return all.size();
+  };
+  REQUIRE(back.flush(1));
+  CHECK(stored() == 2);
+  CHECK(back.held_back() == 1);
+  REQUIRE(back.flush(1));
+  CHECK(stored() == 3);
+  REQUIRE(back.apply({.ended_subscriptions = {key_of(first), key_of(second)}}));
+  REQUIRE(back.flush(1));
+  CHECK(stored() == 1);
+}
+
 TEST_CASE("the first number after a restart needs the database, and waits for it (T05, RL2)") {
   memory_storage rows;
   faulty_storage faulty{rows};

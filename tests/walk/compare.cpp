@@ -103,6 +103,7 @@ void walk::check(expected_notify& e, const notify& n, expectation& expected, con
       s->version_may_jump = false;
     }
   }
+  if (e.name >= 0) told_versions[usage_of(e)] = s != nullptr ? s->version : e.version + (n.content ? 1 : 0);
   if (s != nullptr && n.state != subscription_state::terminated) {
     s->newest = n.cseq;
     outstanding.push_back({n.id, s->name});
@@ -306,35 +307,42 @@ void walk::audit_watchers() {
   }
 }
 
+void walk::compare_publications(const std::vector<publication_row>& all, const m_state& is, const std::string& where) {
+  for (const auto& row : all) {
+    const auto at = std::find_if(is.publications.begin(), is.publications.end(), [&](const auto& m) { return m.etag == row.etag; });
+    require(at != is.publications.end() && at->resource == row.resource && at->deadline == row.expires && at->since == row.since &&
+                at->sender == row.sender && (at->what->rewritten || at->knows_more || at->what->raw == as_published(row.content.bytes())),
+            "a publication differs in the " + where + ": " + row.resource + " " + row.event + " " + row.etag);
+  }
+}
+
+/// `exact`: the numbers tell all that may have been used.
+void walk::compare_subscriptions(const std::vector<subscription_row>& all, const m_state& is, const std::string& where, bool exact) {
+  std::map<std::string_view, std::uint32_t> highest;  // usages of one dialog share numbers
+  for (const auto& row : all) highest[row.dialog.call_id()] = std::max(highest[row.dialog.call_id()], row.local_cseq);
+  for (const auto& row : all) {
+    const auto at = std::find_if(is.subscriptions.begin(), is.subscriptions.end(), [&](const auto& m) {
+      return dialogs[m.dialog].call_id == row.dialog.call_id() && dialogs[m.dialog].to_tag == row.dialog.local_tag() &&
+             package_names[m.kind] == row.event && m.event_id == row.event_id;
+    });
+    require(at != is.subscriptions.end(), "a subscription nobody has in the " + where + ": " + std::string{row.dialog.call_id()});
+    const std::uint32_t cseq = at->newest, version = exact ? told_versions[usage_of(*at)] : 0;
+    const m_dialog& dialog = is.dialogs[at->dialog];
+    require(!exact || dialogs[at->dialog].notify_cseq <= highest[row.dialog.call_id()], "numbers in use are not reserved: " + std::string{row.dialog.call_id()});
+    require(at->deadline == row.expires && dialog.contact == row.dialog.remote_target() && cseq <= row.local_cseq && version <= row.version &&
+                (row.state == subscription_state::pending) == (at->stands == stand::pending) && row.polite_block == (at->stands == stand::polite),
+            "a subscription differs in the " + where + ": " + std::string{row.dialog.call_id()} + " " + std::string{row.dialog.event()} +
+                " CSeq " + std::to_string(row.local_cseq) + ", version " + std::to_string(row.version) + "; expected " + std::to_string(cseq) +
+                ", " + std::to_string(version) + ", " + dialog.contact + " until " + std::to_string((at->deadline - origin).count()));
+  }
+}
+
 /// The engine's memory and the database say what the model says.
 void walk::compare_rows() {
-  const auto same_publications = [&](const std::vector<publication_row>& all, const std::string& where) {
-    for (const auto& row : all) {
-      const auto at = std::find_if(publications.begin(), publications.end(), [&](const auto& m) { return m.etag == row.etag; });
-      require(at != publications.end() && at->resource == row.resource && at->deadline == row.expires && at->since == row.since &&
-                  at->sender == row.sender && (at->what->rewritten || at->knows_more || at->what->raw == as_published(row.content.bytes())),
-              "a publication differs in the " + where + ": " + row.resource + " " + row.event + " " + row.etag);
-    }
-  };
-  const auto same_subscriptions = [&](const std::vector<subscription_row>& all, const std::string& where, bool exact) {
-    for (const auto& row : all) {
-      const auto at = std::find_if(subscriptions.begin(), subscriptions.end(), [&](const auto& m) {
-        return dialogs[m.dialog].call_id == row.dialog.call_id() && dialogs[m.dialog].to_tag == row.dialog.local_tag() &&
-               package_names[m.kind] == row.event && m.event_id == row.event_id;
-      });
-      require(at != subscriptions.end(), "a subscription nobody has in the " + where + ": " + std::string{row.dialog.call_id()});
-      const bool numbers = exact ? at->newest <= row.local_cseq && (at->version_may_jump || at->version <= row.version) : at->newest <= row.local_cseq;
-      require(at->deadline == row.expires && dialogs[at->dialog].contact == row.dialog.remote_target() && numbers &&
-                  (row.state == subscription_state::pending) == (at->stands == stand::pending) && row.polite_block == (at->stands == stand::polite),
-              "a subscription differs in the " + where + ": " + std::string{row.dialog.call_id()} + " " + std::string{row.dialog.event()} +
-                  " CSeq " + std::to_string(row.local_cseq) + ", version " + std::to_string(row.version) + "; expected " + std::to_string(at->newest) +
-                  ", " + std::to_string(at->version) + ", " + dialogs[at->dialog].contact + " until " + std::to_string((at->deadline - origin).count()));
-    }
-  };
   std::vector<publication_row> p = engine->publications({}, 0, 100'000).records;
   std::vector<subscription_row> s = engine->subscriptions({}, 0, 100'000).records;
-  same_publications(p, "memory");
-  same_subscriptions(s, "memory", false);
+  compare_publications(p, *this, "memory");
+  compare_subscriptions(s, *this, "memory", false);
   if (!own_rows) return;
   p.clear();
   s.clear();
@@ -342,18 +350,19 @@ void walk::compare_rows() {
   for (cursor at; !at.done;) require(own_rows->publications({}, at, 7, p).has_value(), "the storage cannot be read");
   for (cursor at; !at.done;) require(own_rows->subscriptions({}, at, 7, s).has_value(), "the storage cannot be read");
   for (cursor at; !at.done;) require(own_rows->watchers({}, at, 7, w).has_value(), "the storage cannot be read");
-  require(p.size() == publications.size(), "publications stored: " + std::to_string(p.size()));
-  require(s.size() == subscriptions.size(), "subscriptions stored: " + std::to_string(s.size()));
+  const m_state& is = bounds.subs_db_mode == 2 ? stored : *this;
   std::string waiting;
   for (const auto& row : w) waiting += "\n stored: " + row.resource + " " + row.event + " " + row.watcher;
-  for (const auto& u : undecideds) waiting += "\n expected: " + u.resource + " " + package_names[u.kind] + " " + u.watcher;
-  require(w.size() == undecideds.size(), "watchers stored: " + std::to_string(w.size()) + "; undecided: " + std::to_string(undecideds.size()) + waiting);
-  same_publications(p, "database");
+  for (const auto& u : is.undecideds) waiting += "\n expected: " + u.resource + " " + package_names[u.kind] + " " + u.watcher;
+  require(w.size() == is.undecideds.size(), "watchers stored: " + std::to_string(w.size()) + "; undecided: " + std::to_string(is.undecideds.size()) + waiting);
+  require(p.size() == is.publications.size(), "publications stored: " + std::to_string(p.size()));
+  require(s.size() == is.subscriptions.size(), "subscriptions stored: " + std::to_string(s.size()));
+  compare_publications(p, is, "database");
   for (const auto& row : p) {
-    const auto at = std::find_if(publications.begin(), publications.end(), [&](const auto& m) { return m.etag == row.etag; });
+    const auto at = std::find_if(is.publications.begin(), is.publications.end(), [&](const auto& m) { return m.etag == row.etag; });
     require(ends_in(row.content.bytes()) >= at->what->ended.size(), "an end that no row remembers: " + row.resource + " " + row.etag);
   }
-  same_subscriptions(s, "database", true);
+  compare_subscriptions(s, is, "database", true);
 }
 
 }  // namespace presence::test::walking

@@ -60,9 +60,9 @@ void walk::refresh_watchers() {
 bool walk::refresh(const std::string& resource, int kind, refresh_type type) {
   note_down("refresh_watchers ", resource, " ", package_names[kind], type == refresh_type::state ? " state" : " rules");
   maybe_fault();
-  const std::size_t calls = rows ? rows->calls() : 0;
+  const std::size_t reads = rows ? rows->reads() : 0;
   const effects out = engine->refresh_watchers(resource, package_names[kind], type, now);
-  const bool read = rows && (!out.storage_failed || rows->calls() > calls + 1);  // its first call
+  const bool read = rows && rows->reads() != reads;
   const bool fault = failed(out, false, "refresh_watchers");
   if (type == refresh_type::state && read) {
     for (auto& p : publications)

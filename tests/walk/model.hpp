@@ -131,22 +131,30 @@ struct m_answer {
   bool by_sphere = false;
 };
 
+inline stand stands_as(sub_handling handling) {
+  return handling == sub_handling::allow ? stand::active : handling == sub_handling::confirm ? stand::pending : stand::polite;
+}
+
 struct written_rules {
   std::vector<rule> rules = {};
   std::string text = {};
   bool broken = false;
 };
 
-class model {
+/// What there is, in memory or in a database.
+struct m_state {
+  std::vector<m_publication> publications;
+  std::vector<m_subscription> subscriptions;
+  std::vector<m_dialog> dialogs;
+  std::vector<m_undecided> undecideds;
+};
+
+class model : public m_state {
  public:
   options bounds;
   variant how;
   instant clock;  ///< the latest instant seen
   bool evicts = false;  ///< states may be read again between any two calls
-  std::vector<m_publication> publications;
-  std::vector<m_subscription> subscriptions;
-  std::vector<m_dialog> dialogs;
-  std::vector<m_undecided> undecideds;
   std::map<std::string, written_rules> rules;  ///< by resource; none: no document
   std::map<std::pair<int, std::string>, std::vector<rule>> last_good;  ///< what a package read last
   std::set<std::pair<int, std::string>> by_sphere;  ///< states with a decision that looked at the sphere

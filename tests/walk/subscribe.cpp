@@ -10,10 +10,6 @@ namespace {
 constexpr seconds package_minimum[kinds] = {seconds{60}, seconds{60}, seconds{60}, seconds{60}, seconds{10}, seconds{60}, seconds{60}};
 constexpr seconds package_default[kinds] = {seconds{3600}, seconds{3600}, seconds{3600}, seconds{3600}, seconds{300}, seconds{3600}, seconds{3600}};
 
-stand stand_of(sub_handling handling) {
-  return handling == sub_handling::allow ? stand::active : handling == sub_handling::confirm ? stand::pending : stand::polite;
-}
-
 std::string user_of(const std::string& resource) { return resource.substr(4, resource.find('@') - 4); }
 
 }  // namespace
@@ -197,7 +193,7 @@ void walk::subscribe() {
     switch (op) {
       case does::create: case does::fetch: {
         m_subscription made{.name = ++last_name, .resource = dialog.resource, .kind = kind, .event_id = event_id, .watcher = dialog.watcher,
-                            .proven = dialog.proven, .dialog = d, .stands = stand_of(answer.handling), .sees = answer.sees, .since = clock,
+                            .proven = dialog.proven, .dialog = d, .stands = stands_as(answer.handling), .sees = answer.sees, .since = clock,
                             .deadline = clock + lifetime, .about = about};
         const bool fetches = op == does::fetch || is_over(made);
         if (fetches && op == does::create) expected.expires = 0;
@@ -254,7 +250,7 @@ void walk::subscribe() {
           break;
         }
         known->deadline = clock + lifetime;
-        leave_pending(expected, *known, answer.handling == sub_handling::confirm ? known->stands : stand_of(answer.handling));
+        leave_pending(expected, *known, answer.handling == sub_handling::confirm ? known->stands : stands_as(answer.handling));
         known->sees = answer.sees;
         if (expect_last(expected, *known)) {
           expected.notifies.back().full = true;
@@ -274,7 +270,7 @@ void walk::subscribe() {
         std::optional<shown> last;
         if (sees) {
           m_subscription as_now = *known;
-          as_now.stands = stand_of(answer.handling);
+          as_now.stands = stands_as(answer.handling);
           as_now.sees = answer.sees;
           last = about_watchers(kind) ? shown{} : sent_to(as_now, contact);
         }
@@ -282,7 +278,7 @@ void walk::subscribe() {
         tell_change(expected, dialog.resource, kind, was, {}, name);
         if (sees) {
           expectation silent;  // of what happens to him in one call the last is told
-          leave_pending(silent, *find(name), stand_of(answer.handling));
+          leave_pending(silent, *find(name), stands_as(answer.handling));
         }
         end(expected, name, refused ? "rejected" : "timeout");
         break;

@@ -15,6 +15,7 @@ void walk::one_step() {
   else if (what < 96) refresh_watchers();
   else if (what < 97) terminate();
   else if (what < 98 && own_rows && may("restart")) restart();
+  else if (what < 99 && bounds.subs_db_mode == 2) flush();
   else answer_some();
 }
 
@@ -56,8 +57,16 @@ void walk::advance() {
   const bool rests = clock < blocked_until;
   maybe_fault();
   if (rows && rows->armed()) rows->fail(1, made_to_fail);  // the first slice, or none
+  if (loses_answer) rows->lose_answer(1);
+  const bool writes = !rests && clock >= flush_due && engine->stats().held_back != 0;
   effects all = engine->advance(now);
+  if (writes) {
+    const bool made = rows->made() != made_before, fault = rows->failed() != faults_before;
+    require(made || fault, "what is held back is not written in time");
+    flush_due = clock + (made && !(loses_answer && fault) ? bounds.db_update_period : bounds.retry_after);
+  }
   if (failed(all, false, "advance")) return;
+  const auto made = rows ? rows->made() : 0;
   int slices = 1;
   for (; all.more; ++slices) {
     require(slices < 10'000, "advance() never ends");
@@ -65,6 +74,8 @@ void walk::advance() {
     all.more = slice.more;
     for (auto& n : slice.notifies) all.notifies.push_back(std::move(n));
   }
+  const bool wrote_late = bounds.subs_db_mode == 2 && rows->made() != made;  // amid what this call does
+  if (wrote_late) flush_due = clock + bounds.db_update_period;
   if (rests) return require(all.notifies.empty() && slices == 1, "advance() does not rest after a storage failure");
 
   expectation expected;
@@ -134,6 +145,7 @@ void walk::advance() {
     if (expected.notifies.size() + expected.changes.size() != before) counts.met["decided by time"]++;
   }
   compare(expected, all, "advance");
+  if (wrote_late) flush();
 }
 
 /// Answers of watchers come in, in any order, or not at all.
@@ -209,17 +221,8 @@ void walk::restart() {
   for (int n = 0; n < 4; ++n) announce("sip:r" + std::to_string(n) + "@example.com");
   const bool flushed = chance(50);
   note_down(flushed ? "restart" : "crash");
-  if (flushed) {
-    maybe_fault();
-    while (true) {
-      const auto before = rows->failed();
-      const auto written = engine->flush(now);
-      if (written) break;
-      require(rows->failed() != before, written.error());
-      rows->fail(0);
-      rows->lose_answer(0);
-    }
-  }
+  if (flushed) flush();
+  else if (bounds.subs_db_mode == 2) forget_unwritten();
   maybe_fault();
   engine.reset();
   last_good.clear();
@@ -241,19 +244,69 @@ void walk::restart() {
     s.untold.clear();
     if (!flushed || !may("exact_versions")) s.version_may_jump = true;
     if (!flushed) dialogs[s.dialog].may_jump = true;
-    if (how.ruled[s.kind]) note(s.kind, s.resource, ask(s.kind, s.resource, s.watcher, s.proven));
+    if (!how.ruled[s.kind]) continue;
+    const m_answer answer = ask(s.kind, s.resource, s.watcher, s.proven);
+    note(s.kind, s.resource, answer);
+    // what was decided and not written is decided again by the first advance()
+    if (stands_as(answer.handling) != s.stands || answer.handling == sub_handling::block) edges[{s.kind, s.resource}] = clock;
+    else s.sees = answer.sees;
   }
   for (auto& u : undecideds) {  // what the row tells
     u.key = "u" + u.resource + package_names[u.kind] + u.watcher;
-    if (u.pending == 0) u.since = u.deadline - bounds.waiting_limit;
+    if (u.pending != 0) continue;
+    u.since = u.deadline - bounds.waiting_limit;
+    if (how.ruled[u.kind]) edges[{u.kind, u.resource}] = clock;
   }
   compare_rows();
+}
+
+void walk::flush() {
+  tick();
+  note_down("flush");
+  maybe_fault();
+  while (true) {
+    const auto before = rows->failed();
+    const auto done = engine->flush(now);
+    if (done) break;
+    require(rows->failed() != before, done.error());
+    const auto next = engine->next_deadline();
+    if (!next || *next >= clock + bounds.retry_after) blocked_until = clock + bounds.retry_after;  // or nothing is due until then
+    rows->fail(0);
+    rows->lose_answer(0);
+  }
+  rows->fail(0);
+  rows->lose_answer(0);
+  require(engine->stats().held_back == 0, "something is held back after flush()");
+  write_down();
+}
+
+void walk::write_down() {
+  if (bounds.subs_db_mode != 2) return;
+  stored = *this;
+  for (auto& p : stored.publications) p.what = std::make_shared<content>(*p.what);
+}
+
+void walk::forget_unwritten() {
+  m_state back = stored;
+  for (auto& p : back.publications) p.what = std::make_shared<content>(*p.what);
+  for (auto& s : back.subscriptions) s.version = told_versions[usage_of(s)];
+  for (std::size_t d = 0; d < back.dialogs.size(); ++d) {
+    dialogs[d].contact = back.dialogs[d].contact;
+    dialogs[d].remote_cseq = back.dialogs[d].remote_cseq;
+  }
+  counts.met["lost by a crash"] += publications.size() + subscriptions.size();
+  publications = std::move(back.publications);
+  subscriptions = std::move(back.subscriptions);
+  undecideds = std::move(back.undecideds);
 }
 
 void walk::drain() {
   if (rows) rows->fail(0);
   faultless = true;
-  if (own_rows) compare_rows();
+  if (own_rows) {
+    flush();
+    compare_rows();
+  }
   for (int round = 0; round < 2; ++round) {  // who was pending waits first
     now = clock + std::chrono::hours{24 * 3650};
     advance();
@@ -262,7 +315,9 @@ void walk::drain() {
   audit();
   const engine_stats end = engine->stats();
   require(end.resources == 0 && end.publications == 0 && end.subscriptions == 0 && end.undecided == 0, "the engine is not empty");
-  if (own_rows) compare_rows();
+  if (!own_rows) return;
+  flush();
+  compare_rows();
 }
 
 }  // namespace presence::test::walking

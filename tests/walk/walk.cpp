@@ -54,17 +54,22 @@ walk::walk(const settings& wanted) : maker{wanted.seed}, given{wanted}, bytes{wa
   how.without_document = std::array{sub_handling::allow, sub_handling::allow, sub_handling::confirm, sub_handling::polite_block, sub_handling::block}[pick(5)];
   how.lenient = chance(30);
 
-  if (given.mode == "memory_storage") {
+  if (given.mode == "write_back") {
+    bounds.subs_db_mode = 2;
+    bounds.db_update_period = seconds{1 + pick(120)};
+  }
+  if (given.mode == "memory") {
+  } else if (given.storage == "memory_storage") {
     own_rows = std::make_unique<memory_storage>();
-  } else if (given.mode != "memory") {
+  } else {
 #if PRESENCE_TEST_SOCI
     const auto open = [&](auto database) {
       own_rows = database->open();
       place = database;
     };
-    if (given.mode == "sqlite") open(std::make_shared<sqlite_file>());
-    if (given.mode == "postgres") open(std::make_shared<postgres_database>());
-    if (given.mode == "mariadb") open(std::make_shared<mariadb_database>());
+    if (given.storage == "sqlite") open(std::make_shared<sqlite_file>());
+    if (given.storage == "postgres") open(std::make_shared<postgres_database>());
+    if (given.storage == "mariadb") open(std::make_shared<mariadb_database>());
 #else
     throw std::runtime_error{"built without SQL storage"};
 #endif
@@ -82,7 +87,7 @@ void walk::run() {
   for (step = 1; step <= given.steps; ++step) {
     one_step();
     audit();
-    if (own_rows && step % (given.mode == "memory_storage" ? 50 : 200) == 0) compare_rows();
+    if (own_rows && step % (given.storage == "memory_storage" ? 50 : 200) == 0) compare_rows();
     if (given.steps > 50'000 && step % 50'000 == 0) {
       std::printf("step %llu: %zu publications, %zu subscriptions, %zu undecided\n", static_cast<unsigned long long>(step),
                   publications.size(), subscriptions.size(), undecideds.size());
@@ -105,6 +110,7 @@ void walk::make_engine() {
                          dialog_sla_package({.strangers = how.dialog.strangers,
                                              .shares = [](std::string_view, const identity& who) { return who.proves(line_sharer); }}),
                          joined_package()};
+  flush_due = clock + bounds.db_update_period;
   for (int kind = 0; kind < published_kinds; ++kind) {
     event_package& package = all[kind];
     package.winfo = watchers_of(kind) >= 0;
@@ -127,9 +133,12 @@ void walk::maybe_fault() {
   rows->fail(0);
   rows->lose_answer(0);
   faults_before = rows->failed();
+  made_before = rows->made();
+  loses_answer = false;
   if (faultless || !may("faults") || !chance(4)) return;
   if (chance(30)) {
     made_to_fail = storage_fault::unavailable;
+    loses_answer = true;
     return rows->lose_answer(1 + pick(2));
   }
   made_to_fail = chance(50) ? storage_fault::unavailable : storage_fault::conflict;
@@ -138,6 +147,7 @@ void walk::maybe_fault() {
 
 bool walk::failed(const effects& out, bool answers, const std::string& what) {
   if (rows) rows->fail(0), rows->lose_answer(0);
+  if (rows && rows->made() != made_before) write_down();  // before anything that this call has done
   if (!out.storage_failed) return false;
   require(rows && rows->failed() != faults_before, what + ": a storage failure nobody made");
   require(out.notifies.empty(), what + ": a NOTIFY although nothing was stored");

@@ -7,6 +7,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <tuple>
 
 #include <presence/memory_storage.hpp>
 
@@ -20,6 +21,7 @@ struct settings {
   std::uint64_t seed = 1;
   std::uint64_t steps = 100'000;
   std::string mode = "memory";
+  std::string storage = "memory_storage";  ///< of every mode but memory
   std::string cache = {};  ///< a policy: few states stay in memory; empty: all do
   std::set<std::string> without = {};
   bool trace = false;  ///< print every operation and what came of it
@@ -86,6 +88,12 @@ class walk : model, maker {
   void answer_some();
   void report(std::size_t at);
   void restart();
+  /// Writes what is held back; once more if that is made to fail.
+  void flush();
+  /// In write-back mode: the database has all of it from now on.
+  void write_down();
+  /// What was not written is gone; what the database has is there again, with numbers that have been used.
+  void forget_unwritten();
 
   // --- comparing (compare.cpp) ---
   void compare(expectation& expected, const effects& out, const std::string& what);
@@ -97,6 +105,8 @@ class walk : model, maker {
   void audit_deadlines();
   void audit_watchers();
   void compare_rows();
+  void compare_publications(const std::vector<publication_row>& all, const m_state& is, const std::string& where);
+  void compare_subscriptions(const std::vector<subscription_row>& all, const m_state& is, const std::string& where, bool exact);
 
   settings given;
   seeded_random bytes;
@@ -117,11 +127,18 @@ class walk : model, maker {
   std::map<std::string, std::string> key_of_id, id_of_key;  ///< of watchers in watcher information
   std::vector<std::pair<std::string, int>> settle_later;
   bool faultless = false;
-  std::size_t faults_before = 0;
+  std::size_t faults_before = 0, made_before = 0;
+  m_state stored;      ///< in write-back mode: what the database has
+  instant flush_due{};  ///< when advance() writes what is held back
+  using usage = std::tuple<std::size_t, int, std::string>;  // dialog, kind, Event id
+  template <class One>
+  static usage usage_of(const One& one) { return {one.dialog, one.kind, one.event_id}; }
+  std::map<usage, std::uint32_t> told_versions;  ///< also of those that have ended: that of the next document
   std::size_t resources = 4;
   std::array<int, 2> focus{};  ///< packages this walk looks at most of the time
   int last_name = 0;
   storage_fault made_to_fail = storage_fault::unavailable;  ///< the last one armed
+  bool loses_answer = false;                                ///< it is an answer that is lost
 };
 
 }  // namespace presence::test::walking
