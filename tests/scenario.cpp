@@ -2,10 +2,60 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <stdexcept>
 
 #include <presence/rules.hpp>
 
+#include "places.hpp"
+
 namespace presence::test {
+
+namespace {
+
+std::string_view variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value != nullptr ? value : "";
+}
+
+/// PRESENCE_TEST_MODE: write_through, write_back, fallback2db, bounded:POLICY, database_only; empty: in memory.
+std::string_view mode() { return variable("PRESENCE_TEST_MODE"); }
+
+/// Empty tables where PRESENCE_TEST_DATABASE says: sqlite, postgres, mariadb; empty: in memory.
+std::shared_ptr<storage> fresh_rows() {
+  const std::string_view wanted = variable("PRESENCE_TEST_DATABASE");
+#if PRESENCE_TEST_SOCI
+  if (wanted == "sqlite") return lent_by<sqlite_file>();
+  if (wanted == "postgres") return lent_by<postgres_database>();
+  if (wanted == "mariadb") return lent_by<mariadb_database>();
+#endif
+  if (!wanted.empty()) throw std::runtime_error{"no such database: " + std::string{wanted}};
+  return std::make_shared<memory_storage>();
+}
+
+/// An engine of a shared database draws two bytes: when, within a second, it looks for what is due. Here that is when the
+/// second begins, as things are due in tests.
+class on_the_second final : public random_source {
+ public:
+  explicit on_the_second(std::uint64_t seed) : others_{seed} {}
+  void fill(std::span<std::uint8_t> bytes) override {
+    others_.fill(bytes);
+    if (bytes.size() == 2) std::fill(bytes.begin(), bytes.end(), std::uint8_t{0});
+  }
+
+ private:
+  seeded_random others_;
+};
+
+}  // namespace
+
+not_in::not_in(std::string_view names, std::string_view) {
+  const std::string_view here[] = {mode().substr(0, mode().find(':')), variable("PRESENCE_TEST_DATABASE")};
+  while (!names.empty()) {
+    const std::string_view one = names.substr(0, names.find(' '));
+    here_ = here_ || one == here[0] || one == here[1];
+    names.remove_prefix(std::min(names.size(), one.size() + 1));
+  }
+}
 
 std::string pidf(std::string_view tuples, std::string_view entity) {
   std::string text = R"(<?xml version="1.0" encoding="UTF-8"?><presence xmlns="urn:ietf:params:xml:ns:pidf" entity=")" +
@@ -38,17 +88,17 @@ scenario::scenario(setup s) : given{std::move(s)} {
   if (given.settings.server_address.empty()) given.settings.server_address = "sip:server.example.com";
   random = std::make_unique<seeded_random>(given.seed);
   // the whole suite in another mode (T09), where a test does not choose one
-  if (const char* mode = std::getenv("PRESENCE_TEST_MODE"); mode != nullptr && given.settings.subs_db_mode == 1 && !given.settings.fallback2db) {
+  if (!mode().empty() && given.settings.subs_db_mode == 1 && !given.settings.fallback2db) {
     if (given.rows == nullptr) {
-      own_rows = std::make_shared<memory_storage>();
+      own_rows = fresh_rows();
       given.rows = own_rows.get();
     }
-    const std::string_view wanted{mode};
-    given.settings.fallback2db = wanted == "fallback2db" || wanted.starts_with("bounded:");
-    given.settings.subs_db_mode = wanted == "shared" ? 3 : wanted == "write_back" ? 2 : 1;
-    if (wanted.starts_with("bounded:")) {  // memory for one state
+    given.settings.fallback2db = mode() == "fallback2db" || mode().starts_with("bounded:");
+    if (mode() == "database_only") random = std::make_unique<on_the_second>(given.seed);
+    given.settings.subs_db_mode = mode() == "database_only" ? 3 : mode() == "write_back" ? 2 : 1;
+    if (mode().starts_with("bounded:")) {  // memory for one state
       given.settings.cache_states = 1;
-      given.settings.cache_policy = wanted.substr(8);
+      given.settings.cache_policy = mode().substr(8);
       given.settings.cseq_block = 1;
     }
   }
@@ -74,9 +124,7 @@ void scenario::make_engine() {
 }
 
 void scenario::restart() {
-  if (const char* mode = std::getenv("PRESENCE_TEST_MODE"); mode != nullptr && mode == std::string_view{"write_back"}) {
-    REQUIRE(engine->flush(at));  // a clean end
-  }
+  if (mode() == "write_back" && given.settings.subs_db_mode == 2) REQUIRE(engine->flush(at));  // a clean end
   engine.reset();
   make_engine();
 }
@@ -280,6 +328,16 @@ std::string scenario::options_of(std::string_view resource) {
   const std::string uri = address(resource);
   const effects out = engine->answer_options({.resource = uri, .who = {.uri = uri, .method = "digest"}}, at);
   return std::to_string(out.answer.status) + " Allow=" + out.answer.allow + " Allow-Events=" + out.answer.allow_events;
+}
+
+engine_stats scenario::stats() const {
+  engine_stats told = engine->stats();
+  if (given.settings.subs_db_mode != 3 && !given.settings.fallback2db) return told;
+  const change all = end_of_all(*given.rows);
+  told.publications = all.ended_publications.size();
+  told.subscriptions = all.ended_subscriptions.size();
+  told.undecided = all.ended_watchers.size();
+  return told;
 }
 
 }  // namespace presence::test

@@ -56,7 +56,8 @@ TEST_CASE("publications are counted and listed by resource, domain and package (
   CHECK(shown[0].expires == start + 3600s);
 }
 
-TEST_CASE("subscriptions are counted and listed by resource, watcher, domain and package (G05, S31)") {
+TEST_CASE("subscriptions are counted and listed by resource, watcher, domain and package (G05, S31)"
+          * not_in("fallback2db bounded", "rows tell the numbers that are reserved")) {
   populated s;
   const auto count = [&](record_filter f) {
     const std::size_t n = s.engine->count_subscriptions(f);
@@ -174,7 +175,8 @@ TEST_CASE("auth_status asks the rules and changes nothing (SEED-12, Z04)") {
   CHECK(s.engine->stats().resources == 0);
 }
 
-TEST_CASE("refreshing watchers tells what changed: after rules who is decided anew, after state everybody (G01, G02, SEED-13, SEED-16)") {
+TEST_CASE("refreshing watchers tells what changed: after rules who is decided anew, after state everybody (G01, G02, SEED-13, SEED-16)"
+          * not_in("database_only", "rows do not say which view a watcher was told")) {
   scenario s{{.authorized = true}};
   s.publish("alice", {.body = "t1:open"});
   s.subscribe("d1", {.expires = 600s});
@@ -192,7 +194,8 @@ TEST_CASE("refreshing watchers tells what changed: after rules who is decided an
   CHECK(refresh("sip:nobody@example.com", "presence", refresh_type::state) == "");
 }
 
-TEST_CASE("state that was changed behind the engine is read again (G01, Z07, T20)") {
+TEST_CASE("state that was changed behind the engine is read again (G01, Z07, T20)"
+          * not_in("write_back", "rows are written later")) {
   memory_storage rows;
   scenario s{{.rows = &rows}};
   s.publish("alice", {.body = "t1:open"});
@@ -223,14 +226,15 @@ TEST_CASE("cleanup does everything that is due, without a budget (G03)") {
   s.at += 600s;
   const effects out = s.engine->cleanup(s.at);
   CHECK_FALSE(out.more);
-  CHECK(s.engine->stats().subscriptions == 0);
-  CHECK(s.engine->stats().publications == 3);
+  CHECK(s.stats().subscriptions == 0);
+  CHECK(s.stats().publications == 3);
   std::size_t ended = 0;
   for (const notify& n : out.notifies) ended += n.state == subscription_state::terminated;
   CHECK(ended == 5);
 }
 
-TEST_CASE("rows nobody serves any more are swept after clean_period, or never (M02, SEED-3)") {
+TEST_CASE("rows nobody serves any more are swept after clean_period, or never (M02, SEED-3)"
+          * not_in("write_back", "rows are written later")) {
   for (const int period : {100, 0, -1}) {
     CAPTURE(period);
     memory_storage rows;
@@ -247,7 +251,8 @@ TEST_CASE("rows nobody serves any more are swept after clean_period, or never (M
   }
 }
 
-TEST_CASE("the numbers tell what happened (G10)") {
+TEST_CASE("the numbers tell what happened (G10)"
+          * not_in("database_only", "no NOTIFY waits for the answer to the one before")) {
   memory_storage rows;
   scenario s{{.rows = &rows}};
   s.subscribe("d1", {.expires = 600s});
@@ -258,7 +263,7 @@ TEST_CASE("the numbers tell what happened (G10)") {
   s.publish("alice", {.body = "t1:open"});
   s.publish("alice", {.body = "t1:closed", .if_match = "e3"});
   s.outcome("d1", 4, 481);
-  const engine_stats stats = s.engine->stats();
+  const engine_stats stats = s.stats();
   CHECK(stats.publishes == 4);
   CHECK(stats.subscribes == 1);
   CHECK(stats.notifies == 4);
@@ -291,7 +296,7 @@ TEST_CASE("answers are counted by status, those of packages' own together; outco
   s.subscribe("d1", {.expires = 600s});
   s.subscribe("d2", {.expires = 10s});
   s.outcome("d1", 1, 503);
-  const engine_stats stats = s.engine->stats();
+  const engine_stats stats = s.stats();
   CHECK(stats.publish_answers.of(200) == 1);
   CHECK(stats.publish_answers.of(412) == 1);
   CHECK(stats.publish_answers.of(489) == 1);
@@ -304,7 +309,8 @@ TEST_CASE("answers are counted by status, those of packages' own together; outco
   CHECK(stats.delivered_notifies + stats.failed_notifies == 0);
 }
 
-TEST_CASE("a log line never holds a document or a control character, and a log that throws harms nobody (G12, SEC-LEAK-12)") {
+TEST_CASE("a log line never holds a document or a control character, and a log that throws harms nobody (G12, SEC-LEAK-12)"
+          * not_in("write_back", "rows are written later")) {
   std::string logged;
   host_hooks hooks;
   hooks.log = [&](log_level, std::string_view line) {
@@ -322,7 +328,8 @@ TEST_CASE("a log line never holds a document or a control character, and a log t
   change edit;
   edit.changed_publications.push_back({broken.etag, true, broken});
   REQUIRE(rows.apply(edit));
-  s.restart();  // a document that cannot be read is left out and told about
+  s.restart();
+  s.subscribe("d1");  // a document that cannot be read is left out and told about, at the latest now
   CHECK(logged.find("alice") != std::string::npos);
   CHECK(logged.find("secret") == std::string::npos);
   for (const char c : logged) CHECK(static_cast<unsigned char>(c) >= 0x20);

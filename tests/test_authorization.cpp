@@ -37,7 +37,7 @@ TEST_CASE("each decision answers at once: 403, pending, a neutral document, the 
     s.publish("alice", {.body = "t1:open"});
     s.policy["bob"] = row.handling;
     CHECK(s.subscribe("d1", {.expires = 600s}) == row.told);
-    CHECK(s.engine->stats().subscriptions == (row.handling == block ? 0 : 1));
+    CHECK(s.stats().subscriptions == (row.handling == block ? 0 : 1));
   }
 }
 
@@ -81,10 +81,11 @@ TEST_CASE("each change of a decision about a live watcher is told as the table s
         else if (ends) CHECK(got == "200 Expires=0 | " + told);
         else CHECK(got.substr(0, 18) == "200 Expires=590 | ");
       } else {
-        CHECK(s.decide("bob", row.after) == told);
-        CHECK(s.decide("bob", row.after) == "");  // the same decision again is no change
+        const bool knows = s.given.settings.subs_db_mode != 3;  // which view he was told
+        if (knows || row.before != row.after) CHECK(s.decide("bob", row.after) == told);
+        if (knows) CHECK(s.decide("bob", row.after) == "");  // the same decision again is no change
       }
-      CHECK(s.engine->stats().subscriptions == (ends ? 0 : 1));
+      CHECK(s.stats().subscriptions == (ends ? 0 : 1));
       // what is in force now also is after a restart
       const std::string next = s.publish("alice", {.body = "t1:closed", .if_match = "e1"});
       s.restart();
@@ -104,14 +105,15 @@ TEST_CASE("a blocked watcher may still leave, and is shown nothing more (EVT-4.2
   CHECK(s.subscribe("d1", {.expires = 0s}) == "200 Expires=0 | N d1#2 terminated;reason=timeout");
 }
 
-TEST_CASE("a decision reaches every subscription of the watcher and of no other (POL-CHG-1, SEC-AUTH-2)") {
+TEST_CASE("a decision reaches every subscription of the watcher and of no other (POL-CHG-1, SEC-AUTH-2)"
+          * not_in("bounded database_only", "rows do not say which view a watcher was told")) {
   ruled s;
   s.subscribe("d1", {.expires = 600s});
   s.subscribe("d2", {.expires = 600s});
   s.subscribe("d3", {.by = "carol", .expires = 600s});
   s.subscribe("d4", {.to = "dave", .expires = 600s});
   CHECK(s.decide("bob", block) == "N d1#2 terminated;reason=rejected | N d2#2 terminated;reason=rejected");
-  CHECK(s.engine->stats().subscriptions == 2);
+  CHECK(s.stats().subscriptions == 2);
 }
 
 TEST_CASE("an in-dialog request comes from the watcher of that dialog or is refused (SEC-AUTH-4)") {
@@ -120,7 +122,7 @@ TEST_CASE("an in-dialog request comes from the watcher of that dialog or is refu
   CHECK(s.subscribe("d1", {.expires = 600s, .as = "mallory"}) == "403");
   CHECK(s.subscribe("d1", {.expires = 0s, .as = "mallory"}) == "403");
   CHECK(s.subscribe("d1", {.expires = 600s, .event = "presence;id=2", .as = "mallory"}) == "403");
-  CHECK(s.engine->stats().subscriptions == 1);
+  CHECK(s.stats().subscriptions == 1);
   CHECK(s.publish("alice", {.body = "t1:open"}) == "200 e1 Expires=3600 | N d1#2 active;expires=600 P(t1:open)");
 }
 
@@ -219,19 +221,19 @@ TEST_CASE("an undecided watcher is remembered for waiting_limit after his subscr
   s.policy["bob"] = confirm;
   CHECK(status() == auth_code::pending);
   s.subscribe("d1", {.expires = 60s});
-  CHECK(s.engine->stats().undecided == 1);
+  CHECK(s.stats().undecided == 1);
   CHECK(status() == auth_code::pending);
   CHECK(s.wait(60s) == "N d1#2 terminated;reason=timeout");
-  CHECK(s.engine->stats().undecided == 1);
+  CHECK(s.stats().undecided == 1);
   CHECK(status() == auth_code::waiting);
   s.subscribe("d2", {.expires = 60s});
-  CHECK(s.engine->stats().undecided == 1);
+  CHECK(s.stats().undecided == 1);
   CHECK(status() == auth_code::pending);
   s.wait(60s);
   s.wait(999s);
-  CHECK(s.engine->stats().undecided == 1);
+  CHECK(s.stats().undecided == 1);
   CHECK(s.wait(1s) == "");
-  CHECK(s.engine->stats().undecided == 0);
+  CHECK(s.stats().undecided == 0);
   CHECK(s.engine->stats().resources == 0);
 }
 
@@ -241,11 +243,11 @@ TEST_CASE("whoever is decided about waits no longer (WIN-FSM-5, Z05)") {
     ruled s;
     s.policy["bob"] = confirm;
     s.subscribe("d1", {.expires = 0s});
-    CHECK(s.engine->stats().undecided == 1);
+    CHECK(s.stats().undecided == 1);
     CHECK(s.decide("bob", confirm) == "");
-    CHECK(s.engine->stats().undecided == 1);
+    CHECK(s.stats().undecided == 1);
     CHECK(s.decide("bob", decision) == "");  // he has no dialog to be told in
-    CHECK(s.engine->stats().undecided == 0);
+    CHECK(s.stats().undecided == 0);
     CHECK(s.engine->stats().resources == 0);
   }
 }
@@ -257,12 +259,12 @@ TEST_CASE("a thousand fetches of one undecided watcher leave one record, and rec
   s.policy["bob"] = confirm;
   for (int i = 0; i < 1000; ++i)
     REQUIRE(s.subscribe("f" + std::to_string(i), {.expires = 0s}) == "200 Expires=0 | N f" + std::to_string(i) + "#1 terminated;reason=timeout");
-  CHECK(s.engine->stats().undecided == 1);
+  CHECK(s.stats().undecided == 1);
   for (int i = 0; i < 50; ++i) {
     s.at += 1s;
     s.policy["w" + std::to_string(i)] = confirm;
     s.subscribe("w" + std::to_string(i), {.by = "w" + std::to_string(i), .expires = 0s});
-    CHECK(s.engine->stats().undecided <= 10);
+    CHECK(s.stats().undecided <= 10);
   }
   CHECK(s.engine->auth_status("sip:w49@example.com", "sip:alice@example.com", s.at) == auth_code::waiting);  // the oldest went
   CHECK(s.engine->auth_status("sip:w0@example.com", "sip:alice@example.com", s.at) == auth_code::pending);
@@ -293,10 +295,11 @@ TEST_CASE("a fetch by a watcher who was waiting and is now allowed reads no dead
   s.subscribe("d1", {.expires = 0s});
   s.policy["bob"] = sub_handling::allow;
   CHECK(s.subscribe("d2", {.expires = 0s}) == "200 Expires=0 | N d2#1 terminated;reason=timeout P()");
-  CHECK(s.engine->stats().undecided == 0);
+  CHECK(s.stats().undecided == 0);
 }
 
-TEST_CASE("a pending subscription that cannot be stored reads no dead memory (L11, M10; tells under the address sanitizer)") {
+TEST_CASE("a pending subscription that cannot be stored reads no dead memory (L11, M10; tells under the address sanitizer)"
+          * not_in("write_back", "rows are written later")) {
   memory_storage rows;
   faulty_storage faulty{rows};
   scenario s{{.rows = &faulty, .authorized = true}};

@@ -62,7 +62,8 @@ TEST_CASE("equal ids of two publications are told apart, and stay what they were
   CHECK(s.watch("d1").find("full{" + fresh + ":early}") != std::string::npos);
 }
 
-TEST_CASE("two ids that become one dialog stay under the one that is shown, also after a restart (DLG-4.1-2, DLG-AGG-2)") {
+TEST_CASE("two ids that become one dialog stay under the one that is shown, also after a restart (DLG-4.1-2, DLG-AGG-2)"
+          * not_in("database_only", "rows do not say that a dialog is shown under its own id")) {
   const std::string half = " call-id=\"c\" local-tag=\"l\"", whole = half + " remote-tag=\"r\"";
   struct row {
     std::string before_a, before_b, shows;
@@ -89,7 +90,8 @@ TEST_CASE("an id stays with a dialog that is not shown at the moment (DLG-4.1-2)
   CHECK(s.tell(info(dialog_of("1", "early") + dialog_of("2", "early")), "e2").find("full{1:early,2:early,d") != std::string::npos);
 }
 
-TEST_CASE("dialogs that were one until more was known get ids of their own (DLG-4.1-2)") {
+TEST_CASE("dialogs that were one until more was known get ids of their own (DLG-4.1-2)"
+          * not_in("database_only", "rows do not say that a dialog is shown under its own id")) {
   const std::string half = " call-id=\"c\" local-tag=\"l\"", whole = half + " remote-tag=\"r\"";
   for (const bool first_grows : {false, true}) {
     CAPTURE(first_grows);
@@ -118,7 +120,8 @@ TEST_CASE("one lamp shows the most interesting dialog (V10, DLG-AGG-4)") {
   CHECK(s.tell(info(dialog_of("c", "proceeding")), "e3").find("full{b:confirmed}") != std::string::npos);
 }
 
-TEST_CASE("of equally interesting dialogs of one lamp the id decides, whatever their order (V10, N27)") {
+TEST_CASE("of equally interesting dialogs of one lamp the id decides, whatever their order (V10, N27)"
+          * not_in("database_only", "nobody knows what a watcher saw last: documents are full")) {
   lamp s{dialog_package({.single_dialog = true, .partial = true})};
   s.tell(info(dialog_of("b", "early") + dialog_of("a", "early")));
   CHECK(s.watch("d1").find("full{a:early}") != std::string::npos);
@@ -134,7 +137,8 @@ TEST_CASE("what differs in foreign attributes of a dialog is told (CMP-12, DLG-4
   CHECK(s.tell(info(dialog_of("a", "early", {}, " xmlns:x=\"urn:x\"  x:line='2'")), "e2") == "200 e3 Expires=3600");
 }
 
-TEST_CASE("partial documents tell what changed, a full one begins (N27, DLG-3.3-3, DLG-4.3-1)") {
+TEST_CASE("partial documents tell what changed, a full one begins (N27, DLG-3.3-3, DLG-4.3-1)"
+          * not_in("database_only", "nobody knows what a watcher saw last: documents are full")) {
   lamp s{dialog_package({.partial = true})};
   s.tell(info(dialog_of("a", "early") + dialog_of("b", "early")));
   CHECK(s.watch("d1").find("v0 full{a:early,b:early}") != std::string::npos);

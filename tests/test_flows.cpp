@@ -207,11 +207,15 @@ TEST_CASE("every golden flow is played as it is written") {
     std::ifstream file{path};
     std::vector<line> script;
     std::string text;
+    bool left_out = false;
     for (int number = 1; std::getline(file, text); ++number) {
+      constexpr std::string_view mark = "# not in ";  // the modes, and why
+      if (text.starts_with(mark)) left_out = left_out || not_in{std::string_view{text}.substr(mark.size(), text.find(':') - mark.size()), ""}.here();
       const auto begin = text.find_first_not_of(' ');
       if (begin == std::string::npos || text[begin] == '#') continue;
       script.push_back({number, text.substr(begin)});
     }
+    if (left_out) continue;
     player one{path.filename().string()};
     one.play(script);
     CAPTURE(path.filename().string());

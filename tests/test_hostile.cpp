@@ -653,7 +653,7 @@ TEST_CASE("a storm of publications and subscriptions on colliding names ends sou
     s.publish("sip:u" + n + "@x", {.body = "t1:open", .expires = 60s});
     s.subscribe("d" + n, {.by = "w" + std::to_string(i % 10), .to = "sip:u" + n + "@x", .expires = 60s});
   }
-  CHECK(s.engine->stats().subscriptions == 3000);
+  CHECK(s.stats().subscriptions == 3000);
   s.answers = false;
   s.wait(60s);
   CHECK(s.engine->stats().resources == 0);

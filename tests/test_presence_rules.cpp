@@ -195,7 +195,7 @@ TEST_CASE("what somebody is owed is not told at the moment his permission ends, 
   CHECK(s.publish("alice", {.body = "t1:closed", .if_match = "e2"}) == "200 e3 Expires=3600");  // told at 100 s, when he may not see it
   s.at = start + 100s;
   CHECK(s.told(s.engine->advance(s.at)) == "");  // what carol published lapses
-  CHECK(s.engine->stats().expired_publications == 1);
+  CHECK(s.stats().expired_publications == 1);
   CHECK(s.wait(0s) == "N d1#3 terminated;reason=rejected");
   CHECK(s.wait(20s) == "");
 }

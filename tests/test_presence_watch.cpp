@@ -95,7 +95,7 @@ TEST_CASE(
   }
   CHECK(s.publish("alice", {.raw = presence_of(""), .type = "application/xml"}) ==
         "415 Accept=application/pidf+xml");
-  CHECK(s.engine->stats().publications == 0);
+  CHECK(s.stats().publications == 0);
 }
 
 TEST_CASE(

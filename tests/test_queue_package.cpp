@@ -46,7 +46,8 @@ struct call_centre : scenario {
 
 }  // namespace
 
-TEST_CASE("the package of the tutorial: agents publish, two watchers see different things, each with numbers of his own (L04, N24, N27, Z03)") {
+TEST_CASE("the package of the tutorial: agents publish, two watchers see different things, each with numbers of his own (L04, N24, N27, Z03)"
+          * not_in("database_only", "nobody knows what a watcher saw last: documents are full")) {
   call_centre s;
   CHECK(s.watch("sue") == "200 Expires=600 | N sue#1 active;expires=600 [version: 0,state: full,busy: 0,paused: 0,ready: 0,]");
   CHECK(s.phone("agent Ann Lee: ready\r\n") ==
@@ -74,7 +75,8 @@ TEST_CASE("the package of the tutorial: agents publish, two watchers see differe
   CHECK(s.phone("", "e1", 0s) == "200 e6 Expires=0 | N sue#9 active;expires=600 [version: 8,state: partial,agent Ann Lee: gone,ready: 0,]");
 }
 
-TEST_CASE("the package of the tutorial: who becomes a supervisor, or is one no longer, is told what he sees by now (Z05, N24)") {
+TEST_CASE("the package of the tutorial: who becomes a supervisor, or is one no longer, is told what he sees by now (Z05, N24)"
+          * not_in("database_only", "rows do not say which view a watcher was told")) {
   call_centre s;
   s.phone("agent Ann Lee: paused");
   s.watch("sue");
@@ -89,7 +91,8 @@ TEST_CASE("the package of the tutorial: who becomes a supervisor, or is one no l
   CHECK(s.subscribe("d1", {.by = "eve", .to = "support", .expires = 600s, .event = "x-queue", .unproven = true}) == "403");
 }
 
-TEST_CASE("the package of the tutorial: who sees the same shares the bytes, whatever his number (N23, N24)") {
+TEST_CASE("the package of the tutorial: who sees the same shares the bytes, whatever his number (N23, N24)"
+          * not_in("database_only", "nobody knows what a watcher saw last: documents are full")) {
   call_centre s;
   s.watch("carol");
   s.watch("dan");
@@ -133,7 +136,8 @@ TEST_CASE("the package of the tutorial: the queue's account learns who watches (
                             " | N d2#2 active;expires=600 W1 partial(w1:active:subscribe:carol:600:0)");
 }
 
-TEST_CASE("the package of the tutorial: numbers, documents and views are there after a restart (L05, N24)") {
+TEST_CASE("the package of the tutorial: numbers, documents and views are there after a restart (L05, N24)"
+          * not_in("write_back database_only", "numbers reserved at once are not the next; nobody knows what a watcher saw last: documents are full")) {
   memory_storage rows;
   call_centre s{&rows};
   s.phone("agent Ann Lee: ready");

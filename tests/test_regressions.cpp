@@ -32,7 +32,8 @@ TEST_CASE("the CSeq of a fetch or of an unsubscription is remembered by the dial
   CHECK(s.subscribe("d1", {.expires = 600s, .cseq = 21}).starts_with("200 Expires=600"));
 }
 
-TEST_CASE("what is owed to a watcher never shows a document whose time is up (M03, HOST-12)") {
+TEST_CASE("what is owed to a watcher never shows a document whose time is up (M03, HOST-12)"
+          * not_in("database_only", "no NOTIFY waits for the answer to the one before")) {
   scenario s;
   s.subscribe("d1", {.expires = 600s});
   s.answers = false;
@@ -83,7 +84,7 @@ TEST_CASE("the repeated initial SUBSCRIBE of the same watcher makes no second su
   const std::string tag = s.dialogs.at("d1").to_tag;
   CHECK(s.subscribe("d1", {.expires = 600s, .cseq = 1, .new_dialog = true}) == "200 Expires=600 | N d1#2 active;expires=600 P()");
   CHECK(s.dialogs.at("d1").to_tag == tag);
-  CHECK(s.engine->stats().subscriptions == 1);
+  CHECK(s.stats().subscriptions == 1);
 }
 
 TEST_CASE("a restart does not shorten the time an undecided watcher is remembered (M10, WIN-FSM-5)") {
@@ -94,10 +95,10 @@ TEST_CASE("a restart does not shorten the time an undecided watcher is remembere
   s.wait(900s);  // waits from here on, until 1900
   s.restart();
   s.wait(500s);
-  CHECK(s.engine->stats().undecided == 1);
+  CHECK(s.stats().undecided == 1);
   CHECK(s.engine->auth_status("sip:bob@example.com", "sip:alice@example.com", s.at) == auth_code::waiting);
   s.wait(500s);
-  CHECK(s.engine->stats().undecided == 0);
+  CHECK(s.stats().undecided == 0);
 }
 
 TEST_CASE("control characters in the proofs of a sender are refused, too (SEC-XML-5)") {
@@ -111,7 +112,8 @@ TEST_CASE("control characters in the proofs of a sender are refused, too (SEC-XM
   CHECK(with({.uri = "sip:alice@example.com", .also = {"sip:a@b\r\n"}}) == 400);
 }
 
-TEST_CASE("a row that vanished behind the engine does not stop the clock for others (T12, M04, M05)") {
+TEST_CASE("a row that vanished behind the engine does not stop the clock for others (T12, M04, M05)"
+          * not_in("write_back", "rows are written later")) {
   memory_storage rows;
   scenario s{{.settings = {.cseq_block = 1}, .rows = &rows}};
   s.subscribe("d1", {.expires = 600s});
@@ -128,7 +130,8 @@ TEST_CASE("a row that vanished behind the engine does not stop the clock for oth
   CHECK(told.find("N d2#2 terminated;reason=timeout") != std::string::npos);
 }
 
-TEST_CASE("a debt that is paid along with a change is paid once, and never with what has lapsed (N09, HOST-12, M03)") {
+TEST_CASE("a debt that is paid along with a change is paid once, and never with what has lapsed (N09, HOST-12, M03)"
+          * not_in("write_back database_only", "no write fails at that moment")) {
   memory_storage held;
   faulty_storage rows{held};
   options settings;
@@ -146,7 +149,8 @@ TEST_CASE("a debt that is paid along with a change is paid once, and never with 
   CHECK(s.dialogs["d1"].notifies[2].cseq == 3);
 }
 
-TEST_CASE("a conflict on one row does not stop the clock for others (M04, M05)") {
+TEST_CASE("a conflict on one row does not stop the clock for others (M04, M05)"
+          * not_in("write_back bounded database_only", "the change behind the engine is no conflict: rows are written later, or read before")) {
   memory_storage rows;
   scenario s{{.rows = &rows}};
   s.publish("alice", {.body = "t1:open", .expires = 600s});
@@ -159,7 +163,8 @@ TEST_CASE("a conflict on one row does not stop the clock for others (M04, M05)")
   CHECK(s.told(s.engine->advance(s.at)) == "N d1#2 terminated;reason=timeout");
 }
 
-TEST_CASE("a row another server has ended is not taken up again (T12)") {
+TEST_CASE("a row another server has ended is not taken up again (T12)"
+          * not_in("write_back", "rows are written later")) {
   memory_storage rows;
   scenario s{{.rows = &rows}};
   s.subscribe("d1", {.expires = 600s});

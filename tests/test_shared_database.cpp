@@ -21,13 +21,16 @@ struct shared_world : scenario {
   racing_storage first{rows}, second{rows};
   std::unique_ptr<presence::engine> other;
   int current = 1;
-  explicit shared_world(setup s = {}) : scenario{std::move(s)} {
-    given.settings.subs_db_mode = 3;
+  explicit shared_world(setup s = {}) : scenario{in_this_mode(std::move(s))} {
     given.rows = &second;
     restart();
     other = std::move(engine);
     given.rows = &first;
     restart();
+  }
+  static setup in_this_mode(setup s) {
+    s.settings.subs_db_mode = 3;
+    return s;
   }
   shared_world& on(int which) {
     if (which != current) std::swap(engine, other);

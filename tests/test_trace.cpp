@@ -119,7 +119,8 @@ TEST_CASE("a line that is no access is refused with what is wrong") {
   }
 }
 
-TEST_CASE("an engine tells which state each call used and for what, by keys that tell nobody whose it is") {
+TEST_CASE("an engine tells which state each call used and for what, by keys that tell nobody whose it is"
+          * test::not_in("bounded database_only", "it tells of what is in memory")) {
   recorded trace;
   test::scenario s{{.winfo = true, .hooks = trace.hooks()}};
   using namespace std::chrono_literals;
@@ -148,7 +149,8 @@ TEST_CASE("an engine tells which state each call used and for what, by keys that
   CHECK(other.keys[0] != trace.keys[0]);
 }
 
-TEST_CASE("what a start reads from the storage is told as read (T12)") {
+TEST_CASE("what a start reads from the storage is told as read (T12)"
+          * test::not_in("database_only", "nothing is read at a start, so nobody is told then")) {
   recorded trace;
   memory_storage rows;
   test::scenario s{{.rows = &rows, .hooks = trace.hooks()}};

@@ -54,13 +54,14 @@ TEST_CASE("a pending subscription is given up after pending_limit, however often
   SUBCASE("nobody decides") {
     CHECK(s.wait_until(100s) == "N d1#3 terminated;reason=giveup | N d9#3 active;expires=3500 W2 partial(w1:terminated:giveup:bob:-:100)");
     CHECK(s.owner() == "200 Expires=3600 | N d9#4 active;expires=3600 W3 full()");  // he does not wait
-    CHECK(s.engine->stats().undecided == 0);
+    CHECK(s.stats().undecided == 0);
     CHECK(s.subscribe("d2", {.expires = 600s}).starts_with("200 Expires=100 | N d2#1 pending;expires=100"));
   }
   SUBCASE("the last moment") {
     s.at += 500ms;
     CHECK(s.subscribe("d1", {.expires = 600s}) == "200 Expires=1 | N d1#3 pending;expires=1");
-    CHECK(s.wait_until(101s) == "N d1#4 terminated;reason=giveup | N d9#3 active;expires=3499 W2 partial(w1:terminated:giveup:bob:-:100)");
+    const std::string when = s.given.settings.subs_db_mode == 3 ? "101" : "100";  // at the next look
+    CHECK(s.wait_until(101s) == "N d1#4 terminated;reason=giveup | N d9#3 active;expires=3499 W2 partial(w1:terminated:giveup:bob:-:" + when + ")");
   }
   SUBCASE("somebody decides in time") {
     CHECK(s.decide("bob", allow).starts_with("N d1#3 active;expires=1 P()"));
@@ -117,8 +118,8 @@ TEST_CASE("who gives up with one subscription as another of his ends waits in me
     CHECK(told.find("d1#2 terminated;reason=giveup") != std::string::npos);
     CHECK(told.find("d2#2 terminated;reason=timeout") != std::string::npos);
     REQUIRE(s.engine->flush(s.at));
-    CHECK(stored_watchers(rows) == s.engine->stats().undecided);
-    seen.insert(s.engine->stats().undecided);
+    CHECK(stored_watchers(rows) == s.stats().undecided);
+    seen.insert(s.stats().undecided);
   }
   CHECK(seen.contains(0));
 }
@@ -142,7 +143,7 @@ TEST_CASE("who ends one subscription in the call that approves another of his is
   CAPTURE(told);
   CHECK(told.find("d2#2 active") != std::string::npos);
   CHECK(told.find("waiting:timeout:bob") != std::string::npos);
-  CHECK(s.engine->stats().undecided == 1);
+  CHECK(s.stats().undecided == 1);
   REQUIRE(s.engine->flush(s.at));
   CHECK(stored_watchers(rows) == 1);
 }

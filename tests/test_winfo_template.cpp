@@ -45,7 +45,8 @@ TEST_CASE("watcher information has watchers, too, and their owner is told of the
   }
 }
 
-TEST_CASE("the numbers of both levels go on after a restart, with full documents first (W07, WIN-58-2, WIN-58-7)") {
+TEST_CASE("the numbers of both levels go on after a restart, with full documents first (W07, WIN-58-2, WIN-58-7)"
+          * not_in("bounded database_only", "nothing is read at a start, so nobody is told then")) {
   for (const bool by_winfo : {false, true}) {
     CAPTURE(by_winfo);
     memory_storage rows;
@@ -61,7 +62,8 @@ TEST_CASE("the numbers of both levels go on after a restart, with full documents
   }
 }
 
-TEST_CASE("a watcher may be let in to see himself and nobody else (WIN-4.6-2)") {
+TEST_CASE("a watcher may be let in to see himself and nobody else (WIN-4.6-2)"
+          * not_in("database_only", "no NOTIFY waits for the answer to the one before")) {
   memory_storage rows;
   scenario s{{.rows = &rows, .packages = {watcherinfo_package("presence", true)}}};
   s.subscribe("d9", {.by = "alice", .event = "presence.winfo"});
@@ -108,7 +110,10 @@ TEST_CASE("who ends with the watchers he was told of leaves nothing to who comes
   scenario s{{.packages = {p, w}}};
   s.subscribe("w1", {.by = "alice", .event = "foo.winfo"});
   s.subscribe("d1", {.event = "foo"});
-  CHECK(s.wait_until(60s) == "N w1#3 terminated;reason=rejected | N d1#2 terminated;reason=rejected");
+  const std::string both = s.wait_until(60s);
+  CHECK(both.size() == std::string_view{"N w1#3 terminated;reason=rejected | N d1#2 terminated;reason=rejected"}.size());
+  for (const char* one : {"N w1#3 terminated;reason=rejected", "N d1#2 terminated;reason=rejected"})
+    CHECK(both.find(one) != std::string::npos);
   for (const std::string next : {"c1", "c2", "c3"})
     CHECK(s.subscribe(next, {.by = "carol", .to = "carol", .event = "foo.winfo"}) == "200 Expires=3600 | N " + next + "#1 active;expires=3600 W0 full()");
 }

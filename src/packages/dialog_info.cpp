@@ -377,7 +377,7 @@ body checked_document::stored() const {
   std::string kept;
   for (std::size_t i = 0; i < dialogs.size(); ++i) {
     const entry& e = dialogs[i];
-    if (e.shown_as.empty() || e.shown_as == e.id) continue;
+    if (e.shown_as.empty() || (e.shown_as == e.id && !e.over())) continue;  // who is over is not shown again, and nobody else has his id
     ((kept += kept.empty() ? " ids " : " ") += std::to_string(i)) += ':';
     append_word(kept, e.shown_as);
   }
