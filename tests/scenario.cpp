@@ -124,7 +124,7 @@ void scenario::make_engine() {
 }
 
 void scenario::restart() {
-  if (mode() == "write_back" && given.settings.subs_db_mode == 2) REQUIRE(engine->flush(at));  // a clean end
+  if (engine && mode() == "write_back" && given.settings.subs_db_mode == 2) REQUIRE(engine->flush(at));  // a clean end
   engine.reset();
   make_engine();
 }
