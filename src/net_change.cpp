@@ -121,7 +121,6 @@ void net_change::doubt(std::size_t most) {
     if (edit.stored_etag && *edit.stored_etag != edit.row.etag)
       ended_publications.emplace(publication_key{edit.row.resource, edit.row.event, *edit.stored_etag}, true);
     edit.stored_etag = edit.row.etag;
-    edit.content_changed = true;
   }
   for (auto at = subscriptions.begin(); at != subscriptions.end() && most != 0; ++at, --most)
     at->second.ends = at->second.ends || at->second.begins;
