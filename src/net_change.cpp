@@ -144,7 +144,6 @@ void net_change::doubt(std::size_t most) {
     if (edit.stored_etag && *edit.stored_etag != edit.row.etag)
       ended_publications.emplace(publication_key{edit.row.resource, edit.row.event, *edit.stored_etag}, true);
     edit.stored_etag = edit.row.etag;
-    edit.content_changed = true;
   }
   const auto end = upto_whole_dialog(subscriptions, most);
   for (auto at = subscriptions.begin(); at != end; ++at)
