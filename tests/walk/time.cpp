@@ -269,7 +269,7 @@ void walk::flush() {
     const auto done = engine->flush(now);
     if (done) break;
     require(rows->failed() != before, done.error());
-    now = clock + bounds.retry_after;  // if it was numbers that could not be written, advance() rests until then
+    now = blocked_until = clock + bounds.retry_after;  // if it was numbers that could not be written, advance() rests until then
     tick();
     rows->fail(0);
     rows->lose_answer(0);
