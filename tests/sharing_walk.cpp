@@ -3,7 +3,8 @@
 // NOTIFY is written down. In the end no CSeq may have been used twice, nothing accepted may be lost,
 // everything must have ended once and been told once, and the last NOTIFY of each watcher must show what the
 // database ends with. With --kill one of the processes is killed in the middle: what comes due afterwards is done by
-// the others (C02), and all that is lost is what the killed one was just about to send. rows: C01, C02, RL6
+// the others (C02), and all that is lost is what the killed one was just about to send. At times the answer to a COMMIT is
+// lost: whoever asked is answered 503, and what the change means for watchers is told with the engine's next call. rows: C01, C02, RL6
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -18,6 +19,7 @@
 #include <map>
 #include <memory>
 #include <presence/presence.hpp>
+#include <optional>
 #include <random>
 #include <set>
 #include <sstream>
@@ -26,6 +28,7 @@
 #include <utility>
 #include <vector>
 
+#include "faulty_storage.hpp"
 #include "server_database.hpp"
 #include "sqlite_file.hpp"
 
@@ -83,9 +86,30 @@ class shared_clients {
   client* first_;
 };
 
+// Knows what ended with changes that nobody answered for.
+class losing_storage : public faulty_storage {
+ public:
+  losing_storage(storage& rows, std::ostream& out) : faulty_storage{rows}, out_{out} {}
+  std::uint64_t ended = 0;  // publications
+  std::uint64_t lost = 0;   // answers
+  result<void, storage_error> apply(const change& what) override {
+    const auto made_before = made(), failed_before = failed();
+    auto done = faulty_storage::apply(what);
+    if (made() == made_before || failed() == failed_before) return done;
+    ++lost;
+    ended += what.ended_publications.size();
+    for (const auto& key : what.ended_subscriptions)
+      if (key.event == "presence") out_ << "x " << key.call_id << '\n';
+    return done;
+  }
+
+ private:
+  std::ostream& out_;
+};
+
 // What all processes have counted and seen.
 struct account {
-  std::uint64_t requests = 0, refused = 0, conflicts = 0, statements = 0;
+  std::uint64_t requests = 0, refused = 0, conflicts = 0, statements = 0, lost = 0;
   std::uint64_t published = 0, removed = 0, expired = 0;
   struct told {
     std::set<std::uint32_t> numbers;  // of all usages
@@ -93,13 +117,14 @@ struct account {
         by_cseq;  // those to presence: whether it was the last one, and the body
   };
   std::map<std::string, told> dialogs;
+  std::set<std::string> ends_in_doubt;  // made, and not answered for
   std::int64_t looked = 0;  // milliseconds; the last moment up to which a process has done all that was due
 
   // `killed`: the process has not come to its end, perhaps not even to that of its last line
   void take(const std::string& file, bool killed) {
     std::ifstream in{file};
     std::string kind, call_id, event, body;
-    std::uint64_t counted[7];
+    std::uint64_t counted[8];
     while (in >> kind) {
       if (kind == "n") {
         std::uint32_t cseq = 0;
@@ -111,10 +136,13 @@ struct account {
         require(his.numbers.insert(cseq).second,
                 "CSeq " + std::to_string(cseq) + " used twice in dialog " + call_id);
         if (event == "presence") his.by_cseq.try_emplace(cseq, last, body.substr(1));
+      } else if (kind == "x") {
+        in >> call_id;
+        ends_in_doubt.insert(call_id);
       } else if (kind == "end") {
         std::uint64_t* const sums[] = {&requests,  &refused, &conflicts, &statements,
-                                       &published, &removed, &expired};
-        for (std::size_t i = 0; i < 7; ++i) in >> counted[i], *sums[i] += counted[i];
+                                       &published, &removed, &expired,   &lost};
+        for (std::size_t i = 0; i < 8; ++i) in >> counted[i], *sums[i] += counted[i];
         std::int64_t moment = 0;
         in >> moment;
         looked = std::max(looked, moment);
@@ -136,11 +164,13 @@ class worker {
     auto opened = open_soci_storage(database);
     if (!opened) throw std::runtime_error{opened.error().text};
     rows_ = std::move(*opened);
+    losing_.emplace(*rows_, out_);
     options o;
     o.min_expires = seconds{0};
     o.server_address = "sip:server.example.com";
     o.subs_db_mode = 3;
-    engine_ = std::make_unique<presence::engine>(o, host_hooks{}, rows_.get(), &bytes_);
+    o.retry_after = seconds{1};
+    engine_ = std::make_unique<presence::engine>(o, host_hooks{}, &*losing_, &bytes_);
     for (event_package one : {presence_package(), message_summary_package()})
       if (!lacks_mail || one.name == "presence")
         if (auto added = engine_->add_event(std::move(one), wall_clock()); !added)
@@ -152,6 +182,7 @@ class worker {
     instant next_look{};
     for (instant now = wall_clock(); now < until; now = wall_clock()) {
       if (now >= next_look) {
+        losing_->lose_answer(random_() % 20 == 0 ? 1 : 0);
         done(engine_->advance(now), now);
         next_look = now + milliseconds{random_() % 300};
       }
@@ -161,7 +192,8 @@ class worker {
         ask(watchers_, [this](client& c, std::size_t n) { subscribe(c, n); });
     }
     const instant looked = wall_clock();
-    if (given_.kill) look(looked);
+    losing_->lose_answer(0);
+    look(looked);  // and what is told late
     finish(looked);
   }
 
@@ -192,7 +224,7 @@ class worker {
     require(stats.subscriptions == 0 && stats.publications == 0, "something stayed in memory");
     out_ << "end " << requests_ << ' ' << refused_ << ' ' << stats.storage_conflicts << ' '
          << rows_->counters().statements << ' ' << published_ << ' ' << removed_ << ' '
-         << stats.expired_publications << ' ' << looked.time_since_epoch().count() << '\n'
+         << stats.expired_publications + losing_->ended << ' ' << losing_->lost << ' ' << looked.time_since_epoch().count() << '\n'
          << std::flush;
   }
 
@@ -207,6 +239,7 @@ class worker {
     const std::size_t n = random_() % clients.size();
     client& c = clients[n];
     if (c.busy.exchange(true)) return;
+    losing_->lose_answer(random_() % 20 == 0 ? 1 : 0);
     const bool sleeps =
         n % 3 == 0 && c.live && wall_clock() < instant{milliseconds{c.expires + 100}};  // lets its time pass
     if (!sleeps) {
@@ -245,6 +278,7 @@ class worker {
     const std::string body = "<presence xmlns='urn:ietf:params:xml:ns:pidf' entity='" + uri(c.resource) +
                              "'><tuple id='p" + std::to_string(n) + "-" + std::to_string(++c.life) +
                              "'><status><basic>open</basic></status></tuple></presence>";
+    const auto lost_before = losing_->lost;
     const instant now = wall_clock();
     const effects out = engine_->publish(
         {.resource = uri(c.resource),
@@ -259,6 +293,11 @@ class worker {
       c.live = !c.live || what != 0;
       c.expires = (now + seconds{out.answer.expires.value_or(0)}).time_since_epoch().count();
       c.remember(out.answer.etag);
+    } else if (losing_->lost != lost_before) {  // it was made, and what came of it has a tag that he was not told
+      published_ += c.live ? 0 : 1;
+      removed_ += c.live && what == 0 ? 1 : 0;
+      losing_->ended -= c.live && what == 0 ? 1 : 0;
+      c.live = false;
     } else if (out.answer.status == 412) {
       c.live = false;
     }
@@ -278,9 +317,11 @@ class worker {
     const std::string call_id =
         "c" + std::to_string(n) + "-" + std::to_string(c.life) + "-r" + std::to_string(c.resource);
     const std::string who = "sip:w" + std::to_string(n) + "@example.com";
+    const seconds asked{ends ? 0 : 1 + random_() % 4};
+    const auto lost_before = losing_->lost;
     const effects out = engine_->subscribe({.resource = uri(c.resource),
                                             .event = again ? "message-summary" : "presence",
-                                            .expires = seconds{ends ? 0 : 1 + random_() % 4},
+                                            .expires = asked,
                                             .call_id = call_id,
                                             .from_tag = "ft",
                                             .to_tag = c.tag,
@@ -295,6 +336,9 @@ class worker {
       c.live = !ends;
       c.expires = (now + seconds{out.answer.expires.value_or(0)}).time_since_epoch().count();
       c.remember(out.answer.dialog.local_tag());
+    } else if (losing_->lost != lost_before) {  // it was made; of a new dialog he was not told the tag
+      c.live = c.live && !ends;
+      c.expires = (now + asked).time_since_epoch().count();
     } else if (out.answer.status == 481) {
       c.live = false;
     }
@@ -308,6 +352,7 @@ class worker {
   shared_clients &publishers_, &watchers_;
   std::ofstream out_;
   std::unique_ptr<soci_storage> rows_;
+  std::optional<losing_storage> losing_;
   std::unique_ptr<presence::engine> engine_;
   std::uint64_t requests_ = 0, refused_ = 0, published_ = 0, removed_ = 0;
 };
@@ -347,6 +392,7 @@ void verify(const account& all, const shared_clients& publishers, const shared_c
     require(told == all.dialogs.end() || row.local_cseq >= *told->second.numbers.rbegin(),
             std::string{row.dialog.call_id()} + ": numbers are used that are not reserved");
   }
+  std::size_t untold_ends = 0;
   for (const auto& [call_id, told] : all.dialogs) {
     const std::uint32_t last_cseq = *told.numbers.rbegin();
     if (killed && told.by_cseq.empty()) continue;
@@ -355,7 +401,10 @@ void verify(const account& all, const shared_clients& publishers, const shared_c
     for (const auto& [cseq, one] : told.by_cseq) ends += one.first ? 1 : 0;
     const auto row = live.find(call_id);
     if (killed && row == live.end() && ends == 0) continue;  // one of those that it did not come to send, see below
-    require(ends == (row == live.end() ? 1 : 0),
+    // where another engine has changed all states of a change since, nobody can tell whether it was made
+    const bool untold = ends == 0 && row == live.end() && all.ends_in_doubt.count(call_id) != 0;
+    untold_ends += untold;
+    require(ends == (row == live.end() ? 1 : 0) || untold,
             call_id + " has been told " + std::to_string(ends) + " ends");
     require(ends == 0 || last.first, call_id + " was told something after its end");
     if (row == live.end()) continue;
@@ -366,10 +415,13 @@ void verify(const account& all, const shared_clients& publishers, const shared_c
                                                  ")\n" + last.second + "\nand the database has\n" +
                                                  states[resource]);
   }
+  require(killed || 2 * untold_ends <= all.ends_in_doubt.size() + 2,
+          std::to_string(untold_ends) + " of " + std::to_string(all.ends_in_doubt.size()) + " ends in doubt were not told");
   for (const auto& [call_id, row] : live)
     require(all.dialogs.count(call_id) != 0 || watchers[std::stoul(call_id.substr(1))].busy, call_id + " was told nothing");
   if (!killed) return;
-  // The killed process was in one call: no more is lost than one call can send, a NOTIFY to each watcher of a state.
+  // The killed process was in one call, and perhaps owed what one before it had changed without an answer: no more is lost
+  // than two calls can send, a NOTIFY to each watcher of a state.
   std::size_t lost = 0;
   for (const auto& [call_id, told] : all.dialogs) {
     std::uint32_t expected = *told.numbers.begin();
@@ -378,7 +430,7 @@ void verify(const account& all, const shared_clients& publishers, const shared_c
     if (row != live.end()) lost += row->second->local_cseq != *told.numbers.rbegin();
     else lost += told.by_cseq.empty() || !told.by_cseq.rbegin()->second.first;
   }
-  require(lost <= watchers.size(), std::to_string(lost) + " NOTIFYs are lost");
+  require(lost <= 2 * watchers.size(), std::to_string(lost) + " NOTIFYs are lost");
 }
 
 // What was due when the last one looked has been done, by whoever was left.
@@ -436,12 +488,13 @@ int walk(const settings& given) {
     std::printf(
         "%s, %u processes, %u resources: %.0f requests/s, %zu NOTIFYs, %llu publications lapsed, %.1f "
         "statements a request, %llu conflicts,"
-        " %llu answered 503\n",
+        " %llu answered 503, %llu answers of the database lost\n",
         given.mode.c_str(), given.processes, given.resources,
         static_cast<double>(all.requests) * 1000 / given.milliseconds, notifies,
         static_cast<unsigned long long>(all.expired),
         static_cast<double>(all.statements) / static_cast<double>(std::max<std::uint64_t>(all.requests, 1)),
-        static_cast<unsigned long long>(all.conflicts), static_cast<unsigned long long>(all.refused));
+        static_cast<unsigned long long>(all.conflicts), static_cast<unsigned long long>(all.refused),
+        static_cast<unsigned long long>(all.lost));
     return 0;
   } catch (const std::exception& e) {
     std::printf(

@@ -269,8 +269,8 @@ void walk::flush() {
     const auto done = engine->flush(now);
     if (done) break;
     require(rows->failed() != before, done.error());
-    const auto next = engine->next_deadline();
-    if (!next || *next >= clock + bounds.retry_after) blocked_until = clock + bounds.retry_after;  // or nothing is due until then
+    now = blocked_until = clock + bounds.retry_after;  // if it was numbers that could not be written, advance() rests until then
+    tick();
     rows->fail(0);
     rows->lose_answer(0);
   }
