@@ -570,6 +570,9 @@ struct engine::impl {
                instant now, effects& out);
   void unsubscribe(subscription& s, const subscribe_request& request, authorization answer, instant now,
                    effects& out);
+  /// Ends it with its SUBSCRIBE, once its last NOTIFY is planned; `as_turn`: one that is committed with the others.
+  void end_with(const subscribe_request& request, subscription& s, retargeting& target, lapse& due, bool as_turn, instant now,
+                effects& out);
   /// Ends a subscription by a decision about its watcher: the last NOTIFY carries no body. `accepted`: the
   /// CSeq of the request that led to it, if it was answered 2xx.
   void end_decided(subscription& s, end_reason decided, std::optional<std::uint32_t> accepted, instant now, effects& out);

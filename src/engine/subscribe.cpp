@@ -526,15 +526,8 @@ void engine::impl::refresh(subscription& s, const subscribe_request& request, au
   if (s.stands != standing::pending && is_last(due.after.of(s))) {
     out.answer.expires = 0;
     plan_last(s, content_for(s, state, due.after, true), out);
-    plan_other_usages(s, *request.cseq);
     plan_lapse_told(state, due, &s, now, out);
-    if (!store(out, now)) return;
-    target.kept = true;
-    if (s.shared != nullptr) s.shared->remote_cseq = *request.cseq;
-    commit_notifies(out);
-    commit_lapse(state, due, now);
-    table.release_if_idle(state);
-    return;
+    return end_with(request, s, target, due, true, now, out);
   }
   notify& n = plan_notify(s, content_for(s, state, due.after, true), now, out);
   n.expires = static_cast<std::uint32_t>(lifetime.count());
@@ -582,12 +575,18 @@ void engine::impl::unsubscribe(subscription& s, const subscribe_request& request
   plan_lapse_told(state, due, &s, now, out);
   if (decided) tell_end(s, shown ? end_reason::timeout : verdict.ends);
   else plan_unanswered(s, now);  // after what is decided about others of his, as it is committed
+  end_with(request, s, target, due, false, now, out);
+}
+
+void engine::impl::end_with(const subscribe_request& request, subscription& s, retargeting& target, lapse& due, bool as_turn, instant now,
+                            effects& out) {
+  event_state& state = *s.state;
   plan_other_usages(s, *request.cseq);
   if (!store(out, now)) return;
   target.kept = true;
   if (s.shared != nullptr) s.shared->remote_cseq = *request.cseq;
   commit_notifies(out);
-  commit_end(s, now);
+  if (!as_turn) commit_end(s, now);
   commit_lapse(state, due, now);
   table.release_if_idle(state);
 }
