@@ -531,18 +531,10 @@ struct engine::impl {
   std::vector<rewrite> rewritten;  ///< by this call, for that alone
   void erase_lapsed(event_state& state, instant now) noexcept;
 
-  // --- subscriptions (subscribe.cpp) ---
-  void subscribe(const subscribe_request& request, instant now, effects& out);
-  /// The same once it is settled as who the sender is treated.
-  void subscribe_as(const subscribe_request& request, instant now, effects& out);
-  bool admit_dialog(const subscribe_request& request, effects& out) const;  ///< Call-ID, tags, CSeq
-  bool admit_addresses(const subscribe_request& request, std::optional<uri_parts>& from, effects& out) const;  ///< and the rest
-  bool take_resource_from_contact(const subscribe_request& request, effects& out);
-  bool admit_accept(const subscribe_request& request, const event_package& package, effects& out) const;
+  // --- dialogs of subscriptions (dialogs.cpp) ---
   void keep_event(const event_value& event, const event_package& package);  ///< fills event_text
   /// `sibling`: a usage of the same dialog, whose tag, route set and addresses it shares.
   dialog make_dialog(const subscribe_request& request, const event_state& state, const subscription* sibling);
-  static constexpr std::uint16_t most_selections = 256;  ///< views of a state, where watchers ask for theirs
   /// Whether a request inside a dialog comes from who made it (SEC-AUTH-4).
   bool is_same_watcher(const subscribe_request& request, const subscription& s) const;
   /// Where a dialog's NOTIFYs go from now on: put in place for all its usages while NOTIFYs are
@@ -556,6 +548,25 @@ struct engine::impl {
     }
   };
   void retarget(subscription& s, const subscribe_request& request, retargeting& trial);
+  /// The rows of the dialog's other usages remember its numbers, for any may be the one that is left.
+  void plan_other_usages(const subscription& s, std::uint32_t remote_cseq, const subscription* but = nullptr);
+  subscription_row row_of(const subscription& s, const event_state& state, std::string_view event_id) const;
+  static subscription_key key_of(const subscription& s);
+  static identity identity_of(std::string_view watcher, bool proven, std::string_view also = {});
+  static identity identity_of(const subscription& s) { return identity_of(s.watcher->uri(), s.dialog.proven(), s.dialog.also()); }
+  /// identity::also as a dialog keeps it. A view of scratch memory.
+  std::string_view further_addresses(const identity& who);
+  std::string further_text, canonical_text;
+
+  // --- subscriptions (subscribe.cpp) ---
+  void subscribe(const subscribe_request& request, instant now, effects& out);
+  /// The same once it is settled as who the sender is treated.
+  void subscribe_as(const subscribe_request& request, instant now, effects& out);
+  bool admit_dialog(const subscribe_request& request, effects& out) const;  ///< Call-ID, tags, CSeq
+  bool admit_addresses(const subscribe_request& request, std::optional<uri_parts>& from, effects& out) const;  ///< and the rest
+  bool take_resource_from_contact(const subscribe_request& request, effects& out);
+  bool admit_accept(const subscribe_request& request, const event_package& package, effects& out) const;
+  static constexpr std::uint16_t most_selections = 256;  ///< views of a state, where watchers ask for theirs
   struct lookups {  ///< what a SUBSCRIBE looks for, hashed once
     state_table::dialog_lookup dialog;
     state_table::state_lookup state = {};
@@ -570,20 +581,14 @@ struct engine::impl {
                instant now, effects& out);
   void unsubscribe(subscription& s, const subscribe_request& request, authorization answer, instant now,
                    effects& out);
+  /// Ends it with its SUBSCRIBE, once its last NOTIFY is planned; `as_turn`: one that is committed with the others.
+  void end_with(const subscribe_request& request, subscription& s, retargeting& target, lapse& due, bool as_turn, instant now,
+                effects& out);
   /// Ends a subscription by a decision about its watcher: the last NOTIFY carries no body. `accepted`: the
   /// CSeq of the request that led to it, if it was answered 2xx.
   void end_decided(subscription& s, end_reason decided, std::optional<std::uint32_t> accepted, instant now, effects& out);
   /// A SUBSCRIBE was refused: the resource's owner learns of it, and he waits no more.
   void turn_away(const event_package& package, const identity& who, instant now, effects& out);
-  /// The rows of the dialog's other usages remember its numbers, for any may be the one that is left.
-  void plan_other_usages(const subscription& s, std::uint32_t remote_cseq, const subscription* but = nullptr);
-  subscription_row row_of(const subscription& s, const event_state& state, std::string_view event_id) const;
-  static subscription_key key_of(const subscription& s);
-  static identity identity_of(std::string_view watcher, bool proven, std::string_view also = {});
-  static identity identity_of(const subscription& s) { return identity_of(s.watcher->uri(), s.dialog.proven(), s.dialog.also()); }
-  /// identity::also as a dialog keeps it. A view of scratch memory.
-  std::string_view further_addresses(const identity& who);
-  std::string further_text, canonical_text;
 
   // --- looking in (insight.cpp) ---
   /// Lists and counts, where memory has not everything. What is read before the storage fails.
