@@ -35,7 +35,6 @@ class faulty_storage : public storage {
   std::size_t calls() const { return calls_; }    ///< calls so far, failed ones included
   std::size_t writes() const { return writes_; }  ///< of which apply() and sweep()
   std::size_t failed() const { return failed_; }  ///< of which were made to fail
-  std::size_t reads() const { return reads_; }    ///< that were passed on
   std::size_t made() const { return made_; }      ///< changes that were made, of more than numbers; answered for or not
 
   result<void, storage_error> publications(const row_filter& want, cursor& at, std::size_t limit,
@@ -86,7 +85,6 @@ class faulty_storage : public storage {
     bool now = down_;
     if (left_ != 0 && (fault_ != storage_fault::conflict || which == verb::apply)) now |= --left_ == 0;
     if (now) ++failed_;
-    else if (which == verb::read) ++reads_;
     return now;
   }
   unexpected<storage_error> failure() const {
@@ -97,7 +95,7 @@ class faulty_storage : public storage {
   std::size_t left_ = 0, loses_ = 0;
   storage_fault fault_ = storage_fault::unavailable;
   bool down_ = false, certain_ = false;
-  std::size_t calls_ = 0, writes_ = 0, failed_ = 0, reads_ = 0, made_ = 0;
+  std::size_t calls_ = 0, writes_ = 0, failed_ = 0, made_ = 0;
 };
 
 /// Somebody else comes between what a call reads and what it writes.

@@ -60,14 +60,8 @@ void walk::refresh_watchers() {
 bool walk::refresh(const std::string& resource, int kind, refresh_type type) {
   note_down("refresh_watchers ", resource, " ", package_names[kind], type == refresh_type::state ? " state" : " rules");
   maybe_fault();
-  const std::size_t reads = rows ? rows->reads() : 0;
   const effects out = engine->refresh_watchers(resource, package_names[kind], type, now);
-  const bool read = rows && rows->reads() != reads;
   const bool fault = failed(out, false, "refresh_watchers");
-  if (type == refresh_type::state && read) {
-    for (auto& p : publications)
-      if (p.resource == resource && p.kind == kind) p.order = ticks(p.since);
-  }
   if (fault) return false;
   expectation expected;
   const look was = look_at(resource, kind);

@@ -30,7 +30,7 @@ struct m_publication {
   bool has_body;
   std::string sender;
   instant since, deadline;
-  std::uint64_t order;  ///< by arrival; rows know milliseconds
+  std::uint64_t order;  ///< by arrival
   bool leaving = false, arriving = false;
   bool has_news = true;          ///< message headers that the document before did not have
   std::uint64_t number = order;  ///< stays

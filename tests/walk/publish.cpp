@@ -13,7 +13,6 @@ constexpr seconds package_default[published_kinds] = {seconds{3600}, seconds{360
 }  // namespace
 
 void walk::publish() {
-  if (evicts) now = std::max(now, clock) + milliseconds{1};  // rows order documents by the millisecond they came in
   tick();
   const int kind = chance(75) ? focus[0] : a_published_kind();
   const std::string resource = a_resource();

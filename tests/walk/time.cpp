@@ -235,7 +235,6 @@ void walk::restart() {
   ambiguous.clear();
   by_sphere.clear();
   edges.clear();
-  for (auto& p : publications) p.order = ticks(p.since);
   for (auto& s : subscriptions) {
     s.in_flight = s.unpaid = false;
     s.owes = owing::no;
