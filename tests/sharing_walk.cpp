@@ -39,7 +39,7 @@ struct settings {
   std::string mode = "sqlite";
   unsigned processes = 3, milliseconds = 6000, resources = 3;
   std::uint64_t seed = 1;
-  bool kill = false;
+  bool kill = false, lose = true;
 };
 
 void require(bool held, const std::string& what) {
@@ -182,7 +182,7 @@ class worker {
     instant next_look{};
     for (instant now = wall_clock(); now < until; now = wall_clock()) {
       if (now >= next_look) {
-        losing_->lose_answer(random_() % 20 == 0 ? 1 : 0);
+        losing_->lose_answer(given_.lose && random_() % 20 == 0 ? 1 : 0);
         done(engine_->advance(now), now);
         next_look = now + milliseconds{random_() % 300};
       }
@@ -239,7 +239,7 @@ class worker {
     const std::size_t n = random_() % clients.size();
     client& c = clients[n];
     if (c.busy.exchange(true)) return;
-    losing_->lose_answer(random_() % 20 == 0 ? 1 : 0);
+    losing_->lose_answer(given_.lose && random_() % 20 == 0 ? 1 : 0);
     const bool sleeps =
         n % 3 == 0 && c.live && wall_clock() < instant{milliseconds{c.expires + 100}};  // lets its time pass
     if (!sleeps) {
@@ -508,7 +508,7 @@ int walk(const settings& given) {
 int usage(int code) {
   std::puts(
       "sharing_walk [--mode sqlite|postgres|mariadb] [--processes N] [--milliseconds N] [--resources N] "
-      "[--seed N] [--kill 0|1]\n"
+      "[--seed N] [--kill 0|1] [--lose 0|1]\n"
       "Lets several engines work on one database at once, and looks whether anything is lost or told twice.\n"
       "The servers are those of tests/databases.py.");
   return code;
@@ -528,6 +528,8 @@ int main_of_walk(int argc, char** argv) {
       given.seed = number;
     else if (name == "--kill")
       given.kill = number != 0;
+    else if (name == "--lose")
+      given.lose = number != 0;
     else if (name == "--processes")
       given.processes = static_cast<unsigned>(number);
     else if (name == "--milliseconds")
