@@ -196,11 +196,11 @@ TEST_CASE_TEMPLATE_DEFINE("storage: a number reserved in a whole dialog is in ea
   expected[0].local_cseq = 50;
   CHECK(reads() == expected);
   change all;
-  for (const std::size_t nth : {0, 2, 4, 6, 8, 0}) all.reservations.push_back({dialog_of(nth), 70, 0});
+  for (const std::size_t nth : {0u, 2u, 4u, 6u, 8u, 0u}) all.reservations.push_back({dialog_of(nth), 70, 0});
   all.reservations.push_back({key_of(expected[1]), 60, 7});  // and one is written itself, before
   all.reservations.push_back({{"nobody's", "x", "y", {}, {}}, 70, 0});
   apply(rows, all);
-  for (const std::size_t nth : {0, 1, 2, 4, 6, 8}) expected[nth].local_cseq = 70;
+  for (const std::size_t nth : {0u, 1u, 2u, 4u, 6u, 8u}) expected[nth].local_cseq = 70;
   expected[1].version = 7;
   CHECK(reads() == expected);
   refuse(rows, {.reservations = {{dialog_of(0), 99, 0}, {key_of(subscription("z")), 99, 0}}});

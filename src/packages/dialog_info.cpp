@@ -373,11 +373,14 @@ void checked_document::remember_ends(const checked_document& gone) const {
     if (e.over()) remember_end(e.key);
 }
 
+/// Who is over is not shown again, and nobody else has his id.
+static bool keeps_id(const entry& e) noexcept { return !e.shown_as.empty() && (e.shown_as != e.id || e.over()); }
+
 body checked_document::stored() const {
   std::string kept;
   for (std::size_t i = 0; i < dialogs.size(); ++i) {
     const entry& e = dialogs[i];
-    if (e.shown_as.empty() || (e.shown_as == e.id && !e.over())) continue;  // who is over is not shown again, and nobody else has his id
+    if (!keeps_id(e)) continue;
     ((kept += kept.empty() ? " ids " : " ") += std::to_string(i)) += ':';
     append_word(kept, e.shown_as);
   }
@@ -394,7 +397,7 @@ std::optional<std::uint64_t> checked_document::kept() const {
   digest d;
   for (std::size_t i = 0; i < dialogs.size(); ++i) {
     const entry& e = dialogs[i];
-    if (e.shown_as.empty() || e.shown_as == e.id) continue;
+    if (!keeps_id(e)) continue;
     d.add(std::uint64_t{i});
     d.add(e.shown_as);
   }
