@@ -377,7 +377,8 @@ body checked_document::stored() const {
   std::string kept;
   for (std::size_t i = 0; i < dialogs.size(); ++i) {
     const entry& e = dialogs[i];
-    if (e.shown_as.empty() || (e.shown_as == e.id && !e.over())) continue;  // who is over is not shown again, and nobody else has his id
+    // one that is over is not shown again, and nobody else is to get its id
+    if (e.shown_as.empty() || (e.shown_as == e.id && !e.over())) continue;
     ((kept += kept.empty() ? " ids " : " ") += std::to_string(i)) += ':';
     append_word(kept, e.shown_as);
   }
