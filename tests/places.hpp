@@ -69,7 +69,11 @@ using in_mariadb = in_database<mariadb_database>;
 /// A database with empty tables for one who gives it back at the end: as many are made as are used at once.
 template <class Database>
 std::shared_ptr<storage> lent_by() {
-  static std::vector<std::unique_ptr<opened<Database>>> idle;
+  static auto idle = [] {  // goes before what SOCI has made for the first one
+    std::vector<std::unique_ptr<opened<Database>>> first;
+    first.push_back(std::make_unique<opened<Database>>());
+    return first;
+  }();
   auto one = idle.empty() ? std::make_unique<opened<Database>>() : std::move(idle.back());
   if (!idle.empty()) idle.pop_back();
   empty_tables(*one->rows);

@@ -646,7 +646,8 @@ TEST_CASE("the same with rows behind the engine (P01, S01, T02, T03, T04, SEED-1
   }
 }
 
-TEST_CASE("a storm of publications and subscriptions on colliding names ends soundly (SEC-DOS-9)") {
+TEST_CASE("a storm of publications and subscriptions on colliding names ends soundly (SEC-DOS-9)"
+          * not_in("sqlite postgres mariadb", "thousands of engines, a minute there")) {
   scenario s;
   for (int i = 0; i < 3000; ++i) {
     const std::string n = std::to_string(i);

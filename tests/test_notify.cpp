@@ -75,7 +75,8 @@ TEST_CASE("a time that is over never wraps (D2-27)") {
 
 // --- outcomes ---------------------------------------------------------------------------------------
 
-TEST_CASE("each answer to a NOTIFY ends the subscription or does not (TV-06; N11-N13, EVT-4.2.2-7 to -10, -12, -13, DELTA-3, D2-15)") {
+TEST_CASE("each answer to a NOTIFY ends the subscription or does not (TV-06; N11-N13, EVT-4.2.2-7 to -10, -12, -13, DELTA-3, D2-15)"
+          * not_in("sqlite postgres mariadb", "thousands of engines, a minute there")) {
   const std::vector<int> ending{404, 405, 410, 416, 480, 481, 482, 483, 484, 485, 489, 501, 604};
   for (const bool timeout_ends : {true, false}) {
     for (int status = 0; status < 700; ++status) {

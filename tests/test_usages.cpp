@@ -311,7 +311,8 @@ struct lacking {
 
 }  // namespace
 
-TEST_CASE("numbers used by an engine that lacks the package of another usage are known to who has it (PROP-2, L05, C01, T07)") {
+TEST_CASE("numbers used by an engine that lacks the package of another usage are known to who has it (PROP-2, L05, C01, T07)" *
+          not_in("write_back", "it goes through the modes itself, and flushes where it asked for write-back")) {
   struct row {
     const char* name;
     step one;

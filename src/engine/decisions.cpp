@@ -63,7 +63,8 @@ void engine::impl::refresh_watchers(event_state& state, refresh_type type, std::
   if (type == refresh_type::authorization || looks_at_sphere(state) || decisions_due(state, now)) {
     question asked = about(*state.package, state.resource(), now);
     // which view they saw last is not in the rows, as their standing is
-    asked.tells_all = type == refresh_type::authorization && state.package->has_views() && (shared() || (keeping && keeping->was_read(state)));
+    const bool knows = !shared() && !(keeping && keeping->was_read(state));
+    asked.tells_all = type == refresh_type::authorization && state.package->has_views() && !knows;
     if (!due.any) asked.only = only;  // what lapsed is told to everybody
     due.after = plan_decisions(state, due.any ? due.before : due.after, due.any ? &leaving : nullptr, asked, {}, nullptr, out);
     plan_decided_waiting(state, asked, decided);
