@@ -392,7 +392,7 @@ TEST_CASE("who is owed watcher information is told with the next advance, and le
   }
 }
 
-TEST_CASE("who is owed something is paid within the budget of advance, in turn, and at its rate (C01, W08, M04, SEC-DOS-5)") {
+TEST_CASE("who is owed something is paid within the budget of advance, in turn, and at its rate (C01, W08, M04)") {
   event_package about = watcherinfo_package("presence");
   about.difference_only = false;
   for (const std::size_t rate : {0u, 3u}) {
