@@ -4,7 +4,6 @@
 #include <chrono>
 #include <cstddef>
 #include <exception>
-#include <filesystem>
 #include <initializer_list>
 #include <limits>
 #include <memory>
@@ -12,7 +11,6 @@
 #include <set>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <tuple>
 #include <type_traits>
 #include <unordered_set>
@@ -21,6 +19,7 @@
 
 #include "columns.hpp"
 #include "dialect.hpp"
+#include "faults.hpp"
 #include "schema.hpp"
 #include "session.hpp"
 #include "statements.hpp"
@@ -29,12 +28,6 @@
 namespace presence {
 namespace sql {
 namespace {
-
-using outcome = result<void, storage_error>;
-
-unexpected<storage_error> fault(storage_fault which, std::string text) {
-  return {storage_error{which, std::move(text)}};
-}
 
 bool of_dialog(const number_reservation& r) { return r.key.event.empty(); }  // a whole one
 
@@ -45,63 +38,6 @@ int kinds(const change& c) {
          some(c.ended_subscriptions) + some(c.new_subscriptions) + some(c.changed_subscriptions) +
          some(c.reservations) + some(c.ended_watchers) + some(c.watchers) +
          (std::any_of(c.reservations.begin(), c.reservations.end(), of_dialog) ? 1 : 0);
-}
-
-complaint complaint_of(const soci::soci_error& e) {
-  switch (e.get_error_category()) {
-    case soci::soci_error::connection_error:
-      return complaint::connection;
-    case soci::soci_error::invalid_statement:
-      return complaint::statement;
-    case soci::soci_error::constraint_violation:
-      return complaint::constraint;
-    default:
-      return complaint::other;
-  }
-}
-
-// What went wrong, from an exception in flight. Values of rows stay out of the log: SOCI adds the statement
-// with them to what(), databases add them in later lines, and to a conflict in the first one too.
-storage_error caught(const target& to, bool connected) {
-  const dialect& speaks = *to.speaks;
-  try {
-    throw;
-  } catch (const soci::soci_error& e) {
-    std::string message = e.get_error_message();
-    if (const auto own = message.find(" Fatal error. "); own != message.npos) message.erase(0, own + 14);
-    if (message.find("shared library") != message.npos) {
-      return {storage_fault::unavailable, "SOCI cannot load its backend '" + std::string{speaks.backend} +
-                                              "': install the Debian package " + std::string{speaks.package}};
-    }
-    const storage_fault which = speaks.fault(complaint_of(e), message);
-    if (which == storage_fault::conflict) return {which, "a row to insert is there already"};
-    if (connected) {
-      for (const std::string_view end : {"\n", " to use near"})
-        message.resize(std::min(message.find(end), message.size()));
-    }
-    std::replace_if(
-        message.begin(), message.end(), [](unsigned char c) { return c < 0x20; }, ' ');
-    message.resize(message.find_last_not_of(' ') + 1);
-    if (connected) return {which, message};
-    return {which,
-            "cannot open " + to.place + ": " + message + "; check " +
-                (to.file.empty() ? "that the server runs, and server, user, password and database in db_url"
-                                 : "that the file's directory exists and may be written")};
-  } catch (const std::exception& e) {
-    return {storage_fault::unavailable, e.what()};
-  } catch (...) {
-    return {storage_fault::unavailable, "unknown exception"};
-  }
-}
-
-// SQLite makes a file that is not there; only create_schema() may.
-outcome file_must_exist(const target& to) {
-  std::error_code error;
-  if (to.file.empty() || std::filesystem::exists(to.file, error)) return {};
-  return fault(
-      storage_fault::unavailable,
-      "database file '" + to.file +
-          "' does not exist: run `presence-db create` or call create_schema() once before the first start");
 }
 
 class adapter : public soci_storage {
