@@ -307,7 +307,7 @@ TEST_CASE_TEMPLATE("the victim of a deadlock is rolled back whole (T18)", Databa
   CHECK(read_all(*rows) == after(next));
 }
 
-TEST_CASE("a COMMIT that is answered with a refusal is known to have written nothing (T18)") {
+TEST_CASE("a COMMIT that postgres answers with a refusal is known to have written nothing (T18)") {
   const postgres_database database;
   const auto rows = database.open();
   const change first = some(), next = next_of(first);
