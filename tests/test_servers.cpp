@@ -319,6 +319,13 @@ TEST_CASE("a COMMIT that postgres answers with a refusal is known to have writte
   CHECK(refused(rows->apply(next)));
   CHECK(rows->counters().statements > statements + 5);  // COMMIT came after all the others
   CHECK(refused(rows->apply({.watchers = next.watchers})));  // a single statement commits itself
+  // as a distributed engine answers that does not know, with a session that goes on
+  database.run("CREATE OR REPLACE FUNCTION refuse() RETURNS trigger AS 'BEGIN RAISE ''result is ambiguous, restart transaction''; END'"
+               " LANGUAGE plpgsql");
+  const auto unknown = rows->apply(next);
+  REQUIRE_FALSE(unknown);
+  CHECK(unknown.error().fault == storage_fault::unavailable);
+  CHECK_FALSE(unknown.error().nothing_written);
   CHECK(read_all(*rows) == rows_of(first));
   database.run("DROP TRIGGER at_commit ON watchers");
   apply(*rows, next);

@@ -85,6 +85,10 @@ bool gave_way(std::string_view message) {
   return says(message, {"deadlock", "Deadlock", "could not serialize", "restart transaction"});
 }
 
+bool doubtful(std::string_view message) {
+  return says(message, {"ambiguous", "ost connection", "gone away", "closed the connection"});
+}
+
 bool refused(std::string_view message) {
   return says(message, {"database is locked", "readonly database", "database or disk is full"});
 }

@@ -73,6 +73,10 @@ struct dialect {
 /// than English a deadlock stays unavailable.
 bool gave_way(std::string_view message);
 
+/// Whether it says that nobody knows what became of a change, whatever the session answers afterwards: a pooler keeps the
+/// session of who asked, and a distributed engine says so in words (SQLSTATE 40003).
+bool doubtful(std::string_view message);
+
 /// Whether it says that what would have made a change stand was refused, also where no ROLLBACK tells (SQLite's own
 /// transaction around a single statement): an I/O error does not, for the end of the log may be there.
 bool refused(std::string_view message);

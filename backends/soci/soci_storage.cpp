@@ -154,8 +154,9 @@ class adapter : public soci_storage {
       if (done) done = work();
     } catch (...) {
       storage_error error = caught(to_, connection_ != nullptr);
-      if (stamped && gave_way(error.text)) error = {storage_fault::conflict, "another engine was quicker"};
-      if (commits_ && error.fault != storage_fault::conflict) commits_ = !refused(error.text) && !answers();
+      const bool unknown = commits_ && doubtful(error.text);
+      if (stamped && !unknown && gave_way(error.text)) error = {storage_fault::conflict, "another engine was quicker"};
+      if (commits_ && !unknown && error.fault != storage_fault::conflict) commits_ = !refused(error.text) && !answers();
       done = unexpected{error};
       recover(error.fault);
     }

@@ -82,6 +82,7 @@ void engine::impl::owe_the_untold(event_state& state) {
 
 std::size_t engine::handle(std::span<const received> all, instant now, std::vector<effects>& out) {
   impl& e = *impl_;
+  now = e.tick(now);
   std::size_t count = 0, bytes = 0, notifies = 0;
   const auto make = [&](std::size_t i) {
     std::visit(overloaded{[&](const publish_request& r) {
