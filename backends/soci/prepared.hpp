@@ -192,12 +192,13 @@ class gathered {
   }
 
   void add() {
-    const bool literal = speaks_.many == batching::literals, aliased = literal && compares(operation_.what) && rows_ == 0;
+    const bool literal = speaks_.many == batching::literals, compared = compares(operation_.what);
+    const bool aliased = literal && compared && rows_ == 0;
     if (literal)
-      literals_ += aliased                    ? "SELECT "
-                   : rows_ == 0               ? "("
-                   : compares(operation_.what) && rows_ == 1 ? " UNION ALL VALUES ("
-                                              : ", (";
+      literals_ += aliased                   ? "SELECT "
+                   : rows_ == 0              ? "("
+                   : compared && rows_ == 1  ? " UNION ALL VALUES ("
+                                             : ", (";
     for (std::size_t i = 0; i < lists_.size(); ++i) {
       auto& [where, made] = lists_[i];
       if (!where.is_null()) where.encode(speaks_);

@@ -219,6 +219,7 @@ struct engine::impl {
   /// Every row that the filter wants, page by page. Throws unreadable.
   template <class Row, class F>
   void each_row(const row_filter& wanted, F take);
+  /// The same for each page, `take(std::vector<Row>&)`.
   template <class Row, class F>
   void each_page(const row_filter& wanted, F take);
   /// Reads what the filter wants into memory. Throws unreadable.

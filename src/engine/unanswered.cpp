@@ -21,13 +21,13 @@ struct doubted {
     if (keys.contains(key)) held.emplace(std::move(key), std::move(row));
   }
   /// `stored` is there: it `ends`, or `changes` to what memory has. What is left in `held` then is not there.
-  template <class Same, class Changes, class Ends>
-  void compare(Row&& stored, Same same, Changes changes, Ends ends) {
+  template <class Changes, class Ends>
+  void compare(const Row& stored, Changes changes, Ends ends) {
     Key key = key_of(stored);
     if (!keys.contains(key)) return;
     const auto at = held.find(key);
     if (at == held.end()) return ends(std::move(key));
-    if (!same(at->second, std::move(stored))) changes(std::move(at->second));
+    if (at->second != stored) changes(std::move(at->second));
     held.erase(at);
   }
 };
@@ -154,23 +154,22 @@ change engine::impl::mended() {
   }
 
   change mend;
-  const auto same = [](const auto& held, const auto& stored) { return held == stored; };
   const auto into = [](auto& list) {
     return [&list](auto&& one) { list.push_back(std::move(one)); };
   };
   const auto replace = [&](publication_row&& row) { mend.changed_publications.push_back({row.etag, true, std::move(row)}); };
   for (const row_filter& some : wanted) {
     if (!publications.keys.empty())
-      each_row<publication_row>(some, [&](publication_row&& row) {
-        publications.compare(std::move(row), same, replace, into(mend.ended_publications));
+      each_row<publication_row>(some, [&](const publication_row& row) {
+        publications.compare(row, replace, into(mend.ended_publications));
       });
     if (!subscriptions.keys.empty())
-      each_row<subscription_row>(some, [&](subscription_row&& row) {
-        subscriptions.compare(std::move(row), same, into(mend.changed_subscriptions), into(mend.ended_subscriptions));
+      each_row<subscription_row>(some, [&](const subscription_row& row) {
+        subscriptions.compare(row, into(mend.changed_subscriptions), into(mend.ended_subscriptions));
       });
     if (!watchers.keys.empty())
-      each_row<watcher_row>(some, [&](watcher_row&& row) {
-        watchers.compare(std::move(row), same, into(mend.watchers), into(mend.ended_watchers));
+      each_row<watcher_row>(some, [&](const watcher_row& row) {
+        watchers.compare(row, into(mend.watchers), into(mend.ended_watchers));
       });
   }
   for (auto& [key, row] : publications.held) mend.new_publications.push_back(std::move(row));
