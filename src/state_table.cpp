@@ -24,9 +24,9 @@ std::string_view event_id_of(const subscription& s) noexcept {
 
 state_table::state_table(random_source& random, int subscriptions_log2, int resources_log2)
     : hash_{random},
-      by_name_{buckets_for(resources_log2), state_hash{&hash_}, state_equal{}},
+      by_name_{buckets_for(resources_log2)},
       by_dialog_{buckets_for(subscriptions_log2)},
-      by_uri_{buckets_for(resources_log2), watcher_hash{&hash_}, watcher_equal{}} {}
+      by_uri_{buckets_for(resources_log2)} {}
 
 state_table::~state_table() {
   for (slab<event_state>::index i = 0; i < states_.end(); ++i)
@@ -36,22 +36,25 @@ state_table::~state_table() {
     subscription& s = subscriptions_[i];
     if (s.shared != nullptr && --s.shared->usages == 0) delete s.shared;
   }
-  by_name_.set.clear();
-  by_uri_.set.clear();
 }
 
 event_state* state_table::find(const state_lookup& l, const event_package& package) noexcept {
-  const auto found =
-      by_name_.set.find(state_name{l.resource, &package}, [&l](const auto&) noexcept { return l.hash; }, state_equal{});
-  return found == by_name_.set.end() ? nullptr : &*found;
+  event_state* found = nullptr;
+  by_name_.each(l.hash, [&](hash_index::number n) {
+    event_state& state = states_[n];
+    if (state.package == &package && state.resource() == l.resource) found = &state;
+    return found == nullptr;
+  });
+  return found;
 }
 
 event_state& state_table::obtain(const state_lookup& l, const event_package& package) {
   if (event_state* known = find(l, package)) return *known;
-  by_name_.reserve_one();
+  by_name_.reserve(states_.size() + 1);
   const auto index = states_.make();
   event_state& state = states_[index];
   state.self = index;
+  state.hash = l.hash;
   state.package = &package;
   try {
     state.name.set(l.resource);
@@ -59,7 +62,7 @@ event_state& state_table::obtain(const state_lookup& l, const event_package& pac
     states_.destroy(index);
     throw;
   }
-  by_name_.set.insert(state);
+  by_name_.insert(l.hash, index);
   if (listener_ != nullptr) listener_->made(state);
   return state;
 }
@@ -67,7 +70,7 @@ event_state& state_table::obtain(const state_lookup& l, const event_package& pac
 void state_table::release_if_idle(event_state& state) noexcept {
   if (!state.idle()) return;
   if (listener_ != nullptr) listener_->gone(state);
-  by_name_.set.erase(by_name_.set.iterator_to(state));
+  by_name_.erase(state.hash, state.self);
   states_.destroy(state.self);
 }
 
@@ -255,29 +258,34 @@ void state_table::recheck(event_state& state, instant when) {
 }
 
 watcher_account* state_table::find_watcher(const watcher_lookup& l) noexcept {
-  const auto found = by_uri_.set.find(l.uri, [&l](const auto&) noexcept { return l.hash; }, watcher_equal{});
-  return found == by_uri_.set.end() ? nullptr : &*found;
+  watcher_account* found = nullptr;
+  by_uri_.each(l.hash, [&](hash_index::number n) {
+    if (watchers_[n].uri() == l.uri) found = &watchers_[n];
+    return found == nullptr;
+  });
+  return found;
 }
 
 watcher_account& state_table::obtain_watcher(const watcher_lookup& l) {
   if (watcher_account* known = find_watcher(l)) return *known;
-  by_uri_.reserve_one();
+  by_uri_.reserve(watchers_.size() + 1);
   const auto index = watchers_.make();
   watcher_account& account = watchers_[index];
   account.self = index;
+  account.hash = l.hash;
   try {
     account.name.set(l.uri);
   } catch (...) {
     watchers_.destroy(index);
     throw;
   }
-  by_uri_.set.insert(account);
+  by_uri_.insert(l.hash, index);
   return account;
 }
 
 void state_table::release_if_unused(watcher_account& w) noexcept {
   if (w.users != 0) return;
-  by_uri_.set.erase(by_uri_.set.iterator_to(w));
+  by_uri_.erase(w.hash, w.self);
   watchers_.destroy(w.self);
 }
 
@@ -343,6 +351,7 @@ std::optional<std::string> state_table::check() const {
     const event_state& state = states_[i];
     if (state.self != i) return "a state does not know its own number";
     if (state.idle()) return "an idle state is kept: " + std::string{state.resource()};
+    if (!by_name_.contains(look_up_state(state.resource(), state.package->name).hash, i)) return "a state is not found by its name: " + std::string{state.resource()};
     std::uint64_t last_id = 0;
     std::uint32_t hard = 0;
     for (const auto& p : state.publications) {
@@ -397,7 +406,7 @@ std::optional<std::string> state_table::check() const {
       }
     }
   }
-  if (by_name_.set.size() != states_.size()) return "states are missing from their index";
+  if (by_name_.size() != states_.size()) return "states are missing from their index";
   if (publications != publication_count_) return "publications are miscounted";
   if (linked != by_dialog_.size() || linked != subscriptions_.size())
     return "subscriptions are missing from an index";
@@ -406,10 +415,11 @@ std::optional<std::string> state_table::check() const {
   for (slab<watcher_account>::index i = 0; i < watchers_.end(); ++i) {
     if (!watchers_.live(i)) continue;
     if (watchers_[i].users == 0) return "an unused watcher is kept: " + std::string{watchers_[i].uri()};
+    if (!by_uri_.contains(look_up_watcher(watchers_[i].uri()).hash, i)) return "a watcher is not found by his address: " + std::string{watchers_[i].uri()};
     counted += watchers_[i].subscriptions.all();
     published -= watchers_[i].published;
   }
-  if (by_uri_.set.size() != watchers_.size()) return "watchers are missing from their index";
+  if (by_uri_.size() != watchers_.size()) return "watchers are missing from their index";
   if (counted != linked) return "subscriptions per watcher are miscounted";
   if (published != 0) return "publications per publisher are miscounted";
   return std::nullopt;

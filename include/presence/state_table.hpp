@@ -8,7 +8,6 @@
 #pragma once
 
 #include <boost/container/small_vector.hpp>
-#include <boost/intrusive/unordered_set.hpp>
 #include <cstdint>
 #include <memory>
 #include <new>
@@ -36,9 +35,6 @@ namespace presence {
 struct event_state;
 class state_table;
 struct watcher_account;
-
-/// Hooks of the hash tables below: one pointer and the stored hash.
-using hash_hook = boost::intrusive::unordered_set_member_hook<boost::intrusive::store_hash<true>>;
 
 /// A publication counts for who made it as long as it lives.
 struct end_of_share {
@@ -70,7 +66,7 @@ struct subscription_count {
 
 /// Everybody who watches anything, or publishes for others: counts that, so that nobody can have all there is.
 struct watcher_account {
-  hash_hook by_uri;
+  std::uint32_t hash = 0;       ///< of its address
   short_text name = {};
   std::uint32_t published = 0;  ///< for others
   subscription_count subscriptions = {};
@@ -202,7 +198,7 @@ struct ruled {
 /// The state of one resource in one package. Five cache lines: what finds it; what its publications come to; the rest, and
 /// the one publication that most have.
 struct event_state {
-  hash_hook by_name;
+  std::uint32_t hash = 0;           ///< of its name
   short_text name = {};
   std::uint32_t hard = 0;           ///< how many of `publications` are hard state
   const event_package* package = nullptr;
@@ -258,22 +254,20 @@ class state_table {
   /// views live as long as the caller's text.
   struct state_lookup {
     std::string_view resource, package;
-    std::size_t hash;
+    std::uint32_t hash;
   };
   state_lookup look_up_state(std::string_view resource, std::string_view package) const noexcept {
-    const state_lookup l{resource, package, hash_(resource, package)};
-    __builtin_prefetch(by_name_.buckets.get() + (l.hash & (by_name_.set.bucket_count() - 1)));
+    const state_lookup l{resource, package, static_cast<std::uint32_t>(hash_(resource, package))};
+    by_name_.prefetch(l.hash);
     return l;
   }
   event_state* find(const state_lookup& l, const event_package& package) noexcept;
   event_state* find(std::string_view resource, const event_package& package) noexcept {
     return find(look_up_state(resource, package.name), package);
   }
-  /// Asks for the first state of the bucket; worth calling a little after look_up_state(). Costs little if it is another one.
+  /// Asks for the state; worth calling a little after look_up_state().
   void prefetch(const state_lookup& l) const noexcept {
-    const std::size_t bucket = l.hash & (by_name_.set.bucket_count() - 1);
-    const auto first = by_name_.set.begin(bucket);
-    if (first != by_name_.set.end(bucket)) states_.prefetch(&*first);
+    if (const auto first = by_name_.first(l.hash); first != hash_index::none) states_.prefetch(first);
   }
   event_state& obtain(const state_lookup& l, const event_package& package);
   event_state& obtain(std::string_view resource, const event_package& package) {
@@ -368,17 +362,15 @@ class state_table {
   // --- watchers ---
   struct watcher_lookup {  ///< like state_lookup
     std::string_view uri;
-    std::size_t hash;
+    std::uint32_t hash;
   };
   watcher_lookup look_up_watcher(std::string_view uri) const noexcept {
-    const watcher_lookup l{uri, hash_(uri)};
-    __builtin_prefetch(by_uri_.buckets.get() + (l.hash & (by_uri_.set.bucket_count() - 1)));
+    const watcher_lookup l{uri, static_cast<std::uint32_t>(hash_(uri))};
+    by_uri_.prefetch(l.hash);
     return l;
   }
   void prefetch(const watcher_lookup& l) const noexcept {
-    const std::size_t bucket = l.hash & (by_uri_.set.bucket_count() - 1);
-    const auto first = by_uri_.set.begin(bucket);
-    if (first != by_uri_.set.end(bucket)) watchers_.prefetch(&*first);
+    if (const auto first = by_uri_.first(l.hash); first != hash_index::none) watchers_.prefetch(first);
   }
   watcher_account* find_watcher(const watcher_lookup& l) noexcept;
   watcher_account* find_watcher(std::string_view uri) noexcept { return find_watcher(look_up_watcher(uri)); }
@@ -417,58 +409,6 @@ class state_table {
   std::optional<std::string> check() const;
 
  private:
-  struct state_name {
-    std::string_view resource;
-    const event_package* package;
-  };
-  struct state_hash {
-    const keyed_hash* hash;
-    std::size_t operator()(const event_state& s) const noexcept { return (*hash)(s.resource(), s.package->name); }
-  };
-  struct state_equal {
-    bool operator()(const state_name& n, const event_state& s) const noexcept {
-      return n.package == s.package && n.resource == s.resource();
-    }
-    bool operator()(const event_state& s, const state_name& n) const noexcept { return (*this)(n, s); }
-    bool operator()(const event_state& a, const event_state& b) const noexcept {
-      return a.package == b.package && a.resource() == b.resource();
-    }
-  };
-  /// An intrusive hash table with buckets that double.
-  template <class Set>
-  struct growing {
-    std::unique_ptr<typename Set::bucket_type[]> buckets;
-    Set set;
-    template <class Hash, class Equal>
-    growing(std::size_t size, Hash hash, Equal equal)
-        : buckets{std::make_unique<typename Set::bucket_type[]>(size)},
-          set{typename Set::bucket_traits{buckets.get(), size}, hash, equal} {}
-    void reserve_one() {
-      const std::size_t size = set.bucket_count();
-      if (set.size() < size) return;
-      auto wider = std::make_unique<typename Set::bucket_type[]>(size * 2);
-      set.rehash(typename Set::bucket_traits{wider.get(), size * 2});
-      buckets = std::move(wider);
-    }
-  };
-  using state_set = boost::intrusive::unordered_set<
-      event_state, boost::intrusive::member_hook<event_state, hash_hook, &event_state::by_name>,
-      boost::intrusive::hash<state_hash>, boost::intrusive::equal<state_equal>,
-      boost::intrusive::power_2_buckets<true>, boost::intrusive::compare_hash<true>>;
-  struct watcher_hash {
-    const keyed_hash* hash;
-    std::size_t operator()(const watcher_account& w) const noexcept { return (*hash)(w.uri()); }
-  };
-  struct watcher_equal {
-    bool operator()(std::string_view uri, const watcher_account& w) const noexcept { return uri == w.uri(); }
-    bool operator()(const watcher_account& w, std::string_view uri) const noexcept { return uri == w.uri(); }
-    bool operator()(const watcher_account& a, const watcher_account& b) const noexcept { return a.uri() == b.uri(); }
-  };
-  using watcher_set = boost::intrusive::unordered_set<
-      watcher_account, boost::intrusive::member_hook<watcher_account, hash_hook, &watcher_account::by_uri>,
-      boost::intrusive::hash<watcher_hash>, boost::intrusive::equal<watcher_equal>,
-      boost::intrusive::power_2_buckets<true>, boost::intrusive::compare_hash<true>>;
-
   keyed_hash hash_;
   state_listener* listener_ = nullptr;
   pool<publication> publication_memory_;
@@ -479,9 +419,9 @@ class state_table {
   timer_wheel<subscription> subscription_timers_;
   timer_wheel<undecided> undecided_timers_;
   timer_wheel<ruled> rules_timers_;
-  growing<state_set> by_name_;
+  hash_index by_name_;
   hash_index by_dialog_;
-  growing<watcher_set> by_uri_;
+  hash_index by_uri_;
   std::size_t publication_count_ = 0;
   std::size_t undecided_count_ = 0;
 };
