@@ -23,12 +23,10 @@ void engine::impl::adopt(publication_row row, const event_package& package) {
   table.insert(table.obtain(resource, package), std::move(p));
 }
 
-void engine::impl::adopt(subscription_row row, const event_package& package, instant now) {
+void engine::impl::adopt(subscription_row&& row, const sought_row& sought, const event_package& package, instant now) {
   if (row.state == subscription_state::terminated) return;  // another server's; nothing is owed to it
-  event_state& state = table.obtain(row.resource, package);
-  std::string watcher;
-  if (!canonical_aor(row.dialog.watcher(), watcher)) watcher = row.dialog.watcher();
-  watcher_account& account = table.obtain_watcher(watcher);
+  event_state& state = table.obtain(sought.state, package);
+  watcher_account& account = table.obtain_watcher(sought.account);
   subscription& s = table.make_subscription();
   s.state = &state;
   s.dialog = std::move(row.dialog);
@@ -49,11 +47,11 @@ void engine::impl::adopt(subscription_row row, const event_package& package, ins
   }
   table.reserve(state);
   subscription* sibling = nullptr;
-  table.each_usage(s.dialog.call_id(), s.dialog.remote_tag(), [&](subscription& u) {
+  table.each_usage(sought.dialog, [&](subscription& u) {
     if (u.dialog.local_tag() == s.dialog.local_tag()) sibling = &u;
     return sibling == nullptr;
   });
-  table.link(s, state, account);
+  table.link(s, state, account, sought.dialog);
   if (row.other_usages.value_or(true)) may_share = true;
   if (sibling != nullptr) table.share_numbers(*sibling, s);
   if (row.other_usages.value_or(false)) {
@@ -64,6 +62,14 @@ void engine::impl::adopt(subscription_row row, const event_package& package, ins
   if (s.stands == standing::pending) pending_began(table.obtain_undecided(state, account, s.since));
   // nobody knows what he has got; where numbers are exact, he finds a gap himself (WIN-58-7)
   s.unsure = !exact_numbers(row.since, package);
+}
+
+void engine::impl::look_up(const subscription_row& row, const event_package& package, sought_row& sought) const {
+  const dialog& d = row.dialog;
+  if (!canonical_aor(d.watcher(), sought.watcher)) sought.watcher = d.watcher();
+  sought.state = table.look_up_state(row.resource, package.name);
+  sought.account = table.look_up_watcher(sought.watcher);
+  sought.dialog = table.look_up(d.call_id(), d.remote_tag());
 }
 
 void engine::impl::adopt(const watcher_row& row, const event_package& package) {
@@ -86,16 +92,14 @@ void engine::impl::read(const row_filter& wanted, const event_package& package, 
   if (stores_publications()) each_row<publication_row>(wanted, [&](publication_row&& row) { adopt(std::move(row), package); });
   // far memory is asked for some rows ahead, and what it leads to a little later
   constexpr std::size_t ahead = 8, then = 4;
-  std::array<state_table::watcher_lookup, ahead> watchers;
+  std::array<sought_row, ahead> sought;
   each_page<subscription_row>(wanted, [&](std::vector<subscription_row>& page) {
     for (std::size_t i = 0; i < page.size() + ahead - 1; ++i) {
-      if (i < page.size()) {
-        const dialog& d = page[i].dialog;
-        watchers[i % ahead] = table.look_up_watcher(d.watcher());
-        static_cast<void>(table.look_up(d.call_id(), d.remote_tag()));
-      }
-      if (i >= then && i - then < page.size()) table.prefetch(watchers[(i - then) % ahead]);
-      if (i >= ahead - 1) adopt(std::move(page[i - (ahead - 1)]), package, now);
+      if (i < page.size()) look_up(page[i], package, sought[i % ahead]);
+      if (i >= then && i - then < page.size()) table.prefetch(sought[(i - then) % ahead].account);
+      if (i < ahead - 1) continue;
+      const std::size_t first = i - (ahead - 1);
+      adopt(std::move(page[first]), sought[first % ahead], package, now);
     }
   });
   each_row<watcher_row>(wanted, [&](watcher_row&& row) { adopt(row, package); });

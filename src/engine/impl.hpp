@@ -225,7 +225,14 @@ struct engine::impl {
   /// Reads what the filter wants into memory. Throws unreadable.
   void read(const row_filter& wanted, const event_package& package, instant now);
   void adopt(publication_row row, const event_package& package);
-  void adopt(subscription_row row, const event_package& package, instant now);
+  struct sought_row {  ///< where a row goes, looked up ahead; lives as long as the row
+    std::string watcher;  ///< canonical
+    state_table::state_lookup state;
+    state_table::watcher_lookup account;
+    state_table::dialog_lookup dialog;
+  };
+  void look_up(const subscription_row& row, const event_package& package, sought_row& sought) const;
+  void adopt(subscription_row&& row, const sought_row& sought, const event_package& package, instant now);
   void adopt(const watcher_row& row, const event_package& package);
   subscription* find_sent(const notify_id& id);
   /// Drops a state and all that belongs to it from memory; the storage keeps it.
