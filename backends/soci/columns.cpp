@@ -56,13 +56,12 @@ void put_party(std::string_view address, text& user, text& domain, nullable<text
   put_unless(implied, address, exact);
 }
 
-text party(const text& user, const text& domain, const nullable<text>& exact) {
+// The address, in the room of `exact`, which keeps its memory from row to row.
+const text& party(const text& user, const text& domain, nullable<text>& exact) {
   if (!exact.null) return exact.value;
-  text made;
-  made.reserve(user.size() + domain.size() + 5);
-  made.append("sip:").append(user);
-  if (!user.empty()) made += '@';
-  return made.append(domain);
+  exact.value.assign("sip:").append(user);
+  if (!user.empty()) exact.value += '@';
+  return exact.value.append(domain);
 }
 
 // `proto:host:port`, which is all Kamailio can make use of.
@@ -79,8 +78,8 @@ bool socket_shaped(std::string_view cookie) {
   return parsed.ec == std::errc{} && parsed.ptr == end;
 }
 
-void append_event(const subscription_columns& c, text& to) {
-  to.append(c.event);
+void assign_event(const subscription_columns& c, text& to) {
+  to.assign(c.event);
   if (!c.event_id.value.empty()) to.append(";id=").append(c.event_id.value);
 }
 
@@ -229,7 +228,7 @@ void to_columns(const subscription_row& r, subscription_columns& c) {
   put_text(d.user_agent, c.user_agent);
   c.x_since_ms.set(r.since.time_since_epoch().count());
   text implied;
-  append_event(c, implied);
+  assign_event(c, implied);
   put_unless(d.event == implied, d.event, c.x_event);
   put_unless(d.headers.empty(), d.headers, c.x_headers);
   put_unless(d.display_name.empty(), d.display_name, c.x_display_name);
@@ -362,23 +361,20 @@ subscription_row to_row(subscription_columns& c) {
   r.resource = c.presentity_uri;
   r.event = c.event;
   r.event_id = c.event_id.value;
-  const text local_uri = party(c.to_user, c.to_domain, c.x_local_uri);
-  const text remote_uri = party(c.from_user, c.from_domain, c.x_remote_uri);
   const text watcher = join(c.watcher_username, c.watcher_domain);
-  text event;
-  if (c.x_event.null) append_event(c, event);
+  if (c.x_event.null) assign_event(c, c.x_event.value);
   const bool secure = c.x_secure.null ? c.contact.starts_with("sips:") || c.socket_info.starts_with("tls:")
                                       : c.x_secure.value != 0;
   r.dialog =
       dialog{dialog_fields{.call_id = c.callid,
                            .local_tag = c.to_tag,
                            .remote_tag = c.from_tag,
-                           .local_uri = local_uri,
-                           .remote_uri = remote_uri,
+                           .local_uri = party(c.to_user, c.to_domain, c.x_local_uri),
+                           .remote_uri = party(c.from_user, c.from_domain, c.x_remote_uri),
                            .remote_target = c.contact,
                            .route_set = c.record_route.value,
                            .local_contact = c.local_contact,
-                           .event = c.x_event.null ? event : c.x_event.value,
+                           .event = c.x_event.value,
                            .watcher = watcher,
                            .cookie = c.x_cookie.null ? std::string_view{c.socket_info} : c.x_cookie.value,
                            .user_agent = c.user_agent.value,

@@ -314,6 +314,16 @@ inline constexpr auto state_name_list = []<class C>(C& c, auto&& f) {
 };
 inline constexpr auto no_list = [](auto&, auto&&) {};
 
+/// A list without the event, which a filter tells.
+template <class List>
+constexpr auto but_event(List list) {
+  return [=](auto& c, auto&& f) {
+    list(c, [&](std::string_view name, auto& value) {
+      if (name != "event") f(name, value);
+    });
+  };
+}
+
 /// One list after the other.
 template <class... List>
 constexpr auto all_of(List... list) {

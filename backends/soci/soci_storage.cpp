@@ -215,6 +215,7 @@ class adapter : public soci_storage {
       filter_columns(want, query.key);
       query.after = at.after;
       query.count = static_cast<number>(std::min<std::size_t>(limit, std::numeric_limits<int>::max()));
+      query.values.event = query.key.event;  // of all rows, if one is wanted
       query.start();
       while (query.fetch()) {
         out.push_back(to_row(query.values));
@@ -238,9 +239,9 @@ class adapter : public soci_storage {
     if constexpr (std::is_same_v<C, subscription_columns>)
       if (!want.call_id.empty()) return c.reading(table.pages[4], name, values, call_id_list);
     if (want.event.empty() && want.resource.empty()) return c.reading(table.pages[0], name, values, no_list);
-    if (want.resource.empty()) return c.reading(table.pages[1], name, values, event_list);
+    if (want.resource.empty()) return c.reading(table.pages[1], name, but_event(values), event_list);
     if (want.event.empty()) return c.reading(table.pages[2], name, values, resource_list);
-    return c.reading(table.pages[3], name, values, all_of(resource_list, event_list));
+    return c.reading(table.pages[3], name, but_event(values), all_of(resource_list, event_list));
   }
 
   // Writes all `rows`: `fill` puts one into the variables of a statement, `identify` tells which rows it
