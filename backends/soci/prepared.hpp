@@ -12,6 +12,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "columns.hpp"
 #include "dialect.hpp"
@@ -42,6 +43,9 @@ struct place {
   void encode(const dialect& d) const {
     if (type == column_type::string && d.utf8_only) to_utf8(*characters);
     if (type == column_type::binary && d.hex_bytes) to_bytea(*characters);
+  }
+  bool is_encoded(const dialect& d) const {
+    return (type == column_type::string && d.utf8_only) || (type == column_type::binary && d.hex_bytes);
   }
   void decode(const dialect& d) const {
     if (type == column_type::string && d.utf8_only) from_utf8(*characters);
@@ -112,16 +116,16 @@ class prepared {
   bool fetch() {
     if (!statement_.fetch()) return false;
     ++counters_.rows_read;
-    for (auto& i : intos_) {
-      const bool null = i.state == soci::i_null;
-      if (i.where.null != nullptr) *i.where.null = null;
-      if (i.where.digits != nullptr && speaks_.numbers_as_text)
-        *i.where.digits = null ? 0 : to_number(i.digits);
-      if (i.where.characters == nullptr) continue;
+    for (exchanged* const i : unfinished_) {
+      const bool null = i->state == soci::i_null;
+      if (i->where.null != nullptr) *i->where.null = null;
+      if (i->where.digits != nullptr && speaks_.numbers_as_text)
+        *i->where.digits = null ? 0 : to_number(i->digits);
+      if (i->where.characters == nullptr) continue;
       if (null)
-        i.where.characters->clear();
+        i->where.characters->clear();
       else
-        i.where.decode(speaks_);
+        i->where.decode(speaks_);
     }
     return true;
   }
@@ -144,10 +148,14 @@ class prepared {
   // NULL where none is allowed throws: no indicator there.
   void into(place where) {
     exchanged& i = intos_.emplace_back(exchanged{std::move(where)});
-    if (i.where.digits != nullptr && !speaks_.numbers_as_text)
-      into(i, *i.where.digits);
+    const bool as_text = i.where.digits != nullptr && speaks_.numbers_as_text;
+    if (as_text || i.where.null != nullptr || i.where.is_encoded(speaks_)) unfinished_.push_back(&i);
+    if (i.where.characters != nullptr)
+      into(i, *i.where.characters);
+    else if (as_text)
+      into(i, i.digits);
     else
-      into(i, i.where.digits != nullptr ? i.digits : *i.where.characters);
+      into(i, *i.where.digits);
   }
   template <class T>
   void into(exchanged& i, T& value) {
@@ -160,6 +168,7 @@ class prepared {
   const dialect& speaks_;
   storage_counters& counters_;
   std::deque<exchanged> uses_, intos_;  // SOCI keeps their addresses
+  std::vector<exchanged*> unfinished_;  // of intos_: there is something to do after SOCI
   soci::statement statement_;
   bool failed_ = false;
 };
