@@ -391,7 +391,7 @@ subscription* engine::impl::find_sent(const sent& was) {
 void engine::impl::let_go_of_debts(const event_state& state) noexcept try {
   for (const auto index : state.watchers) {
     if (index == slab<subscription>::none || !table.subscriptions()[index].owes) continue;
-    if (debts.away.size() >= debts.most_away) return;
+    if (debts.full()) return;
     debts.away.push_back({sent::in(table.subscriptions()[index]), {}});
     debts.away.back().missed = missed.take(index);
   }

@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include <presence/effects.hpp>
@@ -39,22 +41,31 @@ struct debts {
     later.push_back({due, id});
     std::push_heap(later.begin(), later.end());
   }
-  /// Those whose moment has come are owed now.
-  void take_due(instant at) {
-    while (!later.empty() && later.front().due <= at) {
-      now.push_back(later.front().id);  // may throw, and is there still then
-      std::pop_heap(later.begin(), later.end());
-      later.pop_back();
-    }
-  }
-
   /// Where nothing stays in memory (subs_db_mode 3).
   struct elsewhere {
     sent to;
     std::vector<watcher_record> missed;
   };
   std::deque<elsewhere> away;
-  static constexpr std::size_t most_away = notifies_on_the_way::most;
+  std::deque<std::pair<instant, elsewhere>> failed;  ///< whose package threw: they are away again then
+  bool full() const noexcept { return away.size() + failed.size() >= notifies_on_the_way::most; }
+
+  /// Of those that are put off, when the first is owed again.
+  std::optional<instant> next_due() const noexcept {
+    std::optional<instant> first;
+    if (!later.empty()) first = later.front().due;
+    if (!failed.empty()) first = std::min(first.value_or(never), failed.front().first);
+    return first;
+  }
+  /// Those whose moment has come are owed again. May throw, and loses none then.
+  void take_due(instant at) {
+    while (!later.empty() && later.front().due <= at) {
+      now.push_back(later.front().id);
+      std::pop_heap(later.begin(), later.end());
+      later.pop_back();
+    }
+    for (; !failed.empty() && failed.front().first <= at; failed.pop_front()) away.push_back(std::move(failed.front().second));
+  }
 };
 
 }  // namespace presence

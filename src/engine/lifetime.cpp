@@ -12,7 +12,7 @@ std::optional<instant> engine::impl::next_deadline() const noexcept {
   if (held_back && held_back->held_back() != 0 && settings.db_update_period > seconds{0} && (!soonest || next_flush < *soonest))
     soonest = next_flush;
   if (!debts.now.empty() && (!soonest || clock < *soonest)) soonest = clock;
-  if (!debts.later.empty() && (!soonest || debts.later.front().due < *soonest)) soonest = debts.later.front().due;
+  if (const auto due = debts.next_due(); due && (!soonest || *due < *soonest)) soonest = due;
   if (looks_up() && !packages.empty() && (!soonest || next_look < *soonest)) soonest = next_look;
   if ((!lost.empty() || unanswered) && (!soonest || clock < *soonest)) soonest = clock;
   const instant paying = rate.reached() ? rate.second_ends() : clock;
@@ -41,21 +41,24 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
   // taken out of the wheels while planned; put back if the change cannot be stored
   struct slice {
     state_table& table;
+    presence::debts& debts;
     instant now;
     std::vector<lapsed_state> states;
     std::vector<publication*> publications;
     std::vector<subscription*> subscriptions;
     std::vector<undecided*> undecideds;
     std::vector<ruled*> rules;
+    std::optional<std::vector<notify_id>> unpaid = {};  // before any was paid
     bool kept = false;
     ~slice() {
       if (kept) return;
+      if (unpaid) debts.now = *std::move(unpaid);
       for (auto* r : rules) table.recheck(*r->state, now);  // planning may have set the next moment already
       for (auto* p : publications) table.publication_timers().insert(*p);
       for (auto* s : subscriptions) table.subscription_timers().insert(*s);
       for (auto* u : undecideds) table.undecided_timers().insert(*u);
     }
-  } taken{table, now, {}, {}, {}, {}, {}};
+  } taken{table, debts, now, {}, {}, {}, {}, {}};
   std::size_t paid = 0;  // debts
   const auto count = [&] { return taken.publications.size() + taken.subscriptions.size() + taken.undecideds.size() + taken.rules.size() + paid; };
   const auto spent = [&] { return count() >= budget; };
@@ -143,7 +146,7 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
     }
   }
   debts.take_due(now);
-  const auto before = debts.now;
+  taken.unpaid = debts.now;
   paid = std::min(debts.away.size(), budget - std::min(budget, count()));
   take_up_debts(paid);
   plan_unpaid(now, out);
@@ -152,7 +155,6 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
   for (const planned_change::turn& t : plan.turned)
     if (t.ends != end_reason::none) touched.push_back(t.s->state);
   if (!store(out, now)) {
-    debts.now = before;
     if (outrun) most_shared = std::max<std::size_t>(count() / 8, 1);
     return;
   }
@@ -216,9 +218,13 @@ void engine::impl::plan_unpaid(instant now, effects& out) {
       plan_present(*s, *s->state, real, now, out);
     } catch (const std::bad_alloc&) {
       throw;
-    } catch (...) {  // the next change or refresh pays the debt, and needs not know of it where nothing stays in memory
-      s->owes = !shared();
+    } catch (const unreadable&) {
+      throw;
+    } catch (...) {
       log(log_level::error, "a package cannot compose what a watcher is owed");
+      if (!shared()) continue;  // the next change or refresh pays the debt
+      debts.failed.push_back({now + settings.retry_after, {sent::in(*s), missed.take(s->self)}});
+      s->owes = false;
     }
   }
 }
