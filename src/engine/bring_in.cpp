@@ -374,6 +374,7 @@ void engine::impl::let_go(const effects& out) noexcept {
   plan.noted.clear();
   if (grouping) return;
   brought.clear();
+  not_served.clear();
   if (keeping) keep_bounds();
 }
 

@@ -101,7 +101,9 @@ struct engine::impl {
   void bring_in_mark(const std::string& name, const event_package& package);
   /// And those that share dialogs with it; `first`: where in `brought` it is.
   void bring_in_siblings(const std::string& name, std::ptrdiff_t first);
-  std::map<std::string, event_package> not_served;  ///< by name: packages of other usages of dialogs, as rows say
+  /// By name: packages of other usages of dialogs. Rows name them, which any server may have written: so they go with the
+  /// call, and are never more than `brought`.
+  std::map<std::string, event_package> not_served;
   bool may_share = false;  ///< scratch: what was read may share dialogs with other states
   void know_other_usages(subscription& s);  ///< its row says so, or the others' rows
   /// Whether the state shares dialogs with others of its resource: they are in memory together.
