@@ -38,12 +38,15 @@ subscription_key key_of(const subscription_row& row) {
           .event_id = row.event_id};
 }
 
-result<void, storage_error> storage::due(instant, instant, const std::vector<std::string>&, std::size_t, std::vector<state_name>&) {
-  return unexpected{storage_error{storage_fault::unavailable, "this storage cannot tell what is due: fallback2db and subs_db_mode 3 need that"}};
+result<void, storage_error> storage::due(instant, instant, const std::vector<std::string>&, std::size_t,
+                                         std::vector<state_name>&) {
+  return unexpected{storage_error{storage_fault::unavailable,
+                                  "this storage cannot tell what is due: fallback2db and subs_db_mode 3 need that"}};
 }
 
 result<state_mark, storage_error> storage::mark(std::string_view, std::string_view) {
-  return unexpected{storage_error{storage_fault::unavailable, "this storage keeps no marks of states: fallback2db and subs_db_mode 3 need that"}};
+  return unexpected{storage_error{storage_fault::unavailable,
+                                  "this storage keeps no marks of states: fallback2db and subs_db_mode 3 need that"}};
 }
 
 namespace {

@@ -215,9 +215,9 @@ inline constexpr due_rows waiting_rows{"status = 4", "inserted_time", "x_inserte
 inline std::string select_due(const dialect& d, std::string_view table, const columns& wanted,
                               const due_rows& due, std::size_t known) {
   const std::string moment{due.moment};
-  return "SELECT " + joined(wanted, ", ", plain) + " FROM " + std::string{table} + " WHERE " +
-         std::string{due.which} + " AND " + moment + " <= :second AND " + (due.rest.empty() ? moment : exact(d, moment, due.rest)) +
-         " <= :ms AND event IN " + list_of_events(known) + " ORDER BY " + moment + " LIMIT :count";
+  return "SELECT " + joined(wanted, ", ", plain) + " FROM " + std::string{table} + " WHERE " + std::string{due.which} + " AND " +
+         moment + " <= :second AND " + (due.rest.empty() ? moment : exact(d, moment, due.rest)) + " <= :ms AND event IN " +
+         list_of_events(known) + " ORDER BY " + moment + " LIMIT :count";
 }
 
 inline std::string select_mark(std::string_view table, const columns& wanted, const columns& key) {

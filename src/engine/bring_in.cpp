@@ -80,7 +80,8 @@ void engine::impl::adopt(const watcher_row& row, const event_package& package) {
 }
 
 void engine::impl::read(const row_filter& wanted, const event_package& package, instant now) {
-  if (stores_publications()) rows.each_row<publication_row>(wanted, [&](publication_row&& row) { adopt(std::move(row), package); });
+  if (stores_publications())
+    rows.each_row<publication_row>(wanted, [&](publication_row&& row) { adopt(std::move(row), package); });
   // far memory is asked for some rows ahead, and what it leads to a little later
   constexpr std::size_t ahead = 8, then = 4;
   std::array<state_table::watcher_lookup, ahead> watchers;
@@ -122,7 +123,8 @@ void engine::impl::reconsider_restored(event_state& state, instant at) {
     note(state, answer);
     const reconsidered verdict = reconsider(s.stands, answer.handling);
     const bool same = verdict.ends == end_reason::none && verdict.now == s.stands;
-    if (s.stands != standing::pending) s.view = same ? table.hold_view(state, std::move(answer.view), as_pres(s)) : state_table::no_view;
+    if (s.stands != standing::pending)
+      s.view = same ? table.hold_view(state, std::move(answer.view), as_pres(s)) : state_table::no_view;
     if (!same) table.recheck(state, clock);  // the rules changed meanwhile: the first advance() acts on it
   }
 }
@@ -281,7 +283,8 @@ void engine::impl::find_states(std::string_view resource, std::string_view event
 void engine::impl::find_watched(std::string_view event, std::vector<state_name>& states) {
   std::set<std::pair<std::string, std::string>> names;
   rows.each_row<subscription_row>({.event = event}, [&](const subscription_row& row) {
-    if (packages.named(row.event) != nullptr && names.emplace(row.resource, row.event).second) states.push_back({row.resource, row.event});
+    if (packages.named(row.event) != nullptr && names.emplace(row.resource, row.event).second)
+      states.push_back({row.resource, row.event});
   });
 }
 
@@ -337,7 +340,8 @@ void engine::impl::mark_states() {
     return has(plan.rows.ended_publications, event_of) || has(plan.rows.new_publications, event_of) ||
            has(plan.rows.changed_publications, [](const auto& u) -> const std::string& { return u.row.event; }) ||
            has(plan.rows.ended_subscriptions, event_of) || has(plan.rows.new_subscriptions, event_of) ||
-           has(plan.rows.changed_subscriptions, event_of) || has(plan.rows.ended_watchers, event_of) || has(plan.rows.watchers, event_of) ||
+           has(plan.rows.changed_subscriptions, event_of) || has(plan.rows.ended_watchers, event_of) ||
+           has(plan.rows.watchers, event_of) ||
            has(plan.rows.reservations, [](const auto& r) -> const std::string& { return r.key.event; });
   };
   for (const brought_in& b : brought) {

@@ -20,7 +20,9 @@ namespace presence {
 
 /// When he was told, as subscription::told has it.
 inline std::uint32_t milliseconds_of(instant at) noexcept { return static_cast<std::uint32_t>(at.time_since_epoch().count()); }
-inline milliseconds since_told(const subscription& s, instant now) noexcept { return milliseconds{milliseconds_of(now) - s.told}; }
+inline milliseconds since_told(const subscription& s, instant now) noexcept {
+  return milliseconds{milliseconds_of(now) - s.told};
+}
 
 struct debts {
   std::vector<notify_id> now;  ///< to watchers in memory

@@ -34,7 +34,8 @@ dialog engine::impl::make_dialog(const subscribe_request& request, const event_s
   }
   std::string renamed;
   std::string_view to = request.to_uri;
-  if (to.empty() && iequals(request.resource.substr(0, 5), "pres:")) to = renamed = entity_for(state.resource(), request.resource);
+  if (to.empty() && iequals(request.resource.substr(0, 5), "pres:"))
+    to = renamed = entity_for(state.resource(), request.resource);
   if (to.empty()) to = state.resource();
   tag_text = settings.to_tag_pref;
   tag_text.resize(tag_text.size() + 18);

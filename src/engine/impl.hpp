@@ -220,7 +220,8 @@ struct engine::impl {
   std::vector<published> staying() const;  ///< of `offered`: what does not leave
   /// What `offered` comes to, and as the views in use show it; `reader`: only what he sees of it is wanted.
   documents composed(const event_state& state, instant now, const subscription* reader = nullptr);
-  void add_offline(picture& now_is, const event_state& state, const edit* what, instant now, const subscription* reader = nullptr);
+  void add_offline(picture& now_is, const event_state& state, const edit* what, instant now,
+                   const subscription* reader = nullptr);
   body compose_whole(const event_state& state, std::string_view entity, instant now);
   /// Through a view; `offered` has what `whole` was made of.
   body show(const event_state& state, const body& whole, const shown_view& one, instant now);

@@ -46,9 +46,9 @@ engine_stats& engine_stats::operator+=(const engine_stats& other) noexcept {
   for (const auto number :
        {&engine_stats::publishes, &engine_stats::subscribes, &engine_stats::notifies, &engine_stats::coalesced,
         &engine_stats::suppressed, &engine_stats::expired_publications, &engine_stats::expired_subscriptions,
-        &engine_stats::delivered_notifies, &engine_stats::failed_notifies, &engine_stats::lost_notifies, &engine_stats::storage_calls,
-        &engine_stats::storage_faults, &engine_stats::storage_conflicts, &engine_stats::cache_hits, &engine_stats::cache_misses,
-        &engine_stats::cache_evictions})
+        &engine_stats::delivered_notifies, &engine_stats::failed_notifies, &engine_stats::lost_notifies,
+        &engine_stats::storage_calls, &engine_stats::storage_faults, &engine_stats::storage_conflicts, &engine_stats::cache_hits,
+        &engine_stats::cache_misses, &engine_stats::cache_evictions})
     this->*number += other.*number;
   publish_answers += other.publish_answers;
   subscribe_answers += other.subscribe_answers;

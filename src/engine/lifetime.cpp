@@ -60,7 +60,9 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
     }
   } taken{table, debts, now, {}, {}, {}, {}, {}};
   std::size_t paid = 0;  // debts
-  const auto count = [&] { return taken.publications.size() + taken.subscriptions.size() + taken.undecideds.size() + taken.rules.size() + paid; };
+  const auto count = [&] {
+    return taken.publications.size() + taken.subscriptions.size() + taken.undecideds.size() + taken.rules.size() + paid;
+  };
   const auto spent = [&] { return count() >= budget; };
   const bool at_a_rate = rate.limits() && budget != unlimited;
   if (at_a_rate) {
@@ -259,7 +261,8 @@ std::unique_ptr<publication> engine::impl::publication_of(publication_row row, c
   p->arrival = first_arrival(row.since) + row.nth;
   last_arrival = std::max(last_arrival, p->arrival);
   if (package.check_publish && row.content) {
-    auto checked = package.check_publish({row.resource, row.content, p->sender(), settings.limits, nullptr, package.has_views(), true});
+    auto checked =
+        package.check_publish({row.resource, row.content, p->sender(), settings.limits, nullptr, package.has_views(), true});
     if (checked) {
       p->parsed = *std::move(checked);
       if (p->parsed) p->kept = p->parsed->kept().value_or(0);

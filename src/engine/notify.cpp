@@ -74,7 +74,8 @@ void engine::impl::plan_reservation(subscription& s, std::uint32_t cseq) {
     if (&u != &s) looked_at(*u.state);
     // a usage that is not told now can be told one document less
     const std::uint32_t version = u.shared != nullptr ? version_after(u) : u.version + 1;
-    if (cseq > u.cseq_ceiling) plan.rows.reservations.push_back({key_of(u), reserved_to(cseq), version + (settings.cseq_block - 1)});
+    if (cseq > u.cseq_ceiling)
+      plan.rows.reservations.push_back({key_of(u), reserved_to(cseq), version + (settings.cseq_block - 1)});
     return true;
   };
   if (s.shared == nullptr) {
@@ -84,7 +85,8 @@ void engine::impl::plan_reservation(subscription& s, std::uint32_t cseq) {
   reserve_unserved(s, cseq);
   each_usage(s, reserve);  // any usage may be the one that is left after a crash, also the one that begins
   for (subscription_row& row : plan.rows.new_subscriptions) {
-    if (cseq <= row.local_cseq || row.dialog.call_id() != s.dialog.call_id() || row.dialog.local_tag() != s.dialog.local_tag()) continue;
+    if (cseq <= row.local_cseq || row.dialog.call_id() != s.dialog.call_id() || row.dialog.local_tag() != s.dialog.local_tag())
+      continue;
     row.local_cseq = reserved_to(cseq);  // its document is counted already
   }
 }
@@ -250,7 +252,9 @@ bool engine::impl::store(effects& out, instant now) {
   if (in_conflict() && !shared() && !plan.rewritten.empty()) {
     // a row that is not as expected must not keep another from its end; it goes without what it would remember
     for (publication_update& u : std::exchange(plan.rows.changed_publications, {})) {
-      const auto is_heir = [&u](const planned_change::rewrite& one) { return one.of->etag == u.old_etag && u.row.etag == u.old_etag; };
+      const auto is_heir = [&u](const planned_change::rewrite& one) {
+        return one.of->etag == u.old_etag && u.row.etag == u.old_etag;
+      };
       const bool inherits = std::any_of(plan.rewritten.begin(), plan.rewritten.end(), is_heir);
       (inherits ? inheriting : plan.rows.changed_publications).push_back(std::move(u));
     }
@@ -286,7 +290,8 @@ bool engine::impl::store(effects& out, instant now) {
       const auto kept = apply(one);
       if (kept) continue;
       log(log_level::warning, kept.error().text);
-      std::erase_if(plan.rewritten, [&](const planned_change::rewrite& r) { return r.of->etag == one.changed_publications.front().old_etag; });
+      std::erase_if(plan.rewritten,
+                    [&](const planned_change::rewrite& r) { return r.of->etag == one.changed_publications.front().old_etag; });
     }
     return made();
   }

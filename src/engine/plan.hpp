@@ -115,7 +115,9 @@ struct planned_change {
   }
   /// Drops what is planned since, but `turned`: those are undone one by one.
   void drop_since(const mark& m, effects& out) noexcept {
-    const auto shorten = [](auto& list, std::size_t size) { list.erase(list.begin() + static_cast<std::ptrdiff_t>(size), list.end()); };
+    const auto shorten = [](auto& list, std::size_t size) {
+      list.erase(list.begin() + static_cast<std::ptrdiff_t>(size), list.end());
+    };
     shorten(out.notifies, m.notifies);
     shorten(owing, m.owing);
     shorten(watcher_changes, m.watcher_changes);

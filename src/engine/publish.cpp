@@ -351,7 +351,8 @@ void engine::impl::carry_out(const event_package& package, publication* target,
   }
   const bool touched = created || modified || removed || lapsed;
   const bool watched = touched && state.watcher_count() != 0;
-  const bool decides = package.decides_for_good && stores_publications() && (created || modified) && state.publications.size() > (modified ? 1 : 0);
+  const bool decides = package.decides_for_good && stores_publications() && (created || modified) &&
+                       state.publications.size() > (modified ? 1 : 0);
   picture before, after;
   const edit what{.target = modified || removed ? target : nullptr, .incoming = created || modified ? &incoming : nullptr};
   if (touched) plan_elsewhere(state, what, now, out);

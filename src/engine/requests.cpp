@@ -49,7 +49,8 @@ bool engine::impl::admit_sender(const identity& who, effects& out) const {
     refuse(out, 400, "Bad Identity");
     return false;
   }
-  if (!sound(who.uri) || !sound(who.method) || !sound(who.display_name) || !std::all_of(who.also.begin(), who.also.end(), sound)) return false;
+  if (!sound(who.uri) || !sound(who.method) || !sound(who.display_name) || !std::all_of(who.also.begin(), who.also.end(), sound))
+    return false;
   if (settings.require_auth && who.uri.empty()) {
     refuse(out, 401);
     out.answer.challenge = true;

@@ -225,7 +225,8 @@ void engine::impl::subscribe_as(const subscribe_request& request, instant now, e
   }
   if (answer.handling == sub_handling::confirm && table.undecided_count() >= settings.limits.undecided)
     return refuse_later(out, "Too Many Watchers");
-  begin(request, package, sought, event_id, sibling, lifetime != seconds{0} ? lapsed : nullptr, std::move(answer), lifetime, now, out);
+  begin(request, package, sought, event_id, sibling, lifetime != seconds{0} ? lapsed : nullptr, std::move(answer), lifetime,
+        now, out);
 }
 
 std::string bridged_line(const subscribe_request& request) {
@@ -441,8 +442,8 @@ void engine::impl::unsubscribe(subscription& s, const subscribe_request& request
   end_with(request, s, target, due, false, now, out);
 }
 
-void engine::impl::end_with(const subscribe_request& request, subscription& s, retargeting& target, lapse& due, bool as_turn, instant now,
-                            effects& out) {
+void engine::impl::end_with(const subscribe_request& request, subscription& s, retargeting& target, lapse& due, bool as_turn,
+                            instant now, effects& out) {
   event_state& state = *s.state;
   plan_other_usages(s, *request.cseq);
   if (!store(out, now)) return;
@@ -459,7 +460,8 @@ void engine::impl::turn_away(const event_package& package, const identity& who, 
   event_state* state = find_state(resource_text, package);
   const watcher_account* account = table.find_watcher(watcher_text);
   undecided* waits = state != nullptr && account != nullptr ? table.find_undecided(*state, *account) : nullptr;
-  if (waits != nullptr && (waits->pending != 0 || who.uri.empty())) waits = nullptr;  // nothing is decided about who proved nothing
+  // nothing is decided about who proved nothing
+  if (waits != nullptr && (waits->pending != 0 || who.uri.empty())) waits = nullptr;
   if (waits != nullptr) {
     plan_decided(*state, *account);
     tell_waiting(*waits, watcher_event::rejected);

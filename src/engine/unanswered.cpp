@@ -79,7 +79,8 @@ void engine::impl::find_out() {
 }
 
 void engine::impl::tell_late(effects& out) noexcept try {
-  out.notifies.insert(out.notifies.begin(), told_late.begin(), told_late.end());  // before what this call tells in the same dialogs
+  // before what this call tells in the same dialogs
+  out.notifies.insert(out.notifies.begin(), told_late.begin(), told_late.end());
   counters.notifies += told_late.size();
   told_late.clear();
 } catch (...) {  // no memory: with the next call

@@ -22,7 +22,8 @@ undecided& engine::impl::plan_undecided(event_state& state, watcher_account& wat
 }
 
 void engine::impl::plan_decided(const event_state& state, const watcher_account& watcher) {
-  if (durable()) plan.rows.ended_watchers.push_back({std::string{state.resource()}, state.package->name, std::string{watcher.uri()}});
+  if (durable())
+    plan.rows.ended_watchers.push_back({std::string{state.resource()}, state.package->name, std::string{watcher.uri()}});
 }
 
 void engine::impl::plan_answered(subscription& s) {
@@ -42,7 +43,8 @@ void engine::impl::plan_answered_rows() {
       const auto undecided_before = [&](const watcher_row& row) {
         return row.watcher == u.watcher->uri() && row.resource == u.state->resource() && row.event == u.state->package->name;
       };
-      if (std::any_of(first, last, [](const departure& d) { return !d.answered; })) std::erase_if(plan.rows.watchers, undecided_before);
+      if (std::any_of(first, last, [](const departure& d) { return !d.answered; }))
+        std::erase_if(plan.rows.watchers, undecided_before);
       plan_decided(*u.state, *u.watcher);
     }
     first = last;
@@ -84,11 +86,16 @@ void engine::impl::plan_undecided_row(const subscription& s, std::uint64_t id, i
   if (durable()) plan.rows.watchers.push_back(row_of(*s.state, *s.watcher, id != 0 ? id : watcher_id(s), s.dialog.also(), since));
 }
 
-watcher_row engine::impl::row_of(const event_state& state, const watcher_account& watcher, std::uint64_t id, std::string_view also,
-                                 instant since) {
+watcher_row engine::impl::row_of(const event_state& state, const watcher_account& watcher, std::uint64_t id,
+                                 std::string_view also, instant since) {
   std::string known_by = id_text(id);
   if (!also.empty()) (known_by += ' ') += also;
-  return {std::string{state.resource()}, state.package->name, std::string{watcher.uri()}, watcher_status::pending, std::move(known_by), since};
+  return {.resource = std::string{state.resource()},
+          .event = state.package->name,
+          .watcher = std::string{watcher.uri()},
+          .status = watcher_status::pending,
+          .reason = std::move(known_by),
+          .since = since};
 }
 
 watcher_row engine::impl::row_of(const undecided& u) const {

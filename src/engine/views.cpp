@@ -40,7 +40,8 @@ std::vector<published> engine::impl::staying() const {
 }
 
 bool as_pres(const subscription& s) noexcept {
-  return s.state->package->names_as_subscribed && s.dialog.local_uri().size() > 5 && iequals(s.dialog.local_uri().substr(0, 5), "pres:");
+  return s.state->package->names_as_subscribed && s.dialog.local_uri().size() > 5 &&
+         iequals(s.dialog.local_uri().substr(0, 5), "pres:");
 }
 
 std::string entity_of(const event_state& state, bool as_pres) {

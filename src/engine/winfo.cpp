@@ -113,15 +113,20 @@ std::uint64_t watcher_id(const subscription& s) noexcept {
 
 watcher_record engine::impl::record_of(const subscription& s) const {
   const bool waits = s.stands == standing::pending;
-  return {watcher_id(s), std::string{s.watcher->uri()}, std::string{s.dialog.display_name()}, waits ? watcher_state::pending : watcher_state::active,
-          waits        ? watcher_event::subscribe_pending
-          : s.approved ? watcher_event::approved
-                       : watcher_event::subscribe_accepted,
-          s.deadline, s.since};
+  return {.id = watcher_id(s),
+          .uri = std::string{s.watcher->uri()},
+          .display_name = std::string{s.dialog.display_name()},
+          .status = waits ? watcher_state::pending : watcher_state::active,
+          .event = waits        ? watcher_event::subscribe_pending
+                   : s.approved ? watcher_event::approved
+                                : watcher_event::subscribe_accepted,
+          .deadline = s.deadline,
+          .since = s.since};
 }
 
 void engine::impl::tell(const event_state& watched, watcher_record record) {
-  if (event_state* state = winfo_state(watched.resource(), *watched.package)) plan.watcher_changes.push_back({state, std::move(record)});
+  if (event_state* state = winfo_state(watched.resource(), *watched.package))
+    plan.watcher_changes.push_back({state, std::move(record)});
 }
 
 void engine::impl::tell(const subscription& s, watcher_event event) {
@@ -184,7 +189,8 @@ void engine::impl::tell_rejected(const event_package& package, std::string_view 
 }
 
 void engine::impl::tell_waiting(const undecided& u, watcher_event event) {
-  tell(*u.state, {u.id, std::string{u.watcher->uri()}, std::string{u.named.display_name()}, step(watcher_state::waiting, event), event, {}, u.since});
+  tell(*u.state, {u.id, std::string{u.watcher->uri()}, std::string{u.named.display_name()},
+                  step(watcher_state::waiting, event), event, {}, u.since});
 }
 
 body engine::impl::watcher_information(const event_state& state, const subscription* reader, instant now) {
@@ -248,7 +254,8 @@ void engine::impl::plan_watcher_information(instant now, effects& out) {
       }
       std::vector<watcher_record> own;
       if (s.view != 0) std::copy_if(changes.begin(), changes.end(), std::back_inserter(own), his);
-      const notify& n = plan_notify(s, s.view == 0 ? partial : watcherinfo(state.resource(), state.package->watched, own, false, now), now, out);
+      body shown = s.view == 0 ? partial : watcherinfo(state.resource(), state.package->watched, own, false, now);
+      const notify& n = plan_notify(s, std::move(shown), now, out);
       plan_reservation(s, n.cseq);
     }
   }
