@@ -216,6 +216,8 @@ struct engine::impl {
   void find_watched(std::string_view event, std::vector<state_name>& states);
   /// Brings in states whose time has come; at most `budget`. False: there may be more.
   bool find_due(instant now, std::size_t budget);
+  /// Whether this engine ends a subscription that is over: its owner does, and who takes it over from one who has not (C02).
+  bool take_over(subscription& s, instant now);
   /// Every row that the filter wants, page by page. Throws unreadable.
   template <class Row, class F>
   void each_row(const row_filter& wanted, F take);
