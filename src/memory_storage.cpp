@@ -249,6 +249,7 @@ struct memory_storage::impl {
       changed.version = version;
       subscriptions.replace(id_of(key), std::move(changed));
     }
+    // those of whole dialogs raise what the others set, wherever they stand among them: so they come in a pass of their own
     for (const auto& [key, local_cseq, version] : what.reservations) {
       if (!key.event.empty()) continue;
       std::vector<subscription_row> all;

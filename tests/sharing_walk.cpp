@@ -28,6 +28,7 @@
 #include <utility>
 #include <vector>
 
+#include "all_rows.hpp"
 #include "faulty_storage.hpp"
 #include "server_database.hpp"
 #include "sqlite_file.hpp"
@@ -382,12 +383,8 @@ class worker {
 // What all of it must come to.
 void verify(const account& all, const shared_clients& publishers, const shared_clients& watchers,
             const std::vector<std::string>& states, storage& rows, bool killed) {
-  std::vector<publication_row> publications;
-  std::vector<subscription_row> subscriptions;
-  for (cursor at; !at.done;)
-    require(rows.publications({}, at, 100, publications).has_value(), "publications cannot be read");
-  for (cursor at; !at.done;)
-    require(rows.subscriptions({}, at, 100, subscriptions).has_value(), "subscriptions cannot be read");
+  const auto publications = all_rows<publication_row>(rows);
+  const auto subscriptions = all_rows<subscription_row>(rows);
 
   std::map<std::string, instant> by_tag;
   for (const auto& row : publications) by_tag[row.etag] = row.expires;

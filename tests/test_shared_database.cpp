@@ -404,6 +404,68 @@ TEST_CASE("who is owed something and has no second left is told his end, and nob
   CHECK(s.told(s.engine->advance(s.at)) == "N d9#2 terminated;reason=timeout");
 }
 
+TEST_CASE("what a watcher is owed is told also where it cannot be read at first, whichever read fails (C01, RL2, W08)") {
+  event_package about = watcherinfo_package("presence");
+  about.difference_only = false;
+  std::size_t failing = 0;
+  for (bool failed = true; failed;) {
+    ++failing;
+    CAPTURE(failing);
+    shared_world s{{.settings = {.clean_period = 0s}, .packages = {about}}};
+    s.on(1).subscribe("d9", {.by = "alice", .expires = 3600s, .event = "presence.winfo"});
+    s.on(1).subscribe("d1", {.expires = 600s});
+    s.first.fail(failing);
+    const effects out = s.engine->advance(s.at);
+    failed = !s.first.armed();
+    s.first.fail(0);
+    CHECK(out.storage_failed == failed);
+    CHECK(s.told(out).empty() == failed);
+    s.at += 5s;
+    CHECK(s.told(s.engine->advance(s.at)).ends_with(failed ? "W1 full(w1:active:subscribe:bob:595:5)" : ""));
+    CHECK(s.dialogs["d9"].notifies.size() == 2);
+  }
+  CHECK(failing > 5);
+}
+
+TEST_CASE("a package that cannot make what a watcher is owed is asked again, and keeps it from nobody else (C01, RL2, M04)") {
+  bool broken = false;
+  event_package fragile{.name = "fragile"};
+  fragile.aggregate = [&](std::string_view resource, std::span<const published> all) {
+    if (broken && resource == address("alice")) throw std::runtime_error{"made to fail"};
+    return all.back().content;
+  };
+  shared_world s{{.packages = {fragile}}};
+  const auto publish = [&](const char* who, const char* text) {
+    return s.publish(who, {.raw = text, .type = "text/plain", .event = "fragile"});
+  };
+  s.on(1).subscribe("d1", {.expires = 600s, .event = "fragile"});
+  s.on(1).subscribe("d2", {.to = "carol", .expires = 600s, .event = "fragile"});
+  for (const char* who : {"alice", "carol"}) {  // who is told what it came to cannot be said, so he is owed it
+    s.on(1).first.lose_answer();
+    CHECK(publish(who, "one") == "503 Retry-After=5");
+    s.on(2);
+    CHECK(publish(who, "two").starts_with("200"));
+    s.on(1);
+    CHECK(publish("nobody", "").starts_with("400"));  // finds it out
+  }
+  broken = true;
+  const auto told_next = [&] {
+    REQUIRE(s.engine->next_deadline());
+    s.at = std::max(s.at, *s.engine->next_deadline());
+    return s.told(s.engine->advance(s.at));
+  };
+  const instant before = s.at;
+  CHECK(told_next() == "N d2#3 active;expires=595 [two]");
+  for (int i = 0; i < 20; ++i) CHECK(told_next() == "");  // looks at what is due, once in a second
+  CHECK(s.at > before + 15s);
+  broken = false;
+  std::string told;
+  for (const instant until = s.at + 5s; s.at < until && told.empty();) told = told_next();
+  CHECK(told.starts_with("N d1#3 active;"));
+  CHECK(told.ends_with("[two]"));
+  for (const instant until = s.at + 10s; s.at < until;) CHECK(told_next() == "");
+}
+
 TEST_CASE("a watcher whose NOTIFY was lost finds it by the version of the next partial document (C01, WIN-58-7)") {
   shared_world s{{.winfo = true}};
   s.on(1).subscribe("d9", {.by = "alice", .expires = 3600s, .event = "presence.winfo"});

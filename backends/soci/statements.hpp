@@ -45,9 +45,10 @@ std::string filled(std::string_view pattern, Value value) {
 
 // --- writing ----------------------------------------------------------------------------------------
 
-/// A kind of row operation. `values` are written, `key` is compared.
+/// A kind of row operation. `values` are written, `key` is compared. What `raise` writes is in its key, too: it updates
+/// rows that have less.
 struct row_operation {
-  enum class verb : std::uint8_t { insert, update, raise, replace, erase } what;  ///< raise: update where lower
+  enum class verb : std::uint8_t { insert, update, raise, replace, erase } what;
   std::string_view table;
   columns values, key;
   /// Columns of Kamailio's with a fixed value: an insert ends with `names` and `constants`.
@@ -60,6 +61,10 @@ inline bool compares(verb what) { return what != verb::insert && what != verb::r
 
 inline std::string plain(const column& c) { return std::string{c.name}; }
 
+inline bool contains(const columns& list, const column& sought) {
+  return std::any_of(list.begin(), list.end(), [&](const column& c) { return c.name == sought.name; });
+}
+
 /// The name a value is bound under. A key's values have names of their own (k_...), so that a
 /// statement can both set and compare a column.
 inline std::string key_name(const column& c) { return "k_" + plain(c); }
@@ -70,9 +75,17 @@ inline std::string assigned(const column& c, const std::string& value, const std
   return plain(c) + " = " + (keeps ? "coalesce(" + value + ", " + of + plain(c) + ")" : value);
 }
 
-/// Kamailio may have left event_id NULL for empty. A number is no key: it is raised.
-inline std::string compared(const column& c, const std::string& value, const std::string& of = {}) {
-  return (c.name == "event_id" ? "coalesce(" + of + "event_id, '')" : of + plain(c)) + (c.name == "local_cseq" ? " < " : " = ") + value;
+/// Kamailio may have left event_id NULL for empty.
+inline std::string compared(const column& c, const std::string& value, const std::string& of = {}, std::string_view how = " = ") {
+  return (c.name == "event_id" ? "coalesce(" + of + "event_id, '')" : of + plain(c)) + std::string{how} + value;
+}
+
+/// The rows the operation is about. `value`: what the name of a value is preceded by.
+inline std::string found(const row_operation& op, const std::string& value, const std::string& of = {}) {
+  return joined(op.key, " AND ", [&](const column& c) {
+    const bool raised = op.what == verb::raise && contains(op.values, c);
+    return compared(c, value + key_name(c), of, raised ? " < " : " = ");
+  });
 }
 
 inline std::string insert_into(const row_operation& op) {
@@ -87,10 +100,8 @@ inline std::string when_there(const dialect& d, const row_operation& op) {
     return plain(c) + " = " + filled(d.new_value, [&](std::string_view) { return c.name; });
   };
   columns rest;
-  for (const auto& c : op.values) {
-    const auto is_key = [&](const column& k) { return k.name == c.name; };
-    if (std::none_of(op.key.begin(), op.key.end(), is_key)) rest.push_back(c);
-  }
+  for (const auto& c : op.values)
+    if (!contains(op.key, c)) rest.push_back(c);
   return filled(d.on_duplicate, [&](std::string_view) { return joined(op.key, ", ", plain); }) +
          joined(rest, ", ", replaced);
 }
@@ -100,10 +111,7 @@ inline std::string one_row(const dialect& d, const row_operation& op) {
   const auto bound = [&](const column& c) {
     return std::string{c.type == column_type::binary ? d.of_bytes : ""} + ":" + plain(c);
   };
-  const auto where = [&] {
-    return " WHERE " +
-           joined(op.key, " AND ", [](const column& c) { return compared(c, ":" + key_name(c)); });
-  };
+  const auto where = [&] { return " WHERE " + found(op, ":"); };
   const std::string table{op.table};
   if (op.what == verb::erase) return "DELETE FROM " + table + where();
   if (compares(op.what)) {
@@ -134,9 +142,7 @@ inline std::string rows_of_arrays(const dialect& d, const row_operation& op) {
   if (!arrays.empty()) arrays += ", ", names += ", ";
   arrays += joined(op.key, ", ", [&](const column& c) { return array(key_name(c), c.type); });
   names += joined(op.key, ", ", key_name);
-  const std::string from =
-      "unnest(" + arrays + ") AS v (" + names + ") WHERE " +
-      joined(op.key, " AND ", [](const column& c) { return compared(c, "v." + key_name(c), "t."); });
+  const std::string from = "unnest(" + arrays + ") AS v (" + names + ") WHERE " + found(op, "v.", "t.");
   if (op.what == verb::erase) return "DELETE FROM " + table + " AS t USING " + from;
   return "UPDATE " + table + " AS t SET " +
          joined(op.values, ", ", [&](const column& c) { return assigned(c, value(c), "t."); }) + " FROM " +
@@ -149,9 +155,7 @@ inline std::string rows_of_literals(const dialect& d, const row_operation& op, s
   const std::string table{op.table};
   if (op.what == verb::insert || op.what == verb::replace)
     return insert_into(op) + " VALUES " + std::string{rows} + when_there(d, op);
-  const std::string from =
-      "(" + std::string{rows} + ") AS v STRAIGHT_JOIN " + table + " AS t ON " +
-      joined(op.key, " AND ", [](const column& c) { return compared(c, "v." + key_name(c), "t."); });
+  const std::string from = "(" + std::string{rows} + ") AS v STRAIGHT_JOIN " + table + " AS t ON " + found(op, "v.", "t.");
   if (op.what == verb::erase) return "DELETE t FROM " + from;
   return "UPDATE " + from + " SET " +
          joined(op.values, ", ", [&](const column& c) { return "t." + assigned(c, "v." + plain(c), "t."); });

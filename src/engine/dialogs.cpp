@@ -110,7 +110,7 @@ std::string_view engine::impl::further_addresses(const identity& who) {
   return further_text;
 }
 
-identity engine::impl::identity_of(std::string_view watcher, bool proven, std::string_view also) {
+identity identity_of(std::string_view watcher, bool proven, std::string_view also) {
   if (!proven) return {.anonymous = watcher == anonymous_watcher};
   identity who{.uri = watcher, .method = "subscription"};
   while (!also.empty()) {
@@ -120,7 +120,7 @@ identity engine::impl::identity_of(std::string_view watcher, bool proven, std::s
   return who;
 }
 
-subscription_key engine::impl::key_of(const subscription& s) {
+subscription_key key_of(const subscription& s) {
   return {std::string{s.dialog.call_id()}, std::string{s.dialog.local_tag()}, std::string{s.dialog.remote_tag()},
           s.state->package->name, std::string{event_id_of(s)}};
 }
@@ -151,7 +151,7 @@ void engine::impl::plan_other_usages(const subscription& s, std::uint32_t remote
   each_usage(s, [&](const subscription& u) {
     if (&u == &s || &u == but) return true;
     plan_changed(u, s.shared->local_cseq);
-    pending.changed_subscriptions.back().remote_cseq = remote_cseq;
+    plan.rows.changed_subscriptions.back().remote_cseq = remote_cseq;
     return true;
   });
 }
