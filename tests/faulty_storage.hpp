@@ -62,10 +62,10 @@ class faulty_storage : public storage {
     ++failed_;
     return unexpected{storage_error{storage_fault::unavailable, "the answer to COMMIT was lost"}};
   }
-  result<void, storage_error> due(instant now, instant waiting_since, const std::vector<std::string>& known, std::size_t limit,
+  result<void, storage_error> due(const due_filter& want, const std::vector<std::string>& known, std::size_t limit,
                                   std::vector<state_name>& out) override {
     if (fails(verb::read)) return failure();
-    return rows_.due(now, waiting_since, known, limit, out);
+    return rows_.due(want, known, limit, out);
   }
   result<state_mark, storage_error> mark(std::string_view resource, std::string_view event) override {
     if (fails(verb::read)) return failure();

@@ -33,7 +33,7 @@ struct in_memory {
 inline void empty_tables(storage& rows) {
   change everything = end_of_all(rows);
   std::vector<state_name> marked;  // with moments
-  const bool read = rows.due(never, never, {"presence", "dialog", "other"}, 1000, marked).has_value();
+  const bool read = rows.due({never, never}, {"presence", "dialog", "other"}, 1000, marked).has_value();
   for (const auto& name : marked) everything.states.push_back({name, std::nullopt, 1});
   if (!read || !rows.apply(everything)) throw std::runtime_error{"the tables cannot be emptied"};
 }

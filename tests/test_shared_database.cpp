@@ -1,47 +1,14 @@
 // Several engines on one database (C01, RL6; subs_db_mode 3): each call reads what it needs, and a change is made
 // again when another engine was quicker. On real servers, with real processes: sharing_walk.cpp.
-#include "scenario.hpp"
+#include "shared_world.hpp"
 
 #include <functional>
 #include <set>
 
-#include <presence/memory_storage.hpp>
 #include <presence/packages.hpp>
-
-#include "faulty_storage.hpp"
 
 using namespace presence;
 using namespace presence::test;
-
-namespace {
-
-/// One world of peers, two engines; `on` says which of them is asked next.
-struct shared_world : scenario {
-  memory_storage rows;
-  racing_storage first{rows}, second{rows};
-  std::unique_ptr<presence::engine> other;
-  int current = 1;
-  explicit shared_world(setup s = {}) : scenario{in_this_mode(std::move(s))} {
-    given.rows = &second;
-    restart();
-    other = std::move(engine);
-    given.rows = &first;
-    restart();
-  }
-  static setup in_this_mode(setup s) {
-    s.settings.subs_db_mode = 3;
-    return s;
-  }
-  shared_world& on(int which) {
-    if (which != current) std::swap(engine, other);
-    current = which;
-    CHECK(engine->stats().resources == 0);
-    CHECK(engine->stats().subscriptions == 0);
-    return *this;
-  }
-};
-
-}  // namespace
 
 TEST_CASE("a PUBLISH at one engine is told to who subscribed at another, and a refresh may come anywhere (C01, RL6, T06)") {
   shared_world s;

@@ -34,7 +34,7 @@ std::size_t stored_watchers(memory_storage& rows) { return all_rows<watcher_row>
 /// Whether somebody in the database is taken to have waited too long.
 bool due(memory_storage& rows, instant now, seconds waiting_limit) {
   std::vector<state_name> found;
-  REQUIRE(rows.due(now, now - waiting_limit, {"presence", "presence.winfo"}, 10, found));
+  REQUIRE(rows.due({now, now - waiting_limit}, {"presence", "presence.winfo"}, 10, found));
   return !found.empty();
 }
 

@@ -202,13 +202,15 @@ inline std::string sweep_rows(const dialect& d, std::string_view table, std::siz
 }
 
 /// What is due in a table: rows of `moment` up to :second and :ms, the first ones first; without `rest` both are in
-/// milliseconds. `which` begins the conditions, so that an index on it and `moment` serves.
+/// milliseconds. `which` begins the conditions, so that an index on it and `moment` serves; `owned`: of :owner or nobody.
 struct due_rows {
   std::string_view which, moment, rest;
+  bool owned = false;
 };
 inline constexpr due_rows turning_rows{"turns_ms IS NOT NULL", "turns_ms", {}};
 inline constexpr due_rows lapsed_rows{"expires > -1", "expires", "x_expires_ms"};
 inline constexpr due_rows lapsed_dialogs{"expires > -1 AND status <> 3", "expires", "x_expires_ms"};
+inline constexpr due_rows own_lapsed_dialogs{lapsed_dialogs.which, lapsed_dialogs.moment, lapsed_dialogs.rest, true};
 inline constexpr due_rows pending_rows{"status = 2", "inserted_time", "x_inserted_ms"};
 inline constexpr due_rows waiting_rows{"status = 4", "inserted_time", "x_inserted_ms"};
 
@@ -217,7 +219,8 @@ inline std::string select_due(const dialect& d, std::string_view table, const co
   const std::string moment{due.moment};
   return "SELECT " + joined(wanted, ", ", plain) + " FROM " + std::string{table} + " WHERE " + std::string{due.which} + " AND " +
          moment + " <= :second AND " + (due.rest.empty() ? moment : exact(d, moment, due.rest)) + " <= :ms AND event IN " +
-         list_of_events(known) + " ORDER BY " + moment + " LIMIT :count";
+         list_of_events(known) + (due.owned ? " AND (x_owner IS NULL OR x_owner = :owner)" : "") + " ORDER BY " + moment +
+         " LIMIT :count";
 }
 
 inline std::string select_mark(std::string_view table, const columns& wanted, const columns& key) {
@@ -356,7 +359,7 @@ inline constexpr std::array<column_text, 7> presentity_columns{{{"x_id", "BIGINT
                                                                 {"x_nth", "BIGINT"},
                                                                 {"x_publisher", "TEXT"},
                                                                 {"x_long", "{blob}"}}};
-inline constexpr std::array<column_text, 14> active_watchers_columns{{{"x_expires_ms", "BIGINT"},
+inline constexpr std::array<column_text, 15> active_watchers_columns{{{"x_expires_ms", "BIGINT"},
                                                                       {"x_since_ms", "BIGINT"},
                                                                       {"x_local_uri", "TEXT"},
                                                                       {"x_remote_uri", "TEXT"},
@@ -365,6 +368,7 @@ inline constexpr std::array<column_text, 14> active_watchers_columns{{{"x_expire
                                                                       {"x_headers", "TEXT"},
                                                                       {"x_display_name", "TEXT"},
                                                                       {"x_also", "TEXT"},
+                                                                      {"x_owner", "TEXT"},
                                                                       {"x_approved", "INTEGER"},
                                                                       {"x_other_usages", "INTEGER"},
                                                                       {"x_secure", "INTEGER"},

@@ -297,7 +297,8 @@ bool engine::impl::find_due(instant now, std::size_t budget) {
   for (;; ahead /= 2) {
     due.clear();
     const instant until = now + ahead;
-    if (auto read = rows->due(until, until - settings.waiting_limit, known, budget, due); !read) throw unreadable{read.error()};
+    const due_filter wanted{until, until - settings.waiting_limit, settings.owner_id, until - settings.owner_grace};
+    if (auto read = rows->due(wanted, known, budget, due); !read) throw unreadable{read.error()};
     if (due.size() < budget || ahead == milliseconds{0}) break;
   }
   for (const state_name& one : due) {

@@ -55,6 +55,7 @@ dialog engine::impl::make_dialog(const subscribe_request& request, const event_s
                  .headers = state.package->notify_headers,
                  .display_name = request.who.display_name,
                  .also = further_addresses(request.who),
+                 .owner = settings.owner_id,
                  .secure = request.secure,
                  .proven = !request.who.uri.empty()}};
 }
@@ -76,7 +77,7 @@ void engine::impl::retarget(subscription& s, const subscribe_request& request, r
   const std::string_view display_name = request.who.display_name.empty() ? fields.display_name : request.who.display_name;
   const std::string_view also = further_addresses(request.who);
   if (fields.remote_target == request.contact && fields.local_contact == local_contact && fields.display_name == display_name &&
-      fields.also == also &&
+      fields.also == also && fields.owner == settings.owner_id &&
       fields.cookie == request.cookie && fields.user_agent == request.user_agent && fields.secure == request.secure)
     return;  // the same as before: the block is shared on
   const auto renew = [&](subscription& u) {
@@ -87,6 +88,7 @@ void engine::impl::retarget(subscription& s, const subscribe_request& request, r
     renewed.user_agent = request.user_agent;
     renewed.display_name = display_name;
     renewed.also = also;
+    renewed.owner = settings.owner_id;
     renewed.secure = request.secure;
     trial.before.emplace_back(&u, u.dialog);
     u.dialog = dialog{renewed};

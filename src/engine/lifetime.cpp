@@ -111,6 +111,7 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
   while (!spent()) {
     subscription* s = table.subscription_timers().take_due(now, looks);
     if (s == nullptr) break;
+    if (!take_over(*s, now)) continue;
     taken.subscriptions.push_back(s);
     plan_end(*s, plan_last_decision(*s, now), {}, out);  // no body: nothing is owed to who let it lapse (N07)
   }
@@ -198,6 +199,19 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
   if (!at_a_rate || !rate.reached()) return;
   out.more = flushing;
   next_look = std::max(next_look, rate.second_ends());
+}
+
+bool engine::impl::take_over(subscription& s, instant now) {
+  const std::string_view owner = s.dialog.owner();
+  if (settings.owner_id.empty() || owner.empty() || owner == settings.owner_id) return true;
+  if (const instant anybodys = s.deadline + settings.owner_grace; now < anybodys) {
+    table.subscription_timers().insert(s, anybodys);
+    return false;
+  }
+  dialog_fields taken = s.dialog.fields();
+  taken.owner = settings.owner_id;
+  s.dialog = dialog{taken};
+  return true;
 }
 
 void engine::impl::plan_unpaid(instant now, effects& out) {
