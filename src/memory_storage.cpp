@@ -317,8 +317,9 @@ result<void, storage_error> memory_storage::apply(const change& what) {
 result<void, storage_error> memory_storage::due(const due_filter& want, const std::vector<std::string>& known, std::size_t limit,
                                                 std::vector<state_name>& out) {
   std::set<std::pair<std::string, std::string>> found;
+  const auto is_known = [&](const std::string& event) { return std::find(known.begin(), known.end(), event) != known.end(); };
   const auto take = [&](const auto& row, bool over) {
-    if (over && std::find(known.begin(), known.end(), row.event) != known.end()) found.emplace(row.resource, row.event);
+    if (over && is_known(row.event)) found.emplace(row.resource, row.event);
   };
   impl_->publications.each([&](const publication_row& row) { take(row, row.expires <= want.now); });
   impl_->subscriptions.each([&](const subscription_row& row) {
@@ -327,10 +328,11 @@ result<void, storage_error> memory_storage::due(const due_filter& want, const st
     take(row, row.expires <= over && row.state != subscription_state::terminated);
   });
   impl_->watchers.each([&](const watcher_row& row) {
-    take(row, row.since <= want.waiting_since && (row.status == watcher_status::pending || row.status == watcher_status::waiting));
+    const bool undecided = row.status == watcher_status::pending || row.status == watcher_status::waiting;
+    take(row, undecided && row.since <= want.waiting_since);
   });
   for (const auto& [name, mark] : impl_->marks)
-    if (mark.turns && *mark.turns <= want.now && std::find(known.begin(), known.end(), name.second) != known.end()) found.insert(name);
+    if (mark.turns && *mark.turns <= want.now && is_known(name.second)) found.insert(name);
   for (const auto& [resource, event] : found)
     if (limit-- != 0) out.push_back({resource, event});
     else break;

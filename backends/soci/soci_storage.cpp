@@ -81,7 +81,8 @@ class adapter : public soci_storage {
     }, !what.states.empty());
   }
 
-  outcome due(const due_filter& want, const std::vector<std::string>& known, std::size_t limit, std::vector<state_name>& out) override {
+  outcome due(const due_filter& want, const std::vector<std::string>& known, std::size_t limit,
+              std::vector<state_name>& out) override {
     if (known.empty() || limit == 0) return {};
     std::set<std::pair<text, text>> found;
     const outcome done = guarded([&]() -> outcome {

@@ -174,7 +174,7 @@ struct row_filter {
 
 /// What due() looks for.
 struct due_filter {
-  instant now = {};             ///< a publication or subscription (not a terminated one) is over, or decisions turn, at this moment
+  instant now = {};             ///< a publication or subscription (not a terminated one) is over, or decisions turn
   instant waiting_since = {};   ///< somebody waits since then or longer
   std::string_view owner = {};  ///< if not empty: subscriptions that are somebody else's (dialog::owner) count only
   instant others = {};          ///< if they were over at this moment
