@@ -255,7 +255,7 @@ void engine::impl::plan_watcher_information(instant now, effects& out) {
       std::vector<watcher_record> own;
       if (s.view != 0) std::copy_if(changes.begin(), changes.end(), std::back_inserter(own), his);
       const notify& n = plan_notify(s, s.view == 0 ? partial : watcherinfo(state.resource(), state.package->watched, own, false, now), now, out);
-      plan_reservation(s, n.cseq);
+      plan_reservation(s, n);
     }
   }
   watcher_changes.clear();

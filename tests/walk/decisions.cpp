@@ -9,14 +9,14 @@ void walk::change_rules() {
   tick();
   if (!may("rules")) return;
   const std::string resource = a_resource();
-  const bool meets_them_early = chance(30) && !evicts;  // with what is read again the engine meets them for everybody
+  const bool meets_them_early = chance(30) && !evicts && !shares;  // with what is read again the engine meets them for everybody
   if (meets_them_early) advance();  // or the next call would make decisions that are due by the new rules
   written_rules& written = rules[resource];
   const auto dice = pick(10);
   if (dice < 1) {
     note_down("rules of ", resource, ": none");
     rules.erase(resource);
-  } else if (dice < 2) {
+  } else if (dice < 2 && !other) {  // each engine has read what it has read
     written.broken = true;
     written.text = "<ruleset";
     note_down("rules of ", resource, ": broken");
@@ -60,16 +60,16 @@ void walk::refresh_watchers() {
 bool walk::refresh(const std::string& resource, int kind, refresh_type type) {
   note_down("refresh_watchers ", resource, " ", package_names[kind], type == refresh_type::state ? " state" : " rules");
   maybe_fault();
-  const effects out = engine->refresh_watchers(resource, package_names[kind], type, now);
+  effects out = engine->refresh_watchers(resource, package_names[kind], type, now);
   const bool fault = failed(out, false, "refresh_watchers");
   if (fault) return false;
   expectation expected;
   const look was = look_at(resource, kind);
-  mark_lapsed(resource, kind);
+  if (mark_lapsed(resource, kind)) decide_elsewhere(expected, resource, kind, was);
   const auto edge = edges.find({kind, resource});
   const bool due = by_sphere.contains({kind, resource}) || (edge != edges.end() && edge->second <= clock);
   if (type == refresh_type::authorization || due) {
-    decide_again(expected, resource, kind, was, {}, -1);
+    decide_again(expected, resource, kind, was, {}, -1, shares && type == refresh_type::authorization && has_views(kind));
     decide_waiting(expected, resource, kind);
   }
   if (type == refresh_type::state) {
@@ -95,7 +95,8 @@ void walk::terminate() {
   tick();
   const bool everything = chance(20);
   const std::string resource = everything || chance(90) ? a_resource() : std::string{};
-  const int kind = everything || chance(40) ? -1 : a_kind();
+  const bool one_by_one = shares && resource.empty();  // state by state, each a change of its own
+  const int kind = everything || (chance(40) && !one_by_one) ? -1 : a_kind();
   static constexpr end_reason reasons[] = {end_reason::deactivated, end_reason::probation, end_reason::giveup,
                                            end_reason::noresource,  end_reason::rejected,  end_reason::invariant};
   end_reason reason = everything ? end_reason::noresource : one_of(reasons);
@@ -103,8 +104,8 @@ void walk::terminate() {
   const std::string why{to_string(reason)};
   if (reason == end_reason::invariant) advance();  // while decisions are due nobody is shown anything
   note_down(everything ? "remove_resource " : "terminate_watchers ", resource, " ", kind < 0 ? "" : package_names[kind], " ", why);
-  maybe_fault();
-  const effects out = everything ? engine->remove_resource(resource, now)
+  if (!one_by_one) maybe_fault();
+  effects out = everything ? engine->remove_resource(resource, now)
                                  : engine->terminate_watchers(resource, kind < 0 ? "" : package_names[kind], reason, now, seconds{17});
   if (failed(out, false, "terminate")) return;
   expectation expected;
