@@ -100,11 +100,13 @@ void walk::terminate() {
   static constexpr end_reason reasons[] = {end_reason::deactivated, end_reason::probation, end_reason::giveup,
                                            end_reason::noresource,  end_reason::rejected,  end_reason::invariant};
   end_reason reason = everything ? end_reason::noresource : one_of(reasons);
-  if (reason == end_reason::invariant && clock < blocked_until) reason = end_reason::deactivated;  // advance() rests
+  // advance() rests; or nothing is decided about who has no second left, and that stays due
+  const bool undecided = shares && !std::all_of(subscriptions.begin(), subscriptions.end(), [&](const auto& s) { return hears(s); });
+  if (reason == end_reason::invariant && (clock < blocked_until || undecided)) reason = end_reason::deactivated;
   const std::string why{to_string(reason)};
-  if (reason == end_reason::invariant) advance();  // while decisions are due nobody is shown anything
+  if (reason == end_reason::invariant) advance(shares);  // while decisions are due nobody is shown anything
   note_down(everything ? "remove_resource " : "terminate_watchers ", resource, " ", kind < 0 ? "" : package_names[kind], " ", why);
-  if (!one_by_one) maybe_fault();
+  maybe_fault(!one_by_one);
   effects out = everything ? engine->remove_resource(resource, now)
                                  : engine->terminate_watchers(resource, kind < 0 ? "" : package_names[kind], reason, now, seconds{17});
   if (failed(out, false, "terminate")) return;

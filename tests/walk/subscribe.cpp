@@ -196,6 +196,8 @@ void walk::subscribe() {
         m_subscription made{.name = ++last_name, .resource = dialog.resource, .kind = kind, .event_id = event_id, .watcher = dialog.watcher,
                             .proven = dialog.proven, .dialog = d, .stands = stands_as(answer.handling), .sees = answer.sees, .since = clock,
                             .deadline = clock + lifetime, .about = about};
+        // who comes again at once in one dialog cannot be told from himself where nothing is kept
+        if (shares) made.machine = machines.try_emplace({{d, kind, event_id + about.parameters()}, clock}, made.key()).first->second;
         const bool fetches = op == does::fetch || is_over(made);
         if (fetches && op == does::create) expected.expires = 0;
         if (op == does::create && in_dialog) {  // its predecessor that lapsed goes without a word

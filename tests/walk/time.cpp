@@ -53,16 +53,16 @@ void walk::pass_time() {
   if (!may("late_advance") || chance(80)) advance();
 }
 
-void walk::advance() {
+void walk::advance(bool at_once) {
   tick();
   note_down("advance");
   const bool rests = clock < blocked_until;
   const auto looks = rows ? rows->looks() : 0;
-  maybe_fault();
+  maybe_fault(!at_once);
   if (rows && rows->armed() && !shares) rows->fail(1, made_to_fail);  // the first slice, or none
   if (loses_answer) rows->lose_answer(1);
   const bool writes = !rests && clock >= flush_due && engine->stats().held_back != 0;
-  effects all = engine->advance(now);
+  effects all = at_once ? engine->cleanup(now) : engine->advance(now);
   if (writes) {
     const bool made = rows->made() != made_before, fault = rows->failed() != faults_before;
     require(made || fault, "what is held back is not written in time");
@@ -89,7 +89,7 @@ void walk::advance() {
   }
 
   expectation expected;
-  expected.sliced = slices > 1;
+  expected.sliced = slices > 1 || at_once;
   std::set<int> paid;
   for (m_subscription& s : subscriptions) {
     if (!std::exchange(s.unpaid, false) || s.owes == owing::no || s.in_flight || !hears(s)) continue;
@@ -198,6 +198,7 @@ void walk::report(std::size_t at) {
   maybe_fault();
   effects out = engine->report({.id = one.id, .status = status}, now);
   const bool fault = failed(out, false, "report");
+  if (shares && ended && fault) return;  // whom it is about has to be looked for
   expectation expected;
   m_subscription* s = told(one);
   if (s == nullptr || provisional || (shares ? !ended : s->newest != one.id.cseq)) {

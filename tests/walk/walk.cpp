@@ -138,7 +138,7 @@ void walk::make_engine() {
   }
 }
 
-void walk::maybe_fault() {
+void walk::maybe_fault(bool any) {
   if (!rows) return;
   rows->fail(0);
   rows->lose_answer(0);
@@ -146,7 +146,7 @@ void walk::maybe_fault() {
   made_before = rows->made();
   writes_before = rows->writes();
   loses_answer = found_out = false;
-  if (faultless || !may("faults") || !chance(4)) return;
+  if (!any || faultless || !may("faults") || !chance(4)) return;
   if (chance(30)) {
     made_to_fail = storage_fault::unavailable;
     loses_answer = true;
@@ -187,9 +187,12 @@ bool walk::failed(effects& out, bool answers, const std::string& what) {
   if (shares) {
     require(made_to_fail != storage_fault::conflict, what + ": a conflict is not tried again");
     if (!answers || rows->writes() != writes_before) blocked_until = clock + bounds.retry_after;
-    if (rows->made() == made_before) compare_rows();
-    else find_out(out);
-    return !found_out;
+    const bool made = rows->made() != made_before;
+    if (!made) compare_rows();
+    if (made || other) find_out(out);  // or the other engine's changes would make it a guess
+    require(made || out.notifies.empty(), what + ": something is told that was not made");
+    found_out = made;
+    return !made;
   }
   if (made_to_fail != storage_fault::conflict || !answers) blocked_until = clock + bounds.retry_after;
   for (m_dialog& d : dialogs) d.may_jump = true;  // numbers planned in vain

@@ -67,7 +67,7 @@ class walk : model, maker {
   // --- the engine (walk.cpp) ---
   void make_engine();
   /// Arms a storage fault for the next call, by chance.
-  void maybe_fault();
+  void maybe_fault(bool any = true);
   /// Whether the call failed for want of storage. Then nothing may have happened; where nothing is kept it has, if it is
   /// the answer that was lost, and `out` is given the NOTIFYs that come late.
   bool failed(effects& out, bool answers, const std::string& what);
@@ -80,7 +80,8 @@ class walk : model, maker {
   // --- the operations ---
   void tick();
   void pass_time();
-  void advance();
+  /// `at_once`: what is due is looked for, whenever that was done last, and nothing fails.
+  void advance(bool at_once = false);
   void publish();
   void subscribe();
   void change_rules();
@@ -146,6 +147,7 @@ class walk : model, maker {
     instant at;
     bool answered = false;
   };
+  std::map<std::pair<usage, instant>, std::string> machines;  ///< where nothing is kept: of who began then
   /// Whom an answer is about; null: nobody.
   m_subscription* told(const sent& one);
   std::vector<sent> outstanding;
