@@ -27,7 +27,7 @@ int usage(int code) {
       "MODE: memory; write_back or database_only, with a storage; or the storage alone, for write-through.\n"
       "--cache: with a storage, memory for one to three states; the policy says which.\n"
       "--without leaves something out: milliseconds backwards late_advance report_before_advance repeats\n"
-      "fetch_in_dialog exact_versions stale_after_end usages rules sender discard slices faults restart other_engine");
+      "fetch_in_dialog exact_versions stale_after_end usages rules sender discard slices faults restart other_engine races");
   return code;
 }
 

@@ -44,11 +44,13 @@ bool walk::nothing_is_due() const {
 }
 
 void walk::announce(const std::string& resource) {
+  announcing = true;
   for (int kind = 0; kind < published_kinds; ++kind) {
     if (!how.ruled[kind]) continue;
     while (!refresh(resource, kind, refresh_type::authorization)) {
     }
   }
+  announcing = false;
 }
 
 void walk::refresh_watchers() {
@@ -61,8 +63,12 @@ bool walk::refresh(const std::string& resource, int kind, refresh_type type) {
   note_down("refresh_watchers ", resource, " ", package_names[kind], type == refresh_type::state ? " state" : " rules");
   maybe_fault();
   effects out = engine->refresh_watchers(resource, package_names[kind], type, now);
-  const bool fault = failed(out, false, "refresh_watchers");
-  if (fault) return false;
+  if (failed(out, false, "refresh_watchers")) return false;
+  refreshed(resource, kind, type, out);
+  return true;
+}
+
+void walk::refreshed(const std::string& resource, int kind, refresh_type type, const effects& out) {
   expectation expected;
   const look was = look_at(resource, kind);
   if (mark_lapsed(resource, kind)) decide_elsewhere(expected, resource, kind, was);
@@ -88,7 +94,6 @@ bool walk::refresh(const std::string& resource, int kind, refresh_type type) {
   }
   settle(resource, kind);
   compare(expected, out, "refresh_watchers");
-  return true;
 }
 
 void walk::terminate() {

@@ -79,7 +79,7 @@ walk::walk(const settings& wanted) : maker{wanted.seed}, given{wanted}, bytes{wa
     throw std::runtime_error{"built without SQL storage"};
 #endif
   }
-  if (own_rows) rows = std::make_unique<faulty_storage>(*own_rows);
+  if (own_rows) rows = std::make_unique<racing_storage>(*own_rows);
   make_engine();
   if (shares && may("other_engine") && pick(2) == 0) {
     turn_to(1);
@@ -146,6 +146,8 @@ void walk::maybe_fault(bool any) {
   made_before = rows->made();
   writes_before = rows->writes();
   loses_answer = found_out = false;
+  meanwhile.reset();
+  if (any && other && !announcing && may("races") && chance(10)) return race();
   if (!any || faultless || !may("faults") || !chance(4)) return;
   if (chance(30)) {
     made_to_fail = storage_fault::unavailable;
@@ -162,6 +164,15 @@ void walk::turn_to(int which) {
   std::swap(blocked_until, other_blocked_until);
 }
 
+void walk::race() {
+  // what is told then changes nothing else
+  const auto due = soonest();
+  if (due && *due <= clock + seconds{2}) return;
+  raced = {a_resource(), a_kind()};
+  rows->times = 1;
+  rows->between = [this] { meanwhile = other->refresh_watchers(raced.first, package_names[raced.second], refresh_type::state, now); };
+}
+
 void walk::find_out(effects& out) {
   found_out = true;
   const bool asks = chance(50);
@@ -174,7 +185,14 @@ void walk::find_out(effects& out) {
 }
 
 bool walk::failed(effects& out, bool answers, const std::string& what) {
-  if (rows) rows->fail(0), rows->lose_answer(0);
+  if (rows) rows->fail(0), rows->lose_answer(0), rows->between = nullptr;
+  if (const auto first = std::exchange(meanwhile, {})) {
+    turn = 1 - turn;
+    refreshed(raced.first, raced.second, refresh_type::state, *first);
+    turn = 1 - turn;
+    counts.met["raced"]++;
+    counts.met["outrun"] += !first->notifies.empty();
+  }
   if (rows && rows->made() != made_before) write_down();  // before anything that this call has done
   if (!out.storage_failed) return false;
   require(rows && rows->failed() != faults_before, what + ": a storage failure nobody made");

@@ -74,6 +74,8 @@ class walk : model, maker {
   void find_out(effects& out);
   /// Another engine on the same rows goes on.
   void turn_to(int which);
+  /// Arms a change by the other engine amid the next call, whose own is refused then and made again.
+  void race();
   void one_step();
   void drain();
 
@@ -90,6 +92,7 @@ class walk : model, maker {
   /// The tag a PUBLISH was given, also if its publisher does not know.
   std::string given_tag(const effects& out, const std::string& resource, int kind, const std::string& before);
   bool refresh(const std::string& resource, int kind, refresh_type type);
+  void refreshed(const std::string& resource, int kind, refresh_type type, const effects& out);
   void announce(const std::string& resource);
   void terminate();
   void answer_some();
@@ -120,7 +123,7 @@ class walk : model, maker {
   seeded_random bytes;
   std::shared_ptr<void> place;  // of own_rows, if it is a database
   std::unique_ptr<storage> own_rows;
-  std::unique_ptr<faulty_storage> rows;
+  std::unique_ptr<racing_storage> rows;
   std::unique_ptr<presence::engine> engine, other;  // the other works on the same rows, if there is one
   int turn = 0;                                     // which of the two it is
   std::uint64_t step = 0;
@@ -158,6 +161,9 @@ class walk : model, maker {
   storage_fault made_to_fail = storage_fault::unavailable;  ///< the last one armed
   bool loses_answer = false;                                ///< it is an answer that is lost
   bool found_out = false;  ///< it was, and the call has happened
+  std::pair<std::string, int> raced;
+  bool announcing = false;  ///< rules are others than those decided by
+  std::optional<effects> meanwhile;  ///< what the other engine told between what a call read and what it wrote
 };
 
 }  // namespace presence::test::walking
