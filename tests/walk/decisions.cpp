@@ -96,6 +96,38 @@ void walk::refreshed(const std::string& resource, int kind, refresh_type type, c
   compare(expected, out, "refresh_watchers");
 }
 
+void walk::owe() {
+  tick();
+  const auto due = soonest();
+  if (due && *due <= clock + seconds{2}) return;
+  const std::string resource = a_resource();
+  const int kind = a_kind();
+  const auto tell = [&] { return engine->refresh_watchers(resource, package_names[kind], refresh_type::state, now); };
+  note_down("refresh_watchers ", resource, " ", package_names[kind], " state, by both");
+  maybe_fault(false);
+  rows->lose_answer(1);
+  const effects lost = tell();
+  rows->lose_answer(0);
+  if (!lost.storage_failed) return refreshed(resource, kind, refresh_type::state, lost);  // there was nobody
+  for (m_subscription& s : subscriptions) {  // their numbers are used
+    if (s.resource != resource || s.kind != kind || s.stands == stand::pending) continue;
+    ++dialogs[s.dialog].notify_cseq;
+    if (!about_watchers(kind) && !sent_to(s, dialogs[s.dialog].contact).has_body) continue;
+    told_versions[usage_of(s)] = ++s.version;
+  }
+  turn_to(1 - turn);
+  refreshed(resource, kind, refresh_type::state, tell());
+  turn_to(1 - turn);
+  effects none;
+  find_out(none);
+  found_out = false;
+  require(none.notifies.empty(), "what another engine has changed since is told as it was");
+  const effects paid = engine->cleanup(now);
+  blocked_until = std::min(blocked_until, clock);
+  refreshed(resource, kind, refresh_type::state, paid);
+  counts.met["owed"] += paid.notifies.size();
+}
+
 void walk::terminate() {
   tick();
   const bool everything = chance(20);

@@ -7,6 +7,7 @@ namespace presence::test::walking {
 
 void walk::one_step() {
   if (other && chance(50)) turn_to(1 - turn);
+  if (other && may("races") && chance(2)) return owe();
   const auto what = pick(100);
   if (what < 30) pass_time();
   else if (what < 52) publish();

@@ -94,6 +94,8 @@ class walk : model, maker {
   bool refresh(const std::string& resource, int kind, refresh_type type);
   void refreshed(const std::string& resource, int kind, refresh_type type, const effects& out);
   void announce(const std::string& resource);
+  /// Watchers are told, the answer is lost, and the other engine tells them meanwhile: they are owed the state.
+  void owe();
   void terminate();
   void answer_some();
   void report(std::size_t at);
