@@ -447,6 +447,25 @@ TEST_CASE("a watcher whose NOTIFY was lost finds it by the version of the next p
   CHECK(s.on(2).subscribe("d9", {.expires = 3600s}).ends_with("W3 full(w1:active:subscribe:bob:600:0,w2:active:subscribe:carol:600:0)"));
 }
 
+TEST_CASE("a NOTIFY without a body has a CSeq and is no document, whichever engine counts (C01, N22)") {
+  event_package counted = opaque_package("counted", {"a/b"});
+  counted.tailor = [](const body& state, const watcher_view& view) {
+    return body{"a/b", "v" + std::to_string(view.version) + " " + std::string{state.bytes()}};
+  };
+  sub_handling handling = sub_handling::confirm;
+  counted.req_auth = true;
+  counted.authorize = [&](const authorization_query&) -> authorization { return handling; };
+  shared_world s{{.packages = {counted}}};
+  CHECK(s.on(1).subscribe("d1", {.expires = 600s, .event = "counted"}) == "200 Expires=600 | N d1#1 pending;expires=600");
+  CHECK(s.on(2).subscribe("d1", {.expires = 600s}) == "200 Expires=600 | N d1#2 pending;expires=600");
+  handling = sub_handling::allow;  // and there is no document yet
+  CHECK(s.on(1).told(s.engine->update_watchers(address("alice"), "counted", s.at)) == "N d1#3 active;expires=600");
+  CHECK(s.on(2).told(s.engine->refresh_watchers(address("alice"), "counted", refresh_type::state, s.at)) == "N d1#4 active;expires=600");
+  CHECK(s.on(1).publish("alice", {.raw = "a", .type = "a/b", .event = "counted"}) == "200 e1 Expires=3600 | N d1#5 active;expires=600 [v0 a]");
+  CHECK(s.on(2).publish("alice", {.raw = "b", .type = "a/b", .if_match = "e1", .event = "counted"}) ==
+        "200 e2 Expires=3600 | N d1#6 active;expires=600 [v1 b]");
+}
+
 TEST_CASE("lists, counts and questions see what any engine wrote (C01, G04, G05)") {
   shared_world s;
   s.on(1).publish("alice", {.body = "t1:open"});

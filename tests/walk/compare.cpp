@@ -24,6 +24,7 @@ std::size_t ends_in(std::string_view bytes) {
 
 void walk::compare(expectation& expected, const effects& out, const std::string& what) {
   tell_owners(expected);
+  counts.met["decided by sphere elsewhere"] += std::exchange(elsewhere, 0);
   if (found_out) {  // it was refused all the same
     expected.status = expected.status == 0 ? 0 : 503;
     expected.expires.reset();

@@ -270,11 +270,13 @@ void model::decide_waiting(expectation& out, const std::string& resource, int ki
 
 void model::decide_elsewhere(expectation& out, const std::string& resource, int kind, const look& was) {
   if (!shares || kind != k_presence || was.sphere == sphere_now(resource)) return;
+  const auto before = out.notifies.size() + out.changes.size();
   for (int other = 0; other < published_kinds; ++other) {
     if (!how.ruled[other]) continue;
     if (other != kind) decide_again(out, resource, other, look_at(resource, other), {}, -1);
     decide_waiting(out, resource, other);
   }
+  elsewhere += out.notifies.size() + out.changes.size() - before;
 }
 
 bool model::has_views(int kind) const {

@@ -163,7 +163,7 @@ class model : public m_state {
   std::set<std::pair<int, std::string>> by_sphere;  ///< states with a decision that looked at the sphere
   std::map<std::pair<int, std::string>, instant> edges;  ///< when a decision about a state may change
   std::set<std::string> ambiguous;  ///< machines of one watcher that ended in one call: any of them may be the one that waits
-  std::uint64_t last_order = 0;
+  std::uint64_t last_order = 0, elsewhere = 0;  // the latter: what other packages decided for a sphere
 
   // --- states ---
   std::vector<held> held_by(const std::string& resource, int kind) const;
