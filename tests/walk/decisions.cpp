@@ -22,8 +22,11 @@ void walk::change_rules() {
     note_down("rules of ", resource, ": broken");
   } else {
     std::vector<rule> all = written.rules;
-    if (!all.empty() && chance(40)) all.erase(all.begin() + static_cast<std::ptrdiff_t>(pick(all.size())));
-    else if (all.size() < 5 && chance(60)) all.push_back(some_rule(clock));
+    if (!all.empty() && chance(by_spheres ? 10 : 40)) all.erase(all.begin() + static_cast<std::ptrdiff_t>(pick(all.size())));
+    else if (all.size() < 5 && chance(by_spheres ? 20 : 60)) all.push_back(some_rule(clock));
+    else if (by_spheres && chance(80))
+      all = {{.gives = {.handling = chance(70) ? sub_handling::polite_block : sub_handling::confirm}},
+             {.sphere = one_of(std::array{"work", "home"}), .gives = {.handling = sub_handling::allow}}};
     else all = {some_rule(clock), some_rule(clock)};
     written = {all, document_of(all), false};
     note_down("rules of ", resource, ": ", written.text);

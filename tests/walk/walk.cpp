@@ -58,7 +58,8 @@ walk::walk(const settings& wanted) : maker{wanted.seed}, given{wanted}, bytes{wa
     shares = true;
     bounds.subs_db_mode = 3;
     bounds.limits.subscriptions_per_watcher = limits{}.subscriptions_per_watcher;  // counted in one call
-    if (chance(30)) {  // a sphere that turns decisions about watchers of two packages
+    by_spheres = chance(30);
+    if (by_spheres) {  // which decides about watchers of two packages
       bounds.enable_sphere_check = true;
       resources = 1;
       focus = {k_presence, static_cast<int>(1 + pick(3))};

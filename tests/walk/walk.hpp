@@ -158,6 +158,7 @@ class walk : model, maker {
   std::vector<sent> outstanding;
   std::map<usage, std::uint32_t> told_versions;  ///< also of those that have ended: that of the next document
   std::size_t resources = 4;
+  bool by_spheres = false;  ///< rules mostly look at the sphere
   std::array<int, 2> focus{};  ///< packages this walk looks at most of the time
   int last_name = 0;
   storage_fault made_to_fail = storage_fault::unavailable;  ///< the last one armed
