@@ -392,6 +392,34 @@ TEST_CASE("who is owed watcher information is told with the next advance, and le
   }
 }
 
+TEST_CASE("whichever read fails, what is due or owed comes later and is not passed over (C01, RL2, W08, M04)") {
+  event_package about = watcherinfo_package("presence");
+  about.difference_only = false;
+  for (const bool lapses : {false, true}) {
+    std::size_t nth = 1;
+    for (bool failed = true; failed; ++nth) {
+      CAPTURE(lapses);
+      CAPTURE(nth);
+      shared_world s{{.settings = {.clean_period = 0s, .enable_sphere_check = true}, .authorized = true, .packages = {about}}};
+      s.on(1).publish("alice", {.body = "t1:open", .expires = lapses ? 60s : 3600s});
+      s.subscribe("d9", {.by = "alice", .expires = 3600s, .event = "presence.winfo"});
+      s.subscribe("d1", {.expires = 600s});
+      s.at += 61s;
+      s.first.fail(nth);
+      effects out = s.engine->advance(s.at);
+      failed = s.first.failed() != 0;
+      CHECK(out.storage_failed == failed);
+      CHECK(out.notifies.empty() == failed);
+      if (failed) s.at += 5s;
+      if (failed) out = s.engine->advance(s.at);
+      const std::string left = std::to_string(failed ? 534 : 539), since = failed ? "66" : "61";
+      CHECK(s.told(out) == (lapses ? "N d1#2 active;expires=" + left + " P() | " : "") + "N d9#2 active;expires=" +
+                               std::to_string(failed ? 3534 : 3539) + " W1 full(w1:active:subscribe:bob:" + left + ":" + since + ")");
+    }
+    CHECK(nth > 8);
+  }
+}
+
 TEST_CASE("who is owed something is paid within the budget of advance, in turn, and at its rate (C01, W08, M04)") {
   event_package about = watcherinfo_package("presence");
   about.difference_only = false;

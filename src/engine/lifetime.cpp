@@ -93,6 +93,8 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
       taken.states.push_back({&state, std::move(due)});
     } catch (const std::bad_alloc&) {
       throw;
+    } catch (const unreadable&) {
+      throw;
     } catch (...) {  // a package that cannot compose does not stop the clock for others
       log(log_level::error, "a package cannot compose what is left of a state");
       drop_since(before, out);
@@ -123,6 +125,7 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
     if (r == nullptr) break;
     event_state& state = *r->state;
     if (looks_up()) noted.push_back(&state);
+    taken.rules.push_back(r);
     const plan_mark before = mark(out);
     const std::size_t decided_before = decided.size();
     try {
@@ -130,14 +133,16 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
       lapse due;
       due.after = plan_decisions(state, present(state), nullptr, asked, {}, nullptr, out);
       plan_decided_waiting(state, asked, decided);
-      taken.rules.push_back(r);
       taken.states.push_back({&state, std::move(due)});
     } catch (const std::bad_alloc&) {
+      throw;
+    } catch (const unreadable&) {
       throw;
     } catch (...) {  // rules that cannot be asked now are asked later, and do not stop the clock for others
       log(log_level::error, "a package cannot decide about the watchers of a state");
       drop_since(before, out);
       decided.resize(decided_before);
+      taken.rules.pop_back();
       if (timer_wheel<ruled>::contains(*r)) timer_wheel<ruled>::remove(*r);
       table.rules_timers().insert(*r, now + settings.retry_after);
     }
@@ -147,10 +152,15 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
     std::pop_heap(later.begin(), later.end());
     later.pop_back();
   }
-  const auto before = unpaid;
+  auto before = unpaid;
   paid = std::min(debts.size(), budget - std::min(budget, count()));
-  take_up_debts(paid);
-  plan_unpaid(now, out);
+  try {
+    take_up_debts(paid);
+    plan_unpaid(now, out);
+  } catch (...) {  // a storage that cannot be read, or no memory
+    unpaid.swap(before);
+    throw;
+  }
   std::vector<event_state*> touched;
   touched.reserve(taken.states.size() + taken.subscriptions.size() + taken.undecideds.size() + turned.size());
   for (const turn& t : turned)
@@ -221,6 +231,8 @@ void engine::impl::plan_unpaid(instant now, effects& out) {
       const picture real = table.lapsed(*s->state, now) ? compose(*s->state, &without_lapsed, now) : present(*s->state, s);
       plan_present(*s, *s->state, real, now, out);
     } catch (const std::bad_alloc&) {
+      throw;
+    } catch (const unreadable&) {
       throw;
     } catch (...) {  // the next change or refresh pays the debt, and needs not know of it where nothing stays in memory
       s->owes = !shared();
