@@ -80,8 +80,7 @@ struct m_subscription {
   std::map<std::string, m_watcher> watchers = {};      ///< by key
   std::vector<m_watcher> untold = {}, late = {};       ///< ends still to be told; those of this call
   chosen_dialogs about = {};  ///< from its first SUBSCRIBE on
-  std::string machine = {};   ///< another's, who had the same usage in the same millisecond
-  std::string key() const { return machine.empty() ? "s" + std::to_string(name) : machine; }
+  std::string key() const { return "s" + std::to_string(name); }
 };
 
 struct m_undecided {

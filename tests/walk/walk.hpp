@@ -152,7 +152,7 @@ class walk : model, maker {
     instant at;
     bool answered = false;
   };
-  std::map<std::pair<usage, instant>, std::string> machines;  ///< where nothing is kept: of who began then
+  std::set<std::pair<usage, instant>> begun;  ///< where nothing is kept: who began when
   /// Whom an answer is about; null: nobody.
   m_subscription* told(const sent& one);
   std::vector<sent> outstanding;
