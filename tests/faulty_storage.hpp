@@ -35,6 +35,7 @@ class faulty_storage : public storage {
   std::size_t calls() const { return calls_; }    ///< calls so far, failed ones included
   std::size_t writes() const { return writes_; }  ///< of which apply() and sweep()
   std::size_t failed() const { return failed_; }  ///< of which were made to fail
+  std::size_t looks() const { return looks_; }    ///< for what is due
   std::size_t made() const { return made_; }      ///< changes that were made, of more than numbers; answered for or not
 
   result<void, storage_error> publications(const row_filter& want, cursor& at, std::size_t limit,
@@ -64,6 +65,7 @@ class faulty_storage : public storage {
   }
   result<void, storage_error> due(const due_filter& want, const std::vector<std::string>& known, std::size_t limit,
                                   std::vector<state_name>& out) override {
+    ++looks_;
     if (fails(verb::read)) return failure();
     return rows_.due(want, known, limit, out);
   }
@@ -95,7 +97,7 @@ class faulty_storage : public storage {
   std::size_t left_ = 0, loses_ = 0;
   storage_fault fault_ = storage_fault::unavailable;
   bool down_ = false, certain_ = false;
-  std::size_t calls_ = 0, writes_ = 0, failed_ = 0, made_ = 0;
+  std::size_t calls_ = 0, writes_ = 0, failed_ = 0, looks_ = 0, made_ = 0;
 };
 
 /// Somebody else comes between what a call reads and what it writes.

@@ -359,6 +359,34 @@ TEST_CASE("who is owed watcher information is told with the next advance, and le
   }
 }
 
+TEST_CASE("whichever read fails, what is due or owed comes later and is not passed over (C01, RL2, W08, M04)") {
+  event_package about = watcherinfo_package("presence");
+  about.difference_only = false;
+  for (const bool lapses : {false, true}) {
+    std::size_t nth = 1;
+    for (bool failed = true; failed; ++nth) {
+      CAPTURE(lapses);
+      CAPTURE(nth);
+      shared_world s{{.settings = {.clean_period = 0s, .enable_sphere_check = true}, .authorized = true, .packages = {about}}};
+      s.on(1).publish("alice", {.body = "t1:open", .expires = lapses ? 60s : 3600s});
+      s.subscribe("d9", {.by = "alice", .expires = 3600s, .event = "presence.winfo"});
+      s.subscribe("d1", {.expires = 600s});
+      s.at += 61s;
+      s.first.fail(nth);
+      effects out = s.engine->advance(s.at);
+      failed = s.first.failed() != 0;
+      CHECK(out.storage_failed == failed);
+      CHECK(out.notifies.empty() == failed);
+      if (failed) s.at += 5s;
+      if (failed) out = s.engine->advance(s.at);
+      const std::string left = std::to_string(failed ? 534 : 539), since = failed ? "66" : "61";
+      CHECK(s.told(out) == (lapses ? "N d1#2 active;expires=" + left + " P() | " : "") + "N d9#2 active;expires=" +
+                               std::to_string(failed ? 3534 : 3539) + " W1 full(w1:active:subscribe:bob:" + left + ":" + since + ")");
+    }
+    CHECK(nth > 8);
+  }
+}
+
 TEST_CASE("who is owed something is paid within the budget of advance, in turn, and at its rate (C01, W08, M04)") {
   event_package about = watcherinfo_package("presence");
   about.difference_only = false;
@@ -474,6 +502,25 @@ TEST_CASE("a watcher whose NOTIFY was lost finds it by the version of the next p
   s.outcome("d9", 2, 500);
   CHECK(s.on(1).subscribe("d2", {.by = "carol", .expires = 600s}).ends_with("W2 partial(w2:active:subscribe:carol:600:0)"));
   CHECK(s.on(2).subscribe("d9", {.expires = 3600s}).ends_with("W3 full(w1:active:subscribe:bob:600:0,w2:active:subscribe:carol:600:0)"));
+}
+
+TEST_CASE("a NOTIFY without a body has a CSeq and is no document, whichever engine counts (C01, N22)") {
+  event_package counted = opaque_package("counted", {"a/b"});
+  counted.tailor = [](const body& state, const watcher_view& view) {
+    return body{"a/b", "v" + std::to_string(view.version) + " " + std::string{state.bytes()}};
+  };
+  sub_handling handling = sub_handling::confirm;
+  counted.req_auth = true;
+  counted.authorize = [&](const authorization_query&) -> authorization { return handling; };
+  shared_world s{{.packages = {counted}}};
+  CHECK(s.on(1).subscribe("d1", {.expires = 600s, .event = "counted"}) == "200 Expires=600 | N d1#1 pending;expires=600");
+  CHECK(s.on(2).subscribe("d1", {.expires = 600s}) == "200 Expires=600 | N d1#2 pending;expires=600");
+  handling = sub_handling::allow;  // and there is no document yet
+  CHECK(s.on(1).told(s.engine->update_watchers(address("alice"), "counted", s.at)) == "N d1#3 active;expires=600");
+  CHECK(s.on(2).told(s.engine->refresh_watchers(address("alice"), "counted", refresh_type::state, s.at)) == "N d1#4 active;expires=600");
+  CHECK(s.on(1).publish("alice", {.raw = "a", .type = "a/b", .event = "counted"}) == "200 e1 Expires=3600 | N d1#5 active;expires=600 [v0 a]");
+  CHECK(s.on(2).publish("alice", {.raw = "b", .type = "a/b", .if_match = "e1", .event = "counted"}) ==
+        "200 e2 Expires=3600 | N d1#6 active;expires=600 [v1 b]");
 }
 
 TEST_CASE("lists, counts and questions see what any engine wrote (C01, G04, G05)") {

@@ -410,12 +410,12 @@ struct engine::impl {
     });
   }
   /// Has the database know that numbers up to `cseq` may be used in this dialog, if it does not yet.
-  void plan_reservation(subscription& s, std::uint32_t cseq);
+  void plan_reservation(subscription& s, const notify& n);
   /// The same in rows of its dialog that are of packages which are not served here.
   void reserve_unserved(const subscription& s, std::uint32_t cseq);
   void commit_reservation(subscription& s, std::uint32_t cseq) noexcept;
   /// The row of a subscription that changed, with room for `cseq`.
-  void plan_changed(const subscription& s, std::uint32_t cseq);
+  void plan_changed(const subscription& s, std::uint32_t cseq, bool tells = true);
   /// Writes down the NOTIFYs of a changed state to all active watchers but `except`.
   void plan_fan_out(event_state& state, const picture& before, const picture& after, std::string_view sender,
                     const subscription* except, instant now, effects& out);

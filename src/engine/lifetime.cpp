@@ -98,6 +98,8 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
       taken.states.push_back({&state, std::move(due)});
     } catch (const std::bad_alloc&) {
       throw;
+    } catch (const unreadable&) {
+      throw;
     } catch (...) {  // a package that cannot compose does not stop the clock for others
       log(log_level::error, "a package cannot compose what is left of a state");
       drop_since(before, out);
@@ -129,6 +131,7 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
     if (r == nullptr) break;
     event_state& state = *r->state;
     if (looks_up()) plan.noted.push_back(&state);
+    taken.rules.push_back(r);
     const planned_change::mark before = plan.reached(out);
     const std::size_t decided_before = decided.size();
     try {
@@ -136,14 +139,16 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
       lapse due;
       due.after = plan_decisions(state, present(state), nullptr, asked, {}, nullptr, out);
       plan_decided_waiting(state, asked, decided);
-      taken.rules.push_back(r);
       taken.states.push_back({&state, std::move(due)});
     } catch (const std::bad_alloc&) {
+      throw;
+    } catch (const unreadable&) {
       throw;
     } catch (...) {  // rules that cannot be asked now are asked later, and do not stop the clock for others
       log(log_level::error, "a package cannot decide about the watchers of a state");
       drop_since(before, out);
       decided.resize(decided_before);
+      taken.rules.pop_back();
       if (timer_wheel<ruled>::contains(*r)) timer_wheel<ruled>::remove(*r);
       table.rules_timers().insert(*r, now + settings.retry_after);
     }

@@ -36,7 +36,7 @@ void engine::impl::plan_present(subscription& s, event_state& state, const pictu
     return;
   }
   const notify& n = plan_notify(s, std::move(content), now, out);
-  plan_reservation(s, n.cseq);
+  plan_reservation(s, n);
 }
 
 bool is_own_word(const subscription& s, const picture& shown, std::string_view sender) noexcept {
@@ -68,12 +68,13 @@ std::uint32_t engine::impl::version_after(const subscription& s) const noexcept 
   return s.version + (planned != plan.documents.end() ? planned->second : 0);
 }
 
-void engine::impl::plan_reservation(subscription& s, std::uint32_t cseq) {
+void engine::impl::plan_reservation(subscription& s, const notify& n) {
   if (!durable()) return;
+  const std::uint32_t cseq = n.cseq;
   const auto reserve = [&](subscription& u) {
     if (&u != &s) looked_at(*u.state);
     // a usage that is not told now can be told one document less
-    const std::uint32_t version = u.shared != nullptr ? version_after(u) : u.version + 1;
+    const std::uint32_t version = u.shared != nullptr ? version_after(u) : u.version + (n.content ? 1 : 0);
     if (cseq > u.cseq_ceiling)
       plan.rows.reservations.push_back({key_of(u), reserved_to(cseq), version + (settings.cseq_block - 1)});
     return true;
@@ -109,12 +110,13 @@ void engine::impl::commit_reservation(subscription& s, std::uint32_t cseq) noexc
   if (cseq > s.shared->unserved_ceiling) s.shared->unserved_ceiling = reserved_to(cseq);
 }
 
-void engine::impl::plan_changed(const subscription& s, std::uint32_t cseq) {
+void engine::impl::plan_changed(const subscription& s, std::uint32_t cseq, bool tells) {
   if (!durable()) return;
   subscription_row row = row_of(s, *s.state, event_id_of(s));
   if (cseq > s.cseq_ceiling) {
     const std::uint32_t ceiling = reserved_to(std::max(cseq, row.local_cseq));
     row.version += ceiling - row.local_cseq;
+    if (s.shared == nullptr && !tells) --row.version;  // it has a number and no document
     row.local_cseq = ceiling;
     if (held_back) plan.rows.reservations.push_back({key_of(s), row.local_cseq, row.version});
   }
@@ -132,7 +134,7 @@ notify& engine::impl::plan_end(subscription& s, end_reason reason, body content,
   n.version = s.version;
   if (durable()) plan.rows.ended_subscriptions.push_back(key_of(s));
   plan.usage_ends = s.shared != nullptr || plan.usage_ends;
-  if (s.shared != nullptr || held_back) plan_reservation(s, n.cseq);
+  if (s.shared != nullptr || held_back) plan_reservation(s, n);
   return n;
 }
 
@@ -214,7 +216,7 @@ void engine::impl::plan_fan_out(event_state& state, const picture& before, const
       continue;
     }
     const notify& n = plan_notify(s, std::move(content), now, out);
-    plan_reservation(s, n.cseq);
+    plan_reservation(s, n);
   }
 }
 

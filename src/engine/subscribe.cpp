@@ -332,6 +332,7 @@ void engine::impl::begin(const subscribe_request& request, const event_package& 
   } else if (durable()) {
     s.cseq_ceiling = reserved_to(n.cseq);
     plan.rows.new_subscriptions.push_back(row_of(s, state, event_id));
+    if (s.shared == nullptr && !n.content) --plan.rows.new_subscriptions.back().version;
   }
   if (waits_no_more) plan_decided(state, *account);
   if (!fetches_undecided) tell_begin(s, waited, lifetime == seconds{0});
@@ -403,7 +404,7 @@ void engine::impl::refresh(subscription& s, const subscribe_request& request, au
   }
   if (durable()) {
     plan_other_usages(s, *request.cseq);
-    plan_changed(s, n.cseq);
+    plan_changed(s, n.cseq, static_cast<bool>(n.content));
     plan.rows.changed_subscriptions.back().remote_cseq = *request.cseq;
     plan.rows.changed_subscriptions.back().expires = now + lifetime;
     if (const undecided* u = s.stands == standing::pending ? table.find_undecided(state, *s.watcher) : nullptr)

@@ -63,6 +63,8 @@ end_reason engine::impl::plan_last_decision(subscription& s, instant now) {
     handling = ask(about(*s.state->package, s.state->resource(), now), who).handling;
   } catch (const std::bad_alloc&) {
     throw;
+  } catch (const unreadable&) {
+    throw;
   } catch (...) {
     log(log_level::error, "a package cannot decide about a watcher whose subscription ends");
   }

@@ -325,10 +325,10 @@ picture engine::impl::plan_decisions(event_state& state, const picture& before, 
     }
     const notify& n = plan_notify(s, content_for(s, state, after, false), now, out);
     if (turns) {
-      if (s.shared != nullptr) plan_reservation(s, n.cseq);
-      plan_changed(s, n.cseq);
+      if (s.shared != nullptr) plan_reservation(s, n);
+      plan_changed(s, n.cseq, static_cast<bool>(n.content));
     } else {
-      plan_reservation(s, n.cseq);
+      plan_reservation(s, n);
     }
   }
   return after;

@@ -256,7 +256,7 @@ void engine::impl::plan_watcher_information(instant now, effects& out) {
       if (s.view != 0) std::copy_if(changes.begin(), changes.end(), std::back_inserter(own), his);
       body shown = s.view == 0 ? partial : watcherinfo(state.resource(), state.package->watched, own, false, now);
       const notify& n = plan_notify(s, std::move(shown), now, out);
-      plan_reservation(s, n.cseq);
+      plan_reservation(s, n);
     }
   }
   plan.watcher_changes.clear();
