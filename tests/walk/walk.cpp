@@ -157,6 +157,7 @@ void walk::maybe_fault(bool any) {
   made_before = rows->made();
   writes_before = rows->writes();
   loses_answer = found_out = false;
+  rows->between = nullptr;
   meanwhile.reset();
   if (any && other && !announcing && may("races") && chance(10)) return race();
   if (!any || faultless || !may("faults") || !chance(4)) return;
