@@ -28,6 +28,8 @@ class faulty_storage : public storage {
   }
   /// The `nth` change from now on is made, and nobody learns of it: the answer to its COMMIT is lost. 0: none.
   void lose_answer(std::size_t nth = 1) { loses_ = nth; }
+  /// Sees each change that is made, answered for or not.
+  std::function<void(const change&)> on_change = {};
   /// Every call fails from now on, until called with false: the database is gone.
   void fail_all(bool down) { down_ = down; }
 
@@ -56,6 +58,7 @@ class faulty_storage : public storage {
   result<void, storage_error> apply(const change& what) override {
     if (fails(verb::apply)) return failure();
     auto made = rows_.apply(what);
+    if (made && on_change) on_change(what);
     change rows = what;
     rows.reservations.clear();
     if (made && !rows.empty()) ++made_;

@@ -295,8 +295,9 @@ picture engine::impl::plan_decisions(event_state& state, const picture& before, 
     // one who ends keeps what he has until that is stored
     if (verdict.ends == end_reason::none) plan_turn(s, verdict.now, std::move(answer.view));
   }
-  // from now on they have seen what was decided; who waits has not been decided about
-  if (asked.only.empty() && decisions_due(state, now)) table.rules_timers().move(*state.rules, now);
+  // from now on they have seen what was decided; who waits has not been decided about. Where nothing stays, the next call
+  // takes them to have seen what was decided before that moment.
+  if (asked.only.empty() && decisions_due(state, now)) table.rules_timers().move(*state.rules, shared() ? now + milliseconds{1} : now);
   picture after = what != nullptr ? compose(state, what, now) : present(state);
   for (decided& d : all) {
     subscription& s = *d.s;

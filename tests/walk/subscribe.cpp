@@ -177,6 +177,10 @@ void walk::subscribe() {
   const bool may_turn = op == does::create || (op == does::fetch && answer.handling == sub_handling::confirm) || (op == does::refresh && !on_probation);
   const bool fault = failed(out, true, "subscribe");
   if (may_turn && !(shares && fault)) note(kind, dialog.resource, answer);
+  if (fault && shares && how.ruled[kind]) {  // whether the rules were read by then is free; they are now
+    ask(kind, dialog.resource, watcher, true);
+    engine->auth_status(watcher, dialog.resource, now, package_names[kind]);
+  }
   if (fault) return;
   if (rejected) {
     tell(expected, dialog.resource, kind, {"r" + std::to_string(++last_name), watcher, "", "", {}, clock}, "terminated", "rejected");

@@ -63,6 +63,7 @@ void walk::advance(bool at_once) {
   if (rows && rows->armed() && !shares) rows->fail(1, made_to_fail);  // the first slice, or none
   if (loses_answer) rows->lose_answer(1);
   const bool writes = !rests && clock >= flush_due && engine->stats().held_back != 0;
+  ended_in.clear();
   effects all = at_once ? engine->cleanup(now) : engine->advance(now);
   if (writes) {
     const bool made = rows->made() != made_before, fault = rows->failed() != faults_before;
@@ -98,16 +99,20 @@ void walk::advance(bool at_once) {
     else expect_notify(expected, s);
   }
   // documents lapse
-  for (int kind = 0; kind < published_kinds; ++kind) {
-    std::set<std::string> lapsed;
-    for (const auto& p : publications)
-      if (p.kind == kind && p.deadline <= clock) lapsed.insert(p.resource);
-    for (const auto& resource : lapsed) {
-      const look was = look_at(resource, kind);
-      mark_lapsed(resource, kind);
-      tell_change(expected, resource, kind, was);
-      settle_later.emplace_back(resource, kind);
-    }
+  std::set<std::pair<int, std::string>> lapsed;
+  for (const auto& p : publications)
+    if (p.deadline <= clock) lapsed.insert({p.kind, p.resource});
+  // which of them comes first is free; with a sphere that lapses others are decided about
+  std::vector<std::pair<int, std::string>> lapsing{lapsed.begin(), lapsed.end()};
+  std::stable_sort(lapsing.begin(), lapsing.end(), [&](const auto& a, const auto& b) {
+    const auto at = [&](const auto& one) { return std::find(ended_in.begin(), ended_in.end(), std::pair{std::string{package_names[one.first]}, one.second}); };
+    return at(a) < at(b);
+  });
+  for (const auto& [kind, resource] : lapsing) {
+    const look was = look_at(resource, kind);
+    mark_lapsed(resource, kind);
+    tell_change(expected, resource, kind, was);
+    settle_later.emplace_back(resource, kind);
   }
   for (const int name : paid) {
     m_subscription* s = find(name);

@@ -87,6 +87,10 @@ walk::walk(const settings& wanted) : maker{wanted.seed}, given{wanted}, bytes{wa
 #endif
   }
   if (own_rows) rows = std::make_unique<racing_storage>(*own_rows);
+  if (shares)
+    rows->on_change = [this](const change& made) {
+      for (const auto& key : made.ended_publications) ended_in.emplace_back(key.event, key.resource);
+    };
   make_engine();
   if (shares && may("other_engine") && pick(2) == 0) {
     turn_to(1);
@@ -153,6 +157,7 @@ void walk::maybe_fault(bool any) {
   made_before = rows->made();
   writes_before = rows->writes();
   loses_answer = found_out = false;
+  rows->between = nullptr;
   meanwhile.reset();
   if (any && other && !announcing && may("races") && chance(10)) return race();
   if (!any || faultless || !may("faults") || !chance(4)) return;

@@ -165,6 +165,7 @@ class walk : model, maker {
   bool loses_answer = false;                                ///< it is an answer that is lost
   bool found_out = false;  ///< it was, and the call has happened
   std::pair<std::string, int> raced;
+  std::vector<std::pair<std::string, std::string>> ended_in;  ///< where nothing is kept: states with publications that end, as it happens
   bool announcing = false;  ///< rules are others than those decided by
   std::optional<effects> meanwhile;  ///< what the other engine told between what a call read and what it wrote
 };
