@@ -19,13 +19,13 @@ using namespace presence::bench;
 
 /// `dialogs` calls of one phone, all confirmed but the first, which is whatever `version` makes it.
 std::string dialog_info_of(const std::string& entity, std::size_t phone, std::size_t dialogs, unsigned version) {
-  std::string text = "<dialog-info xmlns='urn:ietf:params:xml:ns:dialog-info' version='" + std::to_string(version) + "' state='full' entity='" +
-                     entity + "'>";
+  std::string text = "<dialog-info xmlns='urn:ietf:params:xml:ns:dialog-info' version='" + std::to_string(version) +
+                     "' state='full' entity='" + entity + "'>";
   for (std::size_t i = 0; i < dialogs; ++i) {
     const std::string n = std::to_string(phone) + "." + std::to_string(i);
-    text += "<dialog id='d" + n + "' call-id='c" + n + "@host' local-tag='l" + n + "' remote-tag='r" + n + "' direction='recipient'><state>" +
-            (i == 0 && version % 2 != 0 ? "early" : "confirmed") + "</state><remote><identity>sip:caller" + n +
-            "@example.com</identity></remote></dialog>";
+    text += "<dialog id='d" + n + "' call-id='c" + n + "@host' local-tag='l" + n + "' remote-tag='r" + n +
+            "' direction='recipient'><state>" + (i == 0 && version % 2 != 0 ? "early" : "confirmed") +
+            "</state><remote><identity>sip:caller" + n + "@example.com</identity></remote></dialog>";
   }
   return text + "</dialog-info>";
 }

@@ -67,11 +67,17 @@ void fill(storage& rows, const settings& given) {
       subscription_row row;
       row.resource = to;
       row.event = "presence";
-      row.dialog = dialog{dialog_fields{.call_id = "a84b4c76e66710-" + number + "@pc33.example.com", .local_tag = "10-local-" + number,
-                                        .remote_tag = "1928301774-" + number, .local_uri = to, .remote_uri = who,
+      row.dialog = dialog{dialog_fields{.call_id = "a84b4c76e66710-" + number + "@pc33.example.com",
+                                        .local_tag = "10-local-" + number,
+                                        .remote_tag = "1928301774-" + number,
+                                        .local_uri = to,
+                                        .remote_uri = who,
                                         .remote_target = "sip:watcher" + number + "@192.0.2.17:5062;transport=udp",
-                                        .local_contact = "sip:presence.example.com", .event = "presence", .watcher = who,
-                                        .cookie = "udp:192.0.2.9:5060", .user_agent = "softphone/1.0"}};
+                                        .local_contact = "sip:presence.example.com",
+                                        .event = "presence",
+                                        .watcher = who,
+                                        .cookie = "udp:192.0.2.9:5060",
+                                        .user_agent = "softphone/1.0"}};
       row.local_cseq = 64;
       row.remote_cseq = 1;
       row.since = start;
@@ -101,9 +107,11 @@ void run(const soci_settings& database, const settings& given) {
   const double took = since(begun);
   const auto held = e.stats();
   if (held.subscriptions != given.subscriptions) throw std::runtime_error{"not every subscription is there"};
-  std::printf("  restored in %.1f s (%.1f s of it on a processor): %.0f rows/s, %.0f MB (at most %.0f MB), %.0f bytes a subscription with its part"
-              " of a publication\n", took, cpu() - cpu_before, static_cast<double>(held.subscriptions + held.publications) / took,
-              memory("VmRSS") - before, memory("VmHWM"), (memory("VmRSS") - before) * 1048576 / static_cast<double>(held.subscriptions));
+  std::printf(
+      "  restored in %.1f s (%.1f s of it on a processor): %.0f rows/s, %.0f MB (at most %.0f MB), %.0f bytes a subscription"
+      " with its part of a publication\n",
+      took, cpu() - cpu_before, static_cast<double>(held.subscriptions + held.publications) / took, memory("VmRSS") - before,
+      memory("VmHWM"), (memory("VmRSS") - before) * 1048576 / static_cast<double>(held.subscriptions));
 
   // the clock of the engine goes on as the deadlines say, without waiting for them
   std::size_t notifies = 0, most_in_a_second = 0, calls = 0;
@@ -123,8 +131,9 @@ void run(const soci_settings& database, const settings& given) {
     most_in_a_second = std::max(most_in_a_second, now_told);
     if (notifies < given.lapsed) now = std::max(now, e.next_deadline().value_or(now));
   }
-  std::printf("  %zu lapsed ones ended over %lld s, at most %zu within a second; %zu calls, %.1f s of work, the longest call %.1f ms\n", notifies,
-              static_cast<long long>((now - restarted) / seconds{1}), most_in_a_second, calls, working, longest * 1000);
+  std::printf(
+      "  %zu lapsed ones ended over %lld s, at most %zu within a second; %zu calls, %.1f s of work, the longest call %.1f ms\n",
+      notifies, static_cast<long long>((now - restarted) / seconds{1}), most_in_a_second, calls, working, longest * 1000);
 }
 
 template <class Database>

@@ -27,16 +27,18 @@ std::string large_pidf(const std::string& entity, std::size_t tuples) {
                      "xmlns:r='urn:ietf:params:xml:ns:pidf:rpid' entity='" + entity + "'>";
   for (std::size_t i = 0; i < tuples; ++i) {
     const std::string n = std::to_string(i);
-    text += "<tuple id='t" + n + "'><status><basic>open</basic></status><r:class>" + (i % 2 == 0 ? "work" : "home") + "</r:class><contact>sip:u" + n +
-            "@phone.example.com</contact><note>note " + n + "</note></tuple>";
+    text += "<tuple id='t" + n + "'><status><basic>open</basic></status><r:class>" + (i % 2 == 0 ? "work" : "home") +
+            "</r:class><contact>sip:u" + n + "@phone.example.com</contact><note>note " + n + "</note></tuple>";
   }
-  return text + "<d:person id='p'><r:activities><r:note>till noon</r:note><r:busy/></r:activities><r:mood><r:happy/></r:mood></d:person></presence>";
+  return text + "<d:person id='p'><r:activities><r:note>till noon</r:note><r:busy/></r:activities>"
+                "<r:mood><r:happy/></r:mood></d:person></presence>";
 }
 
 /// A rules document that allows, with these transformations.
 std::string rules_with(const std::string& transformations) {
-  return "<ruleset xmlns='urn:ietf:params:xml:ns:common-policy' xmlns:p='urn:ietf:params:xml:ns:pres-rules'><rule id='r'><actions>"
-         "<p:sub-handling>allow</p:sub-handling></actions><transformations>" + transformations + "</transformations></rule></ruleset>";
+  return "<ruleset xmlns='urn:ietf:params:xml:ns:common-policy' xmlns:p='urn:ietf:params:xml:ns:pres-rules'><rule id='r'>"
+         "<actions><p:sub-handling>allow</p:sub-handling></actions><transformations>" +
+         transformations + "</transformations></rule></ruleset>";
 }
 
 /// `n` checked publications of one presentity; of `tuples` services each, if that is not 0.
@@ -44,7 +46,8 @@ struct publications {
   explicit publications(std::size_t n, bool through_views = false, std::size_t tuples = 0) {
     const limits bounds;
     for (std::size_t i = 0; i < n; ++i) {
-      contents.push_back(body{"application/pidf+xml", tuples != 0 ? large_pidf(resource, tuples) : pidf_of(resource, static_cast<unsigned>(i))});
+      contents.push_back(
+          body{"application/pidf+xml", tuples != 0 ? large_pidf(resource, tuples) : pidf_of(resource, static_cast<unsigned>(i))});
       auto checked = package.check_publish({resource, contents.back(), {}, bounds, nullptr, through_views});
       if (!checked) std::abort();
       parsed.push_back(*checked);
@@ -82,7 +85,8 @@ BENCHMARK(PF7_floor_checked_parse)->Arg(1)->Arg(2)->Arg(4)->Arg(8);
 void show(benchmark::State& state, publications& p, const std::string& rules) {
   authorize_by_rules(p.package, [&](std::string_view) { return rules; });
   const identity watcher{.uri = "sip:bob@example.com"};
-  const authorization answer = p.package.authorize({.resource = p.resource, .event = "presence", .watcher = watcher, .rules = &rules, .now = start});
+  const authorization answer =
+      p.package.authorize({.resource = p.resource, .event = "presence", .watcher = watcher, .rules = &rules, .now = start});
   if (!answer.view) std::abort();
   const body whole = p.package.aggregate(p.resource, p.all);
   for (auto _ : state) benchmark::DoNotOptimize(p.package.authorize_body(whole, p.resource, p.all, *answer.view));
@@ -90,7 +94,8 @@ void show(benchmark::State& state, publications& p, const std::string& rules) {
 
 void PF7_one_view(benchmark::State& state) {
   publications p{static_cast<std::size_t>(state.range(0)), true};
-  show(state, p, rules_with("<p:provide-services><p:all-services/></p:provide-services><p:provide-persons><p:all-persons/></p:provide-persons>"
+  show(state, p, rules_with("<p:provide-services><p:all-services/></p:provide-services>"
+                            "<p:provide-persons><p:all-persons/></p:provide-persons>"
                             "<p:provide-activities>true</p:provide-activities>"));
 }
 BENCHMARK(PF7_one_view)->Arg(1)->Arg(8);
@@ -117,7 +122,8 @@ BENCHMARK(PF7_merge_large)->Arg(16)->Arg(128);
 
 void PF7_one_view_large(benchmark::State& state) {
   publications p{2, true, static_cast<std::size_t>(state.range(0))};
-  show(state, p, rules_with("<p:provide-services><p:class>work</p:class></p:provide-services><p:provide-persons><p:all-persons/></p:provide-persons>"
+  show(state, p, rules_with("<p:provide-services><p:class>work</p:class></p:provide-services>"
+                            "<p:provide-persons><p:all-persons/></p:provide-persons>"
                             "<p:provide-activities>true</p:provide-activities>"));
 }
 BENCHMARK(PF7_one_view_large)->Arg(16)->Arg(128);
@@ -142,8 +148,8 @@ void PF7_views(benchmark::State& state) {
   event_package package = presence_package();
   package.req_auth = true;
   const auto rules = [&](std::size_t i) {
-    return rules_with("<p:provide-services><p:all-services/></p:provide-services><p:provide-unknown-attribute ns='n' name='" + std::to_string(i) +
-                      "'>true</p:provide-unknown-attribute>");
+    return rules_with("<p:provide-services><p:all-services/></p:provide-services><p:provide-unknown-attribute ns='n' name='" +
+                      std::to_string(i) + "'>true</p:provide-unknown-attribute>");
   };
   std::size_t turn = 0;
   authorize_by_rules(package, [&](std::string_view) { return std::optional{rules(turn % views)}; });
@@ -154,7 +160,11 @@ void PF7_views(benchmark::State& state) {
   std::string etag;
   const auto publish = [&] {
     const std::string text = pidf_of(resource, ++version);
-    host.publish({.resource = resource, .event = "presence", .sip_if_match = etag, .content = {.type = "application/pidf+xml", .bytes = text}}, start, out);
+    host.publish({.resource = resource,
+                  .event = "presence",
+                  .sip_if_match = etag,
+                  .content = {.type = "application/pidf+xml", .bytes = text}},
+                 start, out);
     if (out.answer.status != 200) std::abort();
     etag = out.answer.etag;
   };

@@ -14,7 +14,8 @@ kamailio-postgres-modules; one worker, tlsf, tables of 2^16, send_fast_notify 1,
 With a database: subs_db_mode 1 and publ_cache 1 there, write-through here. Its SQLite has WAL and synchronous FULL, ours too.
 `bare pair`: what a datagram of a NOTIFY's size sent and an answer received cost a program that does nothing else, a system
 call each; `pair of 64`: with one for 64. `load of the generator`: 1 means that it is what limits the rate.
-Prints a table of medians; a line for each run goes to standard error. PRESENCE_BENCH_SCALE in the environment divides the presentities.
+Prints a table of medians; a line for each run goes to standard error. PRESENCE_BENCH_SCALE in the environment divides the
+presentities.
 """
 import argparse
 import contextlib
@@ -137,8 +138,8 @@ class Server:
                                         url=f'modparam("presence", "db_url", "{database.url}")' if database.url else '',
                                         subs_db_mode=1 if database.url else 0, publ_cache=1 if database.url else 2)
             pathlib.Path(scratch, 'kamailio.cfg').write_text(text)
-            command = [shutil.which('kamailio') or '/usr/sbin/kamailio', '-DD', '-E', '-f', f'{scratch}/kamailio.cfg', '-m', '2000',
-                       '-M', '32', '-x', 'tlsf', '-X', 'tlsf', '-Y', scratch]
+            command = [shutil.which('kamailio') or '/usr/sbin/kamailio', '-DD', '-E', '-f', f'{scratch}/kamailio.cfg',
+                       '-m', '2000', '-M', '32', '-x', 'tlsf', '-X', 'tlsf', '-Y', scratch]
         else:
             command = [f'{build}/docs/examples/presence-server', '--listen', f'udp:127.0.0.1:{port}']
             if database.url:
@@ -161,8 +162,8 @@ class Server:
 
 class Load:
     def __init__(self, build, port, presentities, watchers, seed):
-        self.process = subprocess.Popen(['taskset', '-c', '0', f'{build}/bench/sip_load', '--target', f'127.0.0.1:{port}', '--presentities',
-                                         str(presentities), '--watchers', str(watchers), '--seed', str(seed)],
+        self.process = subprocess.Popen(['taskset', '-c', '0', f'{build}/bench/sip_load', '--target', f'127.0.0.1:{port}',
+                                         '--presentities', str(presentities), '--watchers', str(watchers), '--seed', str(seed)],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def run(self, phase):
@@ -184,7 +185,8 @@ def run(case, make, arguments, seed):
     with tempfile.TemporaryDirectory(dir='/dev/shm' if os.path.isdir('/dev/shm') else None) as scratch:
         database = Database(kind, scratch)
         port = free_port()
-        server, load = Server(make, arguments.build, database, scratch, port), Load(arguments.build, port, presentities, watchers, seed)
+        server = Server(make, arguments.build, database, scratch, port)
+        load = Load(arguments.build, port, presentities, watchers, seed)
         try:
             load.run('wake')
             load.run('publish')

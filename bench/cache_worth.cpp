@@ -27,7 +27,8 @@ constexpr const char* usage =
                    [--policy NAME] [--percent N]...
 
 Makes a request of each access of a trace, after everybody has published once, and counts what an engine with
-fallback2db does for it, with memory for N percent of the keys. The database is a new one; servers are those of tests/databases.py:
+fallback2db does for it, with memory for N percent of the keys. The database is a new one; servers are those of
+tests/databases.py:
 
   python3 tests/databases.py build/bench/cache_worth --on postgres
 )";

@@ -70,7 +70,8 @@ std::uint32_t number(std::string_view text) {
 
 class load {
  public:
-  explicit load(const settings& s) : how_{s}, random_{s.seed}, presentities_(s.presentities), watchers_(s.presentities * s.watchers) {
+  explicit load(const settings& s)
+      : how_{s}, random_{s.seed}, presentities_(s.presentities), watchers_(s.presentities * s.watchers) {
     socket_ = bound_socket();
     const int room = 32 << 20;
     ::setsockopt(socket_, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
@@ -174,13 +175,13 @@ class load {
     return n;
   }
 
-  std::string head(std::string_view method, std::string_view uri, std::string_view from, std::string_view to, const std::string& call,
-                   std::uint32_t cseq) {
+  std::string head(std::string_view method, std::string_view uri, std::string_view from, std::string_view to,
+                   const std::string& call, std::uint32_t cseq) {
     std::string out;
     const auto add = [&out](auto... parts) { (out.append(parts), ...); };
     add(method, " ", uri, " SIP/2.0\r\nVia: SIP/2.0/UDP ", here_, ";branch=z9hG4bK", std::to_string(++branches_), ";rport\r\n");
-    add("Max-Forwards: 70\r\nFrom: <", from, ">;tag=f\r\nTo: <", to, "\r\nCall-ID: ", call, "@load\r\nCSeq: ", std::to_string(cseq), " ",
-        method, "\r\nEvent: presence\r\nExpires: 3600\r\n");
+    add("Max-Forwards: 70\r\nFrom: <", from, ">;tag=f\r\nTo: <", to, "\r\nCall-ID: ", call,
+        "@load\r\nCSeq: ", std::to_string(cseq), " ", method, "\r\nEvent: presence\r\nExpires: 3600\r\n");
     return out;
   }
 
@@ -191,11 +192,12 @@ class load {
     if (!p.etag.empty()) text += "SIP-If-Match: " + p.etag + "\r\n";
     std::string document;
     if (brings) {
-      document = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\r\n<presence xmlns=\"urn:ietf:params:xml:ns:pidf\" "
-                 "xmlns:dm=\"urn:ietf:params:xml:ns:pidf:data-model\" xmlns:rpid=\"urn:ietf:params:xml:ns:pidf:rpid\" entity=\"" + uri +
-                 "\"><tuple id=\"phone\"><status><basic>open</basic></status><contact priority=\"0.8\">" + uri +
-                 "</contact><note>version " + std::to_string(++p.version) +
-                 ".</note></tuple><dm:person id=\"me\"><rpid:activities><rpid:on-the-phone/></rpid:activities></dm:person></presence>";
+      document =
+          "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\r\n<presence xmlns=\"urn:ietf:params:xml:ns:pidf\" "
+          "xmlns:dm=\"urn:ietf:params:xml:ns:pidf:data-model\" xmlns:rpid=\"urn:ietf:params:xml:ns:pidf:rpid\" entity=\"" +
+          uri + "\"><tuple id=\"phone\"><status><basic>open</basic></status><contact priority=\"0.8\">" + uri +
+          "</contact><note>version " + std::to_string(++p.version) +
+          ".</note></tuple><dm:person id=\"me\"><rpid:activities><rpid:on-the-phone/></rpid:activities></dm:person></presence>";
       text += "Content-Type: application/pidf+xml\r\n";
       p.told = 0;
     } else {
@@ -209,7 +211,8 @@ class load {
   void subscribe(std::size_t i) {
     watcher& w = watchers_[i];
     const std::string n = std::to_string(i), p = "sip:p" + std::to_string(i / how_.watchers) + "@example.com";
-    std::string text = head("SUBSCRIBE", p, "sip:w" + n + "@example.com", p + '>' + (w.to_tag.empty() ? "" : ";tag=" + w.to_tag), "w" + n, ++w.cseq);
+    std::string text = head("SUBSCRIBE", p, "sip:w" + n + "@example.com", p + '>' + (w.to_tag.empty() ? "" : ";tag=" + w.to_tag),
+                            "w" + n, ++w.cseq);
     text += "Contact: <sip:w" + n + "@" + here_ + ">\r\nAccept: application/pidf+xml\r\nContent-Length: 0\r\n\r\n";
     w.open = true;
     w.answered = w.notified = false;
@@ -303,7 +306,8 @@ class load {
   void notified(std::string_view message) {
     std::string& reply = reply_[replies_++];
     reply = "SIP/2.0 200 OK\r\n";
-    for (const char* name : {"Via", "From", "To", "Call-ID", "CSeq"}) reply.append(name).append(": ").append(header(message, name)).append("\r\n");
+    for (const char* name : {"Via", "From", "To", "Call-ID", "CSeq"})
+      reply.append(name).append(": ").append(header(message, name)).append("\r\n");
     reply.append("Content-Length: 0\r\n\r\n");
     const std::string_view call = header(message, "Call-ID");
     const std::size_t i = number(call.substr(1));
@@ -352,12 +356,14 @@ class load {
     std::size_t wrong = 0;
     for (std::size_t i = 0; i < watchers_.size(); ++i)
       wrong += watchers_[i].active && watchers_[i].version != presentities_[i / how_.watchers].accepted;
-    std::printf("{\"phase\": \"%s\", \"requests\": %zu, \"done\": %zu, \"seconds\": %.4f, \"notifies\": %zu, \"repeated\": %zu, \"reused\": %zu, "
-                "\"lost\": %zu, \"sent_again\": %zu, \"wrong\": %zu, \"statuses\": {",
-                phase.c_str(), counts_.requests, counts_.done, std::chrono::duration<double>(finished_ - begun_).count(), counts_.notifies,
-                counts_.repeated, counts_.reused, counts_.lost, counts_.sent_again, wrong);
+    std::printf(
+        "{\"phase\": \"%s\", \"requests\": %zu, \"done\": %zu, \"seconds\": %.4f, \"notifies\": %zu, \"repeated\": %zu, "
+        "\"reused\": %zu, \"lost\": %zu, \"sent_again\": %zu, \"wrong\": %zu, \"statuses\": {",
+        phase.c_str(), counts_.requests, counts_.done, std::chrono::duration<double>(finished_ - begun_).count(),
+        counts_.notifies, counts_.repeated, counts_.reused, counts_.lost, counts_.sent_again, wrong);
     const char* between = "";
-    for (const auto& [status, count] : counts_.statuses) std::printf("%s\"%u\": %zu", std::exchange(between, ", "), status, count);
+    for (const auto& [status, count] : counts_.statuses)
+      std::printf("%s\"%u\": %zu", std::exchange(between, ", "), status, count);
     std::puts("}}");
     std::fflush(stdout);
   }
@@ -404,7 +410,9 @@ int main(int argc, char** argv) try {
     const std::string phase = line.substr(0, space);
     const std::size_t times = space == std::string::npos ? 0 : number(std::string_view{line}.substr(space + 1));
     if (phase != "floor") all.run(phase, times);
-    else std::printf("{\"phase\": \"floor\", \"one\": %.3f, \"together\": %.3f}\n", udp_floor(times, 1), udp_floor(times, most)), std::fflush(stdout);
+    else
+      std::printf("{\"phase\": \"floor\", \"one\": %.3f, \"together\": %.3f}\n", udp_floor(times, 1), udp_floor(times, most)),
+          std::fflush(stdout);
   }
   return 0;
 } catch (const std::exception& e) {

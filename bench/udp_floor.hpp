@@ -45,7 +45,8 @@ inline double udp_floor(std::size_t pairs, std::size_t together) {
     }
     for (std::size_t i = 0; i < most; i += together) {
       const auto count = static_cast<unsigned>(together);
-      const int done = to ? ::sendmmsg(from, messages.data(), count, 0) : ::recvmmsg(from, messages.data(), count, MSG_DONTWAIT, nullptr);
+      const int done =
+          to ? ::sendmmsg(from, messages.data(), count, 0) : ::recvmmsg(from, messages.data(), count, MSG_DONTWAIT, nullptr);
       if (done != static_cast<int>(together)) throw std::runtime_error{"floor: a datagram is missing"};
     }
   };

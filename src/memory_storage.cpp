@@ -38,12 +38,15 @@ subscription_key key_of(const subscription_row& row) {
           .event_id = row.event_id};
 }
 
-result<void, storage_error> storage::due(instant, instant, const std::vector<std::string>&, std::size_t, std::vector<state_name>&) {
-  return unexpected{storage_error{storage_fault::unavailable, "this storage cannot tell what is due: fallback2db and subs_db_mode 3 need that"}};
+result<void, storage_error> storage::due(const due_filter&, const std::vector<std::string>&, std::size_t,
+                                         std::vector<state_name>&) {
+  return unexpected{storage_error{storage_fault::unavailable,
+                                  "this storage cannot tell what is due: fallback2db and subs_db_mode 3 need that"}};
 }
 
 result<state_mark, storage_error> storage::mark(std::string_view, std::string_view) {
-  return unexpected{storage_error{storage_fault::unavailable, "this storage keeps no marks of states: fallback2db and subs_db_mode 3 need that"}};
+  return unexpected{storage_error{storage_fault::unavailable,
+                                  "this storage keeps no marks of states: fallback2db and subs_db_mode 3 need that"}};
 }
 
 namespace {
@@ -249,6 +252,7 @@ struct memory_storage::impl {
       changed.version = version;
       subscriptions.replace(id_of(key), std::move(changed));
     }
+    // those of whole dialogs raise what the others set, wherever they stand among them: so they come in a pass of their own
     for (const auto& [key, local_cseq, version] : what.reservations) {
       if (!key.event.empty()) continue;
       std::vector<subscription_row> all;
@@ -310,20 +314,25 @@ result<void, storage_error> memory_storage::apply(const change& what) {
   return {};
 }
 
-result<void, storage_error> memory_storage::due(instant now, instant waiting_since, const std::vector<std::string>& known,
-                                                std::size_t limit, std::vector<state_name>& out) {
+result<void, storage_error> memory_storage::due(const due_filter& want, const std::vector<std::string>& known, std::size_t limit,
+                                                std::vector<state_name>& out) {
   std::set<std::pair<std::string, std::string>> found;
+  const auto is_known = [&](const std::string& event) { return std::find(known.begin(), known.end(), event) != known.end(); };
   const auto take = [&](const auto& row, bool over) {
-    if (over && std::find(known.begin(), known.end(), row.event) != known.end()) found.emplace(row.resource, row.event);
+    if (over && is_known(row.event)) found.emplace(row.resource, row.event);
   };
-  impl_->publications.each([&](const publication_row& row) { take(row, row.expires <= now); });
-  impl_->subscriptions.each(
-      [&](const subscription_row& row) { take(row, row.expires <= now && row.state != subscription_state::terminated); });
+  impl_->publications.each([&](const publication_row& row) { take(row, row.expires <= want.now); });
+  impl_->subscriptions.each([&](const subscription_row& row) {
+    const std::string_view owner = row.dialog.owner();
+    const instant over = want.owner.empty() || owner.empty() || owner == want.owner ? want.now : want.others;
+    take(row, row.expires <= over && row.state != subscription_state::terminated);
+  });
   impl_->watchers.each([&](const watcher_row& row) {
-    take(row, row.since <= waiting_since && (row.status == watcher_status::pending || row.status == watcher_status::waiting));
+    const bool undecided = row.status == watcher_status::pending || row.status == watcher_status::waiting;
+    take(row, undecided && row.since <= want.waiting_since);
   });
   for (const auto& [name, mark] : impl_->marks)
-    if (mark.turns && *mark.turns <= now && std::find(known.begin(), known.end(), name.second) != known.end()) found.insert(name);
+    if (mark.turns && *mark.turns <= want.now && is_known(name.second)) found.insert(name);
   for (const auto& [resource, event] : found)
     if (limit-- != 0) out.push_back({resource, event});
     else break;

@@ -351,7 +351,8 @@ std::optional<std::string> state_table::check() const {
     const event_state& state = states_[i];
     if (state.self != i) return "a state does not know its own number";
     if (state.idle()) return "an idle state is kept: " + std::string{state.resource()};
-    if (!by_name_.contains(look_up_state(state.resource(), state.package->name).hash, i)) return "a state is not found by its name: " + std::string{state.resource()};
+    if (!by_name_.contains(look_up_state(state.resource(), state.package->name).hash, i))
+      return "a state is not found by its name: " + std::string{state.resource()};
     std::uint64_t last_id = 0;
     std::uint32_t hard = 0;
     for (const auto& p : state.publications) {
@@ -415,7 +416,8 @@ std::optional<std::string> state_table::check() const {
   for (slab<watcher_account>::index i = 0; i < watchers_.end(); ++i) {
     if (!watchers_.live(i)) continue;
     if (watchers_[i].users == 0) return "an unused watcher is kept: " + std::string{watchers_[i].uri()};
-    if (!by_uri_.contains(look_up_watcher(watchers_[i].uri()).hash, i)) return "a watcher is not found by his address: " + std::string{watchers_[i].uri()};
+    if (!by_uri_.contains(look_up_watcher(watchers_[i].uri()).hash, i))
+      return "a watcher is not found by his address: " + std::string{watchers_[i].uri()};
     counted += watchers_[i].subscriptions.all();
     published -= watchers_[i].published;
   }

@@ -550,7 +550,8 @@ std::string_view user_of(std::string_view canonical) noexcept {
 }
 
 std::string entity_for(std::string_view canonical, std::string_view as_subscribed) {
-  const bool as_pres = iequals(as_subscribed.substr(0, 5), "pres:") && canonical.starts_with("sip:") && !user_of(canonical).empty();
+  const bool as_pres =
+      iequals(as_subscribed.substr(0, 5), "pres:") && canonical.starts_with("sip:") && !user_of(canonical).empty();
   return as_pres ? "pres:" + std::string{canonical.substr(4)} : std::string{canonical};
 }
 

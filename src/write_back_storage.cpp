@@ -25,8 +25,10 @@ result<void, storage_error> write_back_storage::apply(const change& what) {
     if (held_->stores(r.key)) numbers.reservations.push_back(r);
   for (const subscription_row& row : what.new_subscriptions) {  // in the place of one that a crash would bring back
     subscription_key key = key_of(row);
-    const bool ends_now = std::find(what.ended_subscriptions.begin(), what.ended_subscriptions.end(), key) != what.ended_subscriptions.end();
-    if (held_->ends(key) || (ends_now && held_->stores(key))) numbers.reservations.push_back({std::move(key), row.local_cseq, row.version});
+    const bool ends_now =
+        std::find(what.ended_subscriptions.begin(), what.ended_subscriptions.end(), key) != what.ended_subscriptions.end();
+    if (held_->ends(key) || (ends_now && held_->stores(key)))
+      numbers.reservations.push_back({std::move(key), row.local_cseq, row.version});
   }
   if (numbers.empty()) {
     held_->add(what);

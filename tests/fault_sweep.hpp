@@ -4,6 +4,7 @@
 // made although its answer is lost, in every mode that writes at once.
 #pragma once
 
+#include "all_rows.hpp"
 #include "scenario.hpp"
 
 #include <span>
@@ -46,9 +47,9 @@ inline picture look(const scenario& s, storage& rows) {
   picture p;
   p.publications = s.engine->publications({}, 0, 10'000).records;
   p.subscriptions = s.engine->subscriptions({}, 0, 10'000).records;
-  for (cursor at; !at.done;) REQUIRE(rows.publications({}, at, 100, p.stored_publications));
-  for (cursor at; !at.done;) REQUIRE(rows.subscriptions({}, at, 100, p.stored_subscriptions));
-  for (cursor at; !at.done;) REQUIRE(rows.watchers({}, at, 100, p.stored_watchers));
+  p.stored_publications = all_rows<publication_row>(rows);
+  p.stored_subscriptions = all_rows<subscription_row>(rows);
+  p.stored_watchers = all_rows<watcher_row>(rows);
   const engine_stats now = s.engine->stats();
   p.counts[0] = now.resources;
   p.counts[1] = now.publications;

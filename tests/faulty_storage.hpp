@@ -28,6 +28,8 @@ class faulty_storage : public storage {
   }
   /// The `nth` change from now on is made, and nobody learns of it: the answer to its COMMIT is lost. 0: none.
   void lose_answer(std::size_t nth = 1) { loses_ = nth; }
+  /// Sees each change that is made, answered for or not.
+  std::function<void(const change&)> on_change = {};
   /// Every call fails from now on, until called with false: the database is gone.
   void fail_all(bool down) { down_ = down; }
 
@@ -35,6 +37,7 @@ class faulty_storage : public storage {
   std::size_t calls() const { return calls_; }    ///< calls so far, failed ones included
   std::size_t writes() const { return writes_; }  ///< of which apply() and sweep()
   std::size_t failed() const { return failed_; }  ///< of which were made to fail
+  std::size_t looks() const { return looks_; }    ///< for what is due
   std::size_t made() const { return made_; }      ///< changes that were made, of more than numbers; answered for or not
 
   result<void, storage_error> publications(const row_filter& want, cursor& at, std::size_t limit,
@@ -55,6 +58,7 @@ class faulty_storage : public storage {
   result<void, storage_error> apply(const change& what) override {
     if (fails(verb::apply)) return failure();
     auto made = rows_.apply(what);
+    if (made && on_change) on_change(what);
     change rows = what;
     rows.reservations.clear();
     if (made && !rows.empty()) ++made_;
@@ -62,10 +66,11 @@ class faulty_storage : public storage {
     ++failed_;
     return unexpected{storage_error{storage_fault::unavailable, "the answer to COMMIT was lost"}};
   }
-  result<void, storage_error> due(instant now, instant waiting_since, const std::vector<std::string>& known, std::size_t limit,
+  result<void, storage_error> due(const due_filter& want, const std::vector<std::string>& known, std::size_t limit,
                                   std::vector<state_name>& out) override {
+    ++looks_;
     if (fails(verb::read)) return failure();
-    return rows_.due(now, waiting_since, known, limit, out);
+    return rows_.due(want, known, limit, out);
   }
   result<state_mark, storage_error> mark(std::string_view resource, std::string_view event) override {
     if (fails(verb::read)) return failure();
@@ -95,7 +100,7 @@ class faulty_storage : public storage {
   std::size_t left_ = 0, loses_ = 0;
   storage_fault fault_ = storage_fault::unavailable;
   bool down_ = false, certain_ = false;
-  std::size_t calls_ = 0, writes_ = 0, failed_ = 0, made_ = 0;
+  std::size_t calls_ = 0, writes_ = 0, failed_ = 0, looks_ = 0, made_ = 0;
 };
 
 /// Somebody else comes between what a call reads and what it writes.

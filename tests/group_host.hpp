@@ -13,6 +13,7 @@
 
 #include <presence/presence.hpp>
 
+#include "all_rows.hpp"
 #include "faulty_storage.hpp"
 #include "scenario.hpp"
 
@@ -43,10 +44,7 @@ struct content {
   }
 };
 inline content stored(storage& rows) {
-  content all;
-  for (cursor at; !at.done;) REQUIRE(rows.publications({}, at, 100, all.publications));
-  for (cursor at; !at.done;) REQUIRE(rows.subscriptions({}, at, 100, all.subscriptions));
-  for (cursor at; !at.done;) REQUIRE(rows.watchers({}, at, 100, all.watchers));
+  content all{all_rows<publication_row>(rows), all_rows<subscription_row>(rows), all_rows<watcher_row>(rows)};
   all.sort();
   return all;
 }

@@ -34,6 +34,7 @@
 #include <utility>
 #include <vector>
 
+#include "all_rows.hpp"
 #include "faulty_storage.hpp"
 #include "server_database.hpp"
 #include "sqlite_file.hpp"
@@ -130,10 +131,8 @@ class worker {
   // Memory and the database have the same, but for numbers.
   void agree() {
     flush();
-    std::vector<publication_row> p;
-    std::vector<subscription_row> s;
-    for (cursor at; !at.done;) require(stored_->publications({}, at, 100, p).has_value(), "publications cannot be read");
-    for (cursor at; !at.done;) require(stored_->subscriptions({}, at, 100, s).has_value(), "subscriptions cannot be read");
+    const auto p = all_rows<publication_row>(*stored_);
+    const auto s = all_rows<subscription_row>(*stored_);
     const auto known = [&](auto row, const auto& held, auto same) {
       require(std::any_of(held.begin(), held.end(), [&](const auto& one) { return same(one, row); }), "memory and the database differ");
     };
@@ -286,10 +285,7 @@ class killer {
     for (const watching& d : w_.dialogs)
       require(!d.live, "subscription " + d.call_id + " has lapsed, and nobody was told");
     const auto rows = database_.open();
-    std::vector<publication_row> p;
-    std::vector<subscription_row> s;
-    read(*rows, p, s);
-    require(p.empty() && s.empty(), "rows are left when all is over");
+    require(all_rows<publication_row>(*rows).empty() && all_rows<subscription_row>(*rows).empty(), "rows are left when all is over");
   }
 
   std::uint64_t acknowledged = 0, notifies = 0, unanswered = 0, unanswered_but_done = 0, lost = 0, found_gone = 0;
@@ -459,19 +455,11 @@ class killer {
     w_.ended_calls[call_id] = w_.now;
   }
 
-  static void read(storage& rows, std::vector<publication_row>& p, std::vector<subscription_row>& s) {
-    for (cursor at; !at.done;)
-      require(rows.publications({}, at, 100, p).has_value(), "publications cannot be read");
-    for (cursor at; !at.done;)
-      require(rows.subscriptions({}, at, 100, s).has_value(), "subscriptions cannot be read");
-  }
-
   void verify() {
     auto opened = open_soci_storage(database_.settings());
     if (!opened) throw std::runtime_error{opened.error().text};
-    std::vector<publication_row> rows;
-    std::vector<subscription_row> subscriptions;
-    read(**opened, rows, subscriptions);
+    const auto rows = all_rows<publication_row>(**opened);
+    const auto subscriptions = all_rows<subscription_row>(**opened);
     const auto held_back = [&](instant when) { return given_.write_back && when > written_until_; };
     std::map<std::string, const publication_row*> by_tag;
     for (const auto& row : rows) {

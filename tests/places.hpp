@@ -6,6 +6,8 @@
 #include <stdexcept>
 #include <utility>
 #include <vector>
+
+#include "all_rows.hpp"
 #if PRESENCE_TEST_SOCI
 #include "server_database.hpp"
 #include "sqlite_file.hpp"
@@ -16,17 +18,9 @@ namespace presence::test {
 /// What ends every row there is.
 inline change end_of_all(storage& rows) {
   change everything;
-  std::vector<publication_row> p;
-  std::vector<subscription_row> s;
-  std::vector<watcher_row> w;
-  bool read = true;
-  for (cursor at; read && !at.done;) read = rows.publications({}, at, 1000, p).has_value();
-  for (cursor at; read && !at.done;) read = rows.subscriptions({}, at, 1000, s).has_value();
-  for (cursor at; read && !at.done;) read = rows.watchers({}, at, 1000, w).has_value();
-  if (!read) throw std::runtime_error{"the tables cannot be read"};
-  for (const auto& row : p) everything.ended_publications.push_back({row.resource, row.event, row.etag});
-  for (const auto& row : s) everything.ended_subscriptions.push_back(key_of(row));
-  for (const auto& row : w) everything.ended_watchers.push_back({row.resource, row.event, row.watcher});
+  for (const auto& row : all_rows<publication_row>(rows)) everything.ended_publications.push_back({row.resource, row.event, row.etag});
+  for (const auto& row : all_rows<subscription_row>(rows)) everything.ended_subscriptions.push_back(key_of(row));
+  for (const auto& row : all_rows<watcher_row>(rows)) everything.ended_watchers.push_back({row.resource, row.event, row.watcher});
   return everything;
 }
 
@@ -39,7 +33,7 @@ struct in_memory {
 inline void empty_tables(storage& rows) {
   change everything = end_of_all(rows);
   std::vector<state_name> marked;  // with moments
-  const bool read = rows.due(never, never, {"presence", "dialog", "other"}, 1000, marked).has_value();
+  const bool read = rows.due({never, never}, {"presence", "dialog", "other"}, 1000, marked).has_value();
   for (const auto& name : marked) everything.states.push_back({name, std::nullopt, 1});
   if (!read || !rows.apply(everything)) throw std::runtime_error{"the tables cannot be emptied"};
 }

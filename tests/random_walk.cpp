@@ -24,10 +24,10 @@ int usage(int code) {
       "random_walk [--seed N] [--seeds COUNT] [--steps N] [--mode MODE] [--cache POLICY] [--without NAME]...\n"
       "            [--storage memory_storage|sqlite|postgres|mariadb] [--trace]\n"
       "Random operations on an engine, compared with a naive model. COUNT seeds from N on, one walk each.\n"
-      "MODE: memory; write_back, with a storage; or the storage alone, for write-through.\n"
+      "MODE: memory; write_back or database_only, with a storage; or the storage alone, for write-through.\n"
       "--cache: with a storage, memory for one to three states; the policy says which.\n"
       "--without leaves something out: milliseconds backwards late_advance report_before_advance repeats\n"
-      "fetch_in_dialog exact_versions stale_after_end usages rules sender discard slices faults");
+      "fetch_in_dialog exact_versions stale_after_end usages rules sender discard slices faults restart other_engine races");
   return code;
 }
 
@@ -54,7 +54,7 @@ int main(int argc, char** argv) {
     else if (name == "--without") wanted.without.insert(value);
     else return usage(2);
   }
-  const std::set<std::string> storages{"memory_storage", "sqlite", "postgres", "mariadb"}, modes{"memory", "write_back"};
+  const std::set<std::string> storages{"memory_storage", "sqlite", "postgres", "mariadb"}, modes{"memory", "write_back", "database_only"};
   if (storages.count(wanted.mode) != 0) wanted.storage = std::exchange(wanted.mode, "write_through");
   else if (modes.count(wanted.mode) == 0 || storages.count(wanted.storage) == 0) return usage(2);
   if (!wanted.cache.empty() && wanted.mode != "write_through") return usage(2);

@@ -3,7 +3,7 @@
 // NOTIFY is written down. In the end no CSeq may have been used twice, nothing accepted may be lost,
 // everything must have ended once and been told once, and the last NOTIFY of each watcher must show what the
 // database ends with. With --kill one of the processes is killed in the middle: what comes due afterwards is done by
-// the others (C02), and all that is lost is what the killed one was just about to send. At times the answer to a COMMIT is
+// the others, who take over what it owned (C02), and all that is lost is what the killed one was just about to send. At times the answer to a COMMIT is
 // lost: whoever asked is answered 503, and what the change means for watchers is told with the engine's next call. rows: C01, C02, RL6
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -28,6 +28,7 @@
 #include <utility>
 #include <vector>
 
+#include "all_rows.hpp"
 #include "faulty_storage.hpp"
 #include "server_database.hpp"
 #include "sqlite_file.hpp"
@@ -50,6 +51,8 @@ instant wall_clock() {
   return instant{
       std::chrono::duration_cast<milliseconds>(std::chrono::system_clock::now().time_since_epoch())};
 }
+
+constexpr seconds grace{1};  // after which others take over
 
 std::string uri(unsigned n) { return "sip:r" + std::to_string(n) + "@example.com"; }
 
@@ -169,8 +172,8 @@ struct account {
 class worker {
  public:
   worker(const settings& given, const soci_settings& database, std::uint64_t seed, shared_clients& publishers,
-         shared_clients& watchers, const std::string& file, bool lacks_mail = false)
-      : given_{given}, lacks_mail_{lacks_mail}, random_{seed}, bytes_{seed}, publishers_{publishers}, watchers_{watchers}, out_{file} {
+         shared_clients& watchers, const std::string& file, std::string owner = {}, bool lacks_mail = false)
+      : given_{given}, owner_{std::move(owner)}, lacks_mail_{lacks_mail}, random_{seed}, bytes_{seed}, publishers_{publishers}, watchers_{watchers}, out_{file} {
     auto opened = open_soci_storage(database);
     if (!opened) throw std::runtime_error{opened.error().text};
     rows_ = std::move(*opened);
@@ -180,6 +183,8 @@ class worker {
     o.server_address = "sip:server.example.com";
     o.subs_db_mode = 3;
     o.retry_after = seconds{1};
+    o.owner_id = owner_;
+    o.owner_grace = grace;
     engine_ = std::make_unique<presence::engine>(o, host_hooks{}, &*losing_, &bytes_);
     for (event_package one : {presence_package(), message_summary_package()})
       if (!lacks_mail || one.name == "presence")
@@ -193,7 +198,7 @@ class worker {
     for (instant now = wall_clock(); now < until; now = wall_clock()) {
       if (now >= next_look) {
         losing_->lose_answer(given_.lose && random_() % 20 == 0 ? 1 : 0);
-        done(engine_->advance(now), now);
+        done(ended(engine_->advance(now)), now);
         next_look = now + milliseconds{random_() % 300};
       }
       if (random_() % 2 == 0)
@@ -221,7 +226,7 @@ class worker {
  private:
   void look(instant now) {
     for (int tries = 0;; ++tries) {
-      const effects out = engine_->cleanup(now);
+      const effects out = ended(engine_->cleanup(now));
       done(out, now);
       if (!out.storage_failed) return;
       require(tries < 20, "what is due cannot be done");  // the database may not know yet that somebody was killed
@@ -267,6 +272,13 @@ class worker {
       if (given_.kill) out_ << std::flush;
       done(engine_->report({.id = n.id, .status = 200}, now), now);
     }
+  }
+
+  // What time brought.
+  effects ended(effects out) const {
+    for (const notify& n : out.notifies)
+      require(owner_.empty() || n.state != subscription_state::terminated || n.dialog.owner() == owner_, "what is another's was ended");
+    return out;
   }
 
   // 503: nothing happened. `gone`: how it is answered that the time is over.
@@ -356,6 +368,7 @@ class worker {
   }
 
   const settings& given_;
+  const std::string owner_;
   const bool lacks_mail_;
   std::mt19937_64 random_;
   seeded_random bytes_;
@@ -370,12 +383,8 @@ class worker {
 // What all of it must come to.
 void verify(const account& all, const shared_clients& publishers, const shared_clients& watchers,
             const std::vector<std::string>& states, storage& rows, bool killed) {
-  std::vector<publication_row> publications;
-  std::vector<subscription_row> subscriptions;
-  for (cursor at; !at.done;)
-    require(rows.publications({}, at, 100, publications).has_value(), "publications cannot be read");
-  for (cursor at; !at.done;)
-    require(rows.subscriptions({}, at, 100, subscriptions).has_value(), "subscriptions cannot be read");
+  const auto publications = all_rows<publication_row>(rows);
+  const auto subscriptions = all_rows<subscription_row>(rows);
 
   std::map<std::string, instant> by_tag;
   for (const auto& row : publications) by_tag[row.etag] = row.expires;
@@ -448,7 +457,7 @@ void verify(const account& all, const shared_clients& publishers, const shared_c
 void verify_looked(const account& all, storage& rows) {
   std::vector<state_name> due;
   const instant looked{milliseconds{all.looked}};
-  require(rows.due(looked, {}, {"presence"}, 1000, due).has_value(), "the database does not tell what is due");
+  require(rows.due({.now = looked, .owner = "-", .others = looked - grace}, {"presence"}, 1000, due).has_value(), "the database does not tell what is due");
   require(due.empty(), "nobody has ended what the killed process would have: " + (due.empty() ? "" : due[0].resource));
 }
 
@@ -465,7 +474,8 @@ int walk(const settings& given) {
       children.push_back(::fork());
       if (children.back() != 0) continue;
       try {
-        worker{given, database.settings(), given.seed * 1000 + i, publishers, watchers, file(i), i != 0 && i + 1 == given.processes}.run();
+        worker{given, database.settings(), given.seed * 1000 + i, publishers, watchers, file(i),
+               "engine-" + std::to_string(i), i != 0 && i + 1 == given.processes}.run();
         ::_exit(0);
       } catch (const std::exception& e) {
         std::fprintf(stderr, "process %u: %s\n", i, e.what());

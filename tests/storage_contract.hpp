@@ -43,6 +43,7 @@
   TEST_CASE_TEMPLATE_INVOKE(sweeps, __VA_ARGS__);                  \
   TEST_CASE_TEMPLATE_INVOKE(call_ids, __VA_ARGS__);                \
   TEST_CASE_TEMPLATE_INVOKE(due_states, __VA_ARGS__);              \
+  TEST_CASE_TEMPLATE_INVOKE(owners, __VA_ARGS__);                  \
   TEST_CASE_TEMPLATE_INVOKE(stamps, __VA_ARGS__);                  \
   TEST_CASE_TEMPLATE_INVOKE(turns, __VA_ARGS__)
 
@@ -113,6 +114,7 @@ TEST_CASE_TEMPLATE_DEFINE("storage: a subscription is replaced whole, or only it
   fields.user_agent = "";
   fields.headers = "X: y\r\n";
   fields.display_name = "Bob";
+  fields.owner = "edge-1";
   fields.also = "tel:+15551234 sip:bob@example.org";
   fields.secure = true;
   fields.proven = true;

@@ -107,6 +107,7 @@ TEST_CASE_TEMPLATE_DEFINE("storage: every field of a subscription comes back", H
     with([&](dialog_fields& f) { f.headers = text; });
     with([&](dialog_fields& f) { f.display_name = text; });
     with([&](dialog_fields& f) { f.also = text; });
+    with([&](dialog_fields& f) { f.owner = text; });
     subscription_row row = subscription("call");
     row.resource = text;
     comes_back(row);

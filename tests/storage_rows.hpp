@@ -10,9 +10,12 @@
 #include <string_view>
 #include <vector>
 
+#include "all_rows.hpp"
+
 namespace storage_contract {
 
 using namespace presence;
+using test::all_rows;
 
 inline constexpr instant noon{milliseconds{1700000000123}};
 
@@ -144,11 +147,8 @@ struct contents {
 };
 
 inline contents read_all(storage& rows, const row_filter& want = {}, std::size_t limit = 3) {
-  contents all;
-  for (cursor at; !at.done;) REQUIRE(rows.publications(want, at, limit, all.publications));
-  for (cursor at; !at.done;) REQUIRE(rows.subscriptions(want, at, limit, all.subscriptions));
-  for (cursor at; !at.done;) REQUIRE(rows.watchers(want, at, limit, all.watchers));
-  return all;
+  return {all_rows<publication_row>(rows, want, limit), all_rows<subscription_row>(rows, want, limit),
+          all_rows<watcher_row>(rows, want, limit)};
 }
 
 inline void apply(storage& rows, const change& what) {

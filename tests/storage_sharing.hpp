@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "all_rows.hpp"
 #include "storage_rows.hpp"
 
 namespace storage_contract {
@@ -26,10 +27,10 @@ TEST_CASE_TEMPLATE_DEFINE("storage: a filter by Call-ID gives its subscriptions,
       what.new_subscriptions.push_back(subscription(call, "sip:alice@example.com", event));
   apply(rows, what);
   for (const std::string& call : {std::string{"a"}, endless, std::string{"b"}}) {
-    std::vector<subscription_row> expected, found;
+    std::vector<subscription_row> expected;
     for (const auto& row : what.new_subscriptions)
       if (row.dialog.call_id() == call) expected.push_back(row);
-    for (cursor at; !at.done;) REQUIRE(rows.subscriptions({.call_id = call}, at, 100, found));
+    auto found = all_rows<subscription_row>(rows, {.call_id = call});
     std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.event > b.event; });
     CHECK(found == expected);
   }
@@ -71,7 +72,7 @@ TEST_CASE_TEMPLATE_DEFINE(
   apply(rows, what);
   const auto due = [&](milliseconds now, const std::vector<std::string>& known, std::size_t limit) {
     std::vector<state_name> found;
-    REQUIRE(rows.due(noon + now, noon + now - milliseconds{3000}, known, limit, found));
+    REQUIRE(rows.due({noon + now, noon + now - milliseconds{3000}}, known, limit, found));
     std::sort(found.begin(), found.end(),
               [](const auto& a, const auto& b) { return a.resource < b.resource; });
     return found;
@@ -89,6 +90,35 @@ TEST_CASE_TEMPLATE_DEFINE(
   CHECK(due(milliseconds{2}, known, 3).size() == 3);  // five rows of one state do not hide another
   CHECK(due(milliseconds{2}, known, 5).size() == 5);
   CHECK(due(milliseconds{2}, known, 0).empty());
+}
+
+TEST_CASE_TEMPLATE_DEFINE("storage: a subscription that is over is due for its owner, and a while later for everybody (C02)", Host, owners) {
+  Host host;
+  storage& rows = host.rows();
+  change what;
+  for (const std::string owner : {"", "a", "b"}) {
+    subscription_row row = subscription("call" + owner, "sip:of" + owner + "@example.com");
+    dialog_fields fields = row.dialog.fields();
+    fields.owner = owner;
+    row.dialog = dialog{fields};
+    row.expires = noon + milliseconds{7};
+    what.new_subscriptions.push_back(row);
+  }
+  apply(rows, what);
+  const auto due = [&](std::string_view owner, milliseconds now, seconds grace) {
+    std::vector<state_name> found;
+    REQUIRE(rows.due({.now = noon + now, .owner = owner, .others = noon + now - grace}, {"presence"}, 10, found));
+    std::string all;
+    for (const state_name& one : found) all += one.resource.substr(6, one.resource.find('@') - 6) + ",";
+    return all;
+  };
+  CHECK(due("a", milliseconds{6}, seconds{2}) == "");
+  CHECK(due("a", milliseconds{7}, seconds{2}) == ",a,");
+  CHECK(due("b", milliseconds{7}, seconds{2}) == ",b,");
+  CHECK(due("c", milliseconds{2006}, seconds{2}) == ",");
+  CHECK(due("a", milliseconds{2007}, seconds{2}) == ",a,b,");
+  CHECK(due("a", milliseconds{7}, seconds{0}) == ",a,b,");
+  CHECK(due("", milliseconds{7}, seconds{2}) == ",a,b,");  // who has no name ends whatever is over
 }
 
 TEST_CASE_TEMPLATE_DEFINE("storage: a change is made only if each state's stamp is the known one (C01)", Host,
@@ -143,7 +173,7 @@ TEST_CASE_TEMPLATE_DEFINE("storage: a moment at which decisions turn is due unti
   const instant ahead = noon + std::chrono::hours{24 * 365 * 100};
   const auto due = [&](instant now, const std::vector<std::string>& known = {"presence", "dialog;sla"}) {
     std::vector<state_name> found;
-    REQUIRE(rows.due(now, instant{}, known, 10, found));
+    REQUIRE(rows.due({now}, known, 10, found));
     std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.event < b.event; });
     return found;
   };

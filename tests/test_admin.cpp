@@ -1,4 +1,5 @@
 // What the host may ask and tell besides requests (features E9, L08, L09).
+#include "all_rows.hpp"
 #include "scenario.hpp"
 
 #include <set>
@@ -320,9 +321,8 @@ TEST_CASE("a log line never holds a document or a control character, and a log t
   memory_storage rows;
   scenario s{{.rows = &rows, .hooks = hooks}};
   s.publish("alice", {.body = "t1:open"});
-  std::vector<publication_row> found;
-  cursor at;
-  REQUIRE(rows.publications({}, at, 10, found));
+  const auto found = all_rows<publication_row>(rows);
+  REQUIRE(found.size() == 1);
   publication_row broken = found[0];
   broken.content = body{"application/pidf+xml", "<secret>\r\n"};
   change edit;

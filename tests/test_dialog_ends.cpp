@@ -1,4 +1,5 @@
 // An end of a dialog is final (P37, V11), also where only rows say what was.
+#include "all_rows.hpp"
 #include "lamp.hpp"
 
 #include <functional>
@@ -261,8 +262,8 @@ TEST_CASE("an heir whose row is not as expected keeps nobody from his end (P37, 
   s.tell(info(dialog_of("a", "terminated", {}, same)), {}, 60s);
   s.tell(info(dialog_of("b", "early", {}, " call-id=\"d\" local-tag=\"l\" remote-tag=\"r\"")), {}, 3600s);
   s.subscribe("d5", {.by = "carol", .to = "zoe", .expires = 90s, .event = "presence"});
-  std::vector<publication_row> held;
-  for (cursor at; !at.done;) REQUIRE(rows.publications({.event = "dialog"}, at, 10, held));
+  const auto held = all_rows<publication_row>(rows, {.event = "dialog"});
+  REQUIRE(!held.empty());
   change behind;
   behind.changed_publications.push_back({held.back().etag, false, held.back()});
   behind.changed_publications.back().row.etag = "another";
@@ -297,11 +298,7 @@ TEST_CASE("what cannot be told is not written for another's sake, and is when it
     return std::nullopt;
   };
   memory_storage rows;
-  const auto stored = [&](std::string_view event) {
-    std::vector<publication_row> all;
-    for (cursor at; !at.done;) REQUIRE(rows.publications({.event = event}, at, 10, all));
-    return all;
-  };
+  const auto stored = [&](std::string_view event) { return all_rows<publication_row>(rows, {.event = event}); };
   lamp s{package, &rows};
   s.watch("d1");
   s.tell(info(dialog_of("a", "terminated", {}, same) + dialog_of("z", "early")), {}, 60s);

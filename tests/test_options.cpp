@@ -70,7 +70,7 @@ TEST_CASE("the defaults are those of the manual, and make sense together") {
   CHECK(names.front() == "db_url");
   CHECK(names.back() == "limits.undecided");
   CHECK(std::set<std::string_view>(names.begin(), names.end()).size() == names.size());
-  CHECK(names.size() == 61);
+  CHECK(names.size() == 63);
 }
 
 TEST_CASE("every option takes back what it gives (L14, T15, SEED-8)") {

@@ -1,47 +1,14 @@
 // Several engines on one database (C01, RL6; subs_db_mode 3): each call reads what it needs, and a change is made
 // again when another engine was quicker. On real servers, with real processes: sharing_walk.cpp.
-#include "scenario.hpp"
+#include "shared_world.hpp"
 
 #include <functional>
 #include <set>
 
-#include <presence/memory_storage.hpp>
 #include <presence/packages.hpp>
-
-#include "faulty_storage.hpp"
 
 using namespace presence;
 using namespace presence::test;
-
-namespace {
-
-/// One world of peers, two engines; `on` says which of them is asked next.
-struct shared_world : scenario {
-  memory_storage rows;
-  racing_storage first{rows}, second{rows};
-  std::unique_ptr<presence::engine> other;
-  int current = 1;
-  explicit shared_world(setup s = {}) : scenario{in_this_mode(std::move(s))} {
-    given.rows = &second;
-    restart();
-    other = std::move(engine);
-    given.rows = &first;
-    restart();
-  }
-  static setup in_this_mode(setup s) {
-    s.settings.subs_db_mode = 3;
-    return s;
-  }
-  shared_world& on(int which) {
-    if (which != current) std::swap(engine, other);
-    current = which;
-    CHECK(engine->stats().resources == 0);
-    CHECK(engine->stats().subscriptions == 0);
-    return *this;
-  }
-};
-
-}  // namespace
 
 TEST_CASE("a PUBLISH at one engine is told to who subscribed at another, and a refresh may come anywhere (C01, RL6, T06)") {
   shared_world s;
@@ -392,6 +359,34 @@ TEST_CASE("who is owed watcher information is told with the next advance, and le
   }
 }
 
+TEST_CASE("whichever read fails, what is due or owed comes later and is not passed over (C01, RL2, W08, M04)") {
+  event_package about = watcherinfo_package("presence");
+  about.difference_only = false;
+  for (const bool lapses : {false, true}) {
+    std::size_t nth = 1;
+    for (bool failed = true; failed; ++nth) {
+      CAPTURE(lapses);
+      CAPTURE(nth);
+      shared_world s{{.settings = {.clean_period = 0s, .enable_sphere_check = true}, .authorized = true, .packages = {about}}};
+      s.on(1).publish("alice", {.body = "t1:open", .expires = lapses ? 60s : 3600s});
+      s.subscribe("d9", {.by = "alice", .expires = 3600s, .event = "presence.winfo"});
+      s.subscribe("d1", {.expires = 600s});
+      s.at += 61s;
+      s.first.fail(nth);
+      effects out = s.engine->advance(s.at);
+      failed = s.first.failed() != 0;
+      CHECK(out.storage_failed == failed);
+      CHECK(out.notifies.empty() == failed);
+      if (failed) s.at += 5s;
+      if (failed) out = s.engine->advance(s.at);
+      const std::string left = std::to_string(failed ? 534 : 539), since = failed ? "66" : "61";
+      CHECK(s.told(out) == (lapses ? "N d1#2 active;expires=" + left + " P() | " : "") + "N d9#2 active;expires=" +
+                               std::to_string(failed ? 3534 : 3539) + " W1 full(w1:active:subscribe:bob:" + left + ":" + since + ")");
+    }
+    CHECK(nth > 8);
+  }
+}
+
 TEST_CASE("who is owed something is paid within the budget of advance, in turn, and at its rate (C01, W08, M04)") {
   event_package about = watcherinfo_package("presence");
   about.difference_only = false;
@@ -437,6 +432,68 @@ TEST_CASE("who is owed something and has no second left is told his end, and nob
   CHECK(s.told(s.engine->advance(s.at)) == "N d9#2 terminated;reason=timeout");
 }
 
+TEST_CASE("what a watcher is owed is told also where it cannot be read at first, whichever read fails (C01, RL2, W08)") {
+  event_package about = watcherinfo_package("presence");
+  about.difference_only = false;
+  std::size_t failing = 0;
+  for (bool failed = true; failed;) {
+    ++failing;
+    CAPTURE(failing);
+    shared_world s{{.settings = {.clean_period = 0s}, .packages = {about}}};
+    s.on(1).subscribe("d9", {.by = "alice", .expires = 3600s, .event = "presence.winfo"});
+    s.on(1).subscribe("d1", {.expires = 600s});
+    s.first.fail(failing);
+    const effects out = s.engine->advance(s.at);
+    failed = !s.first.armed();
+    s.first.fail(0);
+    CHECK(out.storage_failed == failed);
+    CHECK(s.told(out).empty() == failed);
+    s.at += 5s;
+    CHECK(s.told(s.engine->advance(s.at)).ends_with(failed ? "W1 full(w1:active:subscribe:bob:595:5)" : ""));
+    CHECK(s.dialogs["d9"].notifies.size() == 2);
+  }
+  CHECK(failing > 5);
+}
+
+TEST_CASE("a package that cannot make what a watcher is owed is asked again, and keeps it from nobody else (C01, RL2, M04)") {
+  bool broken = false;
+  event_package fragile{.name = "fragile"};
+  fragile.aggregate = [&](std::string_view resource, std::span<const published> all) {
+    if (broken && resource == address("alice")) throw std::runtime_error{"made to fail"};
+    return all.back().content;
+  };
+  shared_world s{{.packages = {fragile}}};
+  const auto publish = [&](const char* who, const char* text) {
+    return s.publish(who, {.raw = text, .type = "text/plain", .event = "fragile"});
+  };
+  s.on(1).subscribe("d1", {.expires = 600s, .event = "fragile"});
+  s.on(1).subscribe("d2", {.to = "carol", .expires = 600s, .event = "fragile"});
+  for (const char* who : {"alice", "carol"}) {  // who is told what it came to cannot be said, so he is owed it
+    s.on(1).first.lose_answer();
+    CHECK(publish(who, "one") == "503 Retry-After=5");
+    s.on(2);
+    CHECK(publish(who, "two").starts_with("200"));
+    s.on(1);
+    CHECK(publish("nobody", "").starts_with("400"));  // finds it out
+  }
+  broken = true;
+  const auto told_next = [&] {
+    REQUIRE(s.engine->next_deadline());
+    s.at = std::max(s.at, *s.engine->next_deadline());
+    return s.told(s.engine->advance(s.at));
+  };
+  const instant before = s.at;
+  CHECK(told_next() == "N d2#3 active;expires=595 [two]");
+  for (int i = 0; i < 20; ++i) CHECK(told_next() == "");  // looks at what is due, once in a second
+  CHECK(s.at > before + 15s);
+  broken = false;
+  std::string told;
+  for (const instant until = s.at + 5s; s.at < until && told.empty();) told = told_next();
+  CHECK(told.starts_with("N d1#3 active;"));
+  CHECK(told.ends_with("[two]"));
+  for (const instant until = s.at + 10s; s.at < until;) CHECK(told_next() == "");
+}
+
 TEST_CASE("a watcher whose NOTIFY was lost finds it by the version of the next partial document (C01, WIN-58-7)") {
   shared_world s{{.winfo = true}};
   s.on(1).subscribe("d9", {.by = "alice", .expires = 3600s, .event = "presence.winfo"});
@@ -445,6 +502,25 @@ TEST_CASE("a watcher whose NOTIFY was lost finds it by the version of the next p
   s.outcome("d9", 2, 500);
   CHECK(s.on(1).subscribe("d2", {.by = "carol", .expires = 600s}).ends_with("W2 partial(w2:active:subscribe:carol:600:0)"));
   CHECK(s.on(2).subscribe("d9", {.expires = 3600s}).ends_with("W3 full(w1:active:subscribe:bob:600:0,w2:active:subscribe:carol:600:0)"));
+}
+
+TEST_CASE("a NOTIFY without a body has a CSeq and is no document, whichever engine counts (C01, N22)") {
+  event_package counted = opaque_package("counted", {"a/b"});
+  counted.tailor = [](const body& state, const watcher_view& view) {
+    return body{"a/b", "v" + std::to_string(view.version) + " " + std::string{state.bytes()}};
+  };
+  sub_handling handling = sub_handling::confirm;
+  counted.req_auth = true;
+  counted.authorize = [&](const authorization_query&) -> authorization { return handling; };
+  shared_world s{{.packages = {counted}}};
+  CHECK(s.on(1).subscribe("d1", {.expires = 600s, .event = "counted"}) == "200 Expires=600 | N d1#1 pending;expires=600");
+  CHECK(s.on(2).subscribe("d1", {.expires = 600s}) == "200 Expires=600 | N d1#2 pending;expires=600");
+  handling = sub_handling::allow;  // and there is no document yet
+  CHECK(s.on(1).told(s.engine->update_watchers(address("alice"), "counted", s.at)) == "N d1#3 active;expires=600");
+  CHECK(s.on(2).told(s.engine->refresh_watchers(address("alice"), "counted", refresh_type::state, s.at)) == "N d1#4 active;expires=600");
+  CHECK(s.on(1).publish("alice", {.raw = "a", .type = "a/b", .event = "counted"}) == "200 e1 Expires=3600 | N d1#5 active;expires=600 [v0 a]");
+  CHECK(s.on(2).publish("alice", {.raw = "b", .type = "a/b", .if_match = "e1", .event = "counted"}) ==
+        "200 e2 Expires=3600 | N d1#6 active;expires=600 [v1 b]");
 }
 
 TEST_CASE("lists, counts and questions see what any engine wrote (C01, G04, G05)") {

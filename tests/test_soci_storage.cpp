@@ -396,7 +396,7 @@ TEST_CASE_TEMPLATE("of changes that know the same stamp one is made, however man
   CHECK(faults == 0);
 }
 
-TEST_CASE_TEMPLATE("stamps cost a statement, and go after an hour in which nobody changed the state (C01, T17)", Database,
+TEST_CASE_TEMPLATE("stamps cost a statement, and go after an hour in which nobody changed the state (C01, C02, T17)", Database,
                    PRESENCE_EVERY_DATABASE) {
   const Database place;
   const auto rows = place.open();
@@ -413,7 +413,8 @@ TEST_CASE_TEMPLATE("stamps cost a statement, and go after an hour in which nobod
   };
   std::vector<state_name> due;
   CHECK(counted([&] { return rows->mark(alice.resource, alice.event).has_value(); }) == 1);
-  CHECK(counted([&] { return rows->due(noon, noon, {"presence"}, 10, due).has_value(); }) == 5);
+  CHECK(counted([&] { return rows->due({noon, noon}, {"presence"}, 10, due).has_value(); }) == 5);
+  CHECK(counted([&] { return rows->due({noon, noon, "edge-1", noon}, {"presence"}, 10, due).has_value(); }) == 6);
   const auto later = std::chrono::time_point_cast<milliseconds>(std::chrono::system_clock::now() + std::chrono::hours{1});
   apply(*rows, {.states = {{{"sip:carol@example.com", "presence"}, 0, 1, later}}});
   place.run("UPDATE presence_states SET touched = touched - 3601 WHERE username <> 'bob'");

@@ -1,4 +1,5 @@
 // Watchers nobody decided about: how long their subscriptions and they themselves are kept (conformance 5.2, features E4).
+#include "all_rows.hpp"
 #include "scenario.hpp"
 
 #include <set>
@@ -28,16 +29,12 @@ options database_first(int db_mode, options o) {
   return o;
 }
 
-std::size_t stored_watchers(memory_storage& rows) {
-  std::vector<watcher_row> found;
-  for (cursor at; !at.done;) REQUIRE(rows.watchers({}, at, 10, found));
-  return found.size();
-}
+std::size_t stored_watchers(memory_storage& rows) { return all_rows<watcher_row>(rows).size(); }
 
 /// Whether somebody in the database is taken to have waited too long.
 bool due(memory_storage& rows, instant now, seconds waiting_limit) {
   std::vector<state_name> found;
-  REQUIRE(rows.due(now, now - waiting_limit, {"presence", "presence.winfo"}, 10, found));
+  REQUIRE(rows.due({now, now - waiting_limit}, {"presence", "presence.winfo"}, 10, found));
   return !found.empty();
 }
 

@@ -1,5 +1,6 @@
 // Usages of one dialog in several packages, where memory has not everything (fallback2db, bounded memory, several engines
 // on one database): they are in memory together, share their numbers, and come to what they come to in memory.
+#include "all_rows.hpp"
 #include "scenario.hpp"
 
 #include <functional>
@@ -218,15 +219,13 @@ namespace {
 
 /// As rows of Kamailio and of earlier versions are: they do not say whether there are other usages.
 void forget_other_usages(memory_storage& rows) {
-  change what;
-  for (cursor at; !at.done;) REQUIRE(rows.subscriptions({}, at, 100, what.changed_subscriptions));
+  change what{.changed_subscriptions = all_rows<subscription_row>(rows)};
   for (subscription_row& row : what.changed_subscriptions) row.other_usages = {};
   REQUIRE(rows.apply(what));
 }
 
 std::optional<bool> other_usages(memory_storage& rows, std::string_view event) {
-  std::vector<subscription_row> found;
-  for (cursor at; !at.done;) REQUIRE(rows.subscriptions({.event = event}, at, 100, found));
+  const auto found = all_rows<subscription_row>(rows, {.event = event});
   REQUIRE(found.size() == 1);
   return found[0].other_usages;
 }
@@ -492,8 +491,8 @@ TEST_CASE("a usage that nobody knows of shares the numbers of its dialog all the
     for (int i = 0; i < 4; ++i) s.publish("other" + std::to_string(i), {.body = "t1:open"});
   };
   s.subscribe("d1");
-  std::vector<subscription_row> other;
-  for (cursor at; !at.done;) REQUIRE(rows.subscriptions({}, at, 10, other));
+  auto other = all_rows<subscription_row>(rows);
+  REQUIRE(!other.empty());
   dialog_fields fields = other[0].dialog.fields();
   other[0].event = fields.event = "message-summary";
   other[0].dialog = dialog{fields};

@@ -1,5 +1,6 @@
 // Write-back (T05, M02): what is acknowledged at once and written later is in the end what write-through
 // would have written; what a crash takes is what the mode says.
+#include "all_rows.hpp"
 #include "faulty_storage.hpp"
 #include "scenario.hpp"
 
@@ -23,15 +24,9 @@ struct content {
 
 content all_of(storage& rows) {
   content all;
-  std::vector<publication_row> p;
-  std::vector<subscription_row> s;
-  std::vector<watcher_row> w;
-  for (cursor at; !at.done;) REQUIRE(rows.publications({}, at, 100, p));
-  for (cursor at; !at.done;) REQUIRE(rows.subscriptions({}, at, 100, s));
-  for (cursor at; !at.done;) REQUIRE(rows.watchers({}, at, 100, w));
-  for (auto& r : p) all.publications.emplace(r.resource + " " + r.event + " " + r.etag, r);
-  for (auto& r : s) all.subscriptions.emplace(std::string{r.dialog.call_id()}, r);
-  for (auto& r : w) all.watchers.emplace(r.resource + " " + r.watcher, r);
+  for (auto& r : all_rows<publication_row>(rows)) all.publications.emplace(r.resource + " " + r.event + " " + r.etag, r);
+  for (auto& r : all_rows<subscription_row>(rows)) all.subscriptions.emplace(std::string{r.dialog.call_id()}, r);
+  for (auto& r : all_rows<watcher_row>(rows)) all.watchers.emplace(r.resource + " " + r.watcher, r);
   return all;
 }
 
@@ -397,9 +392,7 @@ TEST_CASE("numbers of rows that are stored are written at once, those of others 
   REQUIRE(back.flush(10));
   CHECK(faulty.writes() == writes + 1);
   REQUIRE(back.apply({.new_subscriptions = {subscription_of(3, 1)}}));
-  std::vector<subscription_row> read;
-  for (cursor at; !at.done;) REQUIRE(back.subscriptions({}, at, 100, read));
-  CHECK(read.size() == 2);
+  CHECK(all_rows<subscription_row>(back).size() == 2);
 }
 
 TEST_CASE("rows that somebody took away or put there are mended by the flush: what the engine holds counts (T05)") {

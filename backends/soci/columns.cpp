@@ -233,6 +233,7 @@ void to_columns(const subscription_row& r, subscription_columns& c) {
   put_unless(d.headers.empty(), d.headers, c.x_headers);
   put_unless(d.display_name.empty(), d.display_name, c.x_display_name);
   put_unless(d.also.empty(), d.also, c.x_also);
+  put_unless(d.owner.empty(), d.owner, c.x_owner);
   c.x_approved.set(r.approved ? 1 : 0);
   if (r.other_usages) c.x_other_usages.set((*r.other_usages ? 1 : 0) + 2 * r.nth);
   else c.x_other_usages.clear();
@@ -381,6 +382,7 @@ subscription_row to_row(subscription_columns& c) {
                            .headers = c.x_headers.value,
                            .display_name = c.x_display_name.value,
                            .also = c.x_also.value,
+                           .owner = c.x_owner.value,
                            .secure = secure,
                            .proven = c.x_proven.null || c.x_proven.value != 0}};
   r.state = c.status == 1   ? subscription_state::active

@@ -113,6 +113,7 @@ struct subscription_columns {
   nullable<text> x_headers;       ///< NULL: none
   nullable<text> x_display_name;  ///< NULL: none
   nullable<text> x_also;          ///< NULL: none
+  nullable<text> x_owner;         ///< NULL: nobody
   nullable<number> x_approved;    ///< NULL: not known
   nullable<number> x_other_usages;  ///< 0 or 1, and twice subscription_row::nth; NULL: not known
   nullable<number> x_secure;      ///< NULL: as contact and socket_info say
@@ -163,6 +164,7 @@ struct subscription_columns {
     f("x_headers", c.x_headers);
     f("x_display_name", c.x_display_name);
     f("x_also", c.x_also);
+    f("x_owner", c.x_owner);
     f("x_approved", c.x_approved);
     f("x_other_usages", c.x_other_usages);
     f("x_secure", c.x_secure);

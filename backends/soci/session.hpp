@@ -156,7 +156,7 @@ class connection : public executor {
 
   // The states of at most `count` rows that are due; returns how many rows there were.
   template <class C>
-  number due(const std::string& table, const due_rows& which, split_time column, instant moment,
+  number due(const std::string& table, const due_rows& which, split_time column, instant moment, text owner,
              std::vector<text> known, number count, std::set<std::pair<text, text>>& out) {
     number ms = moment.time_since_epoch().count(), rows = 0;
     prepared<C> query{session_, speaks_, counters_};
@@ -167,6 +167,7 @@ class connection : public executor {
       fit("event", known[i]);
       query.use({"e" + std::to_string(i), known[i]});
     }
+    if (which.owned) query.use({"owner", owner});
     query.use({"count", count});
     query.prepare(select_due(speaks_, table, columns_of<C>(state_name_list), which, known.size()));
     for (query.start(); query.fetch(); ++rows) {

@@ -81,7 +81,7 @@ class adapter : public soci_storage {
     }, !what.states.empty());
   }
 
-  outcome due(instant now, instant waiting_since, const std::vector<std::string>& known, std::size_t limit,
+  outcome due(const due_filter& want, const std::vector<std::string>& known, std::size_t limit,
               std::vector<state_name>& out) override {
     if (known.empty() || limit == 0) return {};
     std::set<std::pair<text, text>> found;
@@ -91,16 +91,19 @@ class adapter : public soci_storage {
                                      split_time column, instant moment) {
         auto count = static_cast<number>(std::min<std::size_t>(limit, std::numeric_limits<int>::max()));
         while (found.size() < limit &&
-               connection_->due<C>(table, which, column, moment, known, count, found) == count)
+               connection_->due<C>(table, which, column, moment, text{want.owner}, known, count, found) == count)
           count *= 2;
       };
       connection& c = *connection_;
-      look(c.publications, settings_.presentity_table, lapsed_rows, expiry_columns(now), now);
-      look(c.subscriptions, settings_.active_watchers_table, lapsed_dialogs, expiry_columns(now), now);
+      look(c.publications, settings_.presentity_table, lapsed_rows, expiry_columns(want.now), want.now);
+      const bool owns = !want.owner.empty();
+      const instant anybodys = owns ? want.others : want.now;
+      if (owns) look(c.subscriptions, settings_.active_watchers_table, own_lapsed_dialogs, expiry_columns(want.now), want.now);
+      look(c.subscriptions, settings_.active_watchers_table, lapsed_dialogs, expiry_columns(anybodys), anybodys);
       for (const auto& which : {pending_rows, waiting_rows})
-        look(c.watchers, settings_.watchers_table, which, moment_columns(waiting_since), waiting_since);
+        look(c.watchers, settings_.watchers_table, which, moment_columns(want.waiting_since), want.waiting_since);
       if (auto fit = know_states(); !fit) return fit;
-      look(c.states, settings_.states_table, turning_rows, {now.time_since_epoch().count(), 0}, now);
+      look(c.states, settings_.states_table, turning_rows, {want.now.time_since_epoch().count(), 0}, want.now);
       return {};
     });
     if (!done) return done;

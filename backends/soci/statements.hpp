@@ -45,9 +45,10 @@ std::string filled(std::string_view pattern, Value value) {
 
 // --- writing ----------------------------------------------------------------------------------------
 
-/// A kind of row operation. `values` are written, `key` is compared.
+/// A kind of row operation. `values` are written, `key` is compared. What `raise` writes is in its key, too: it updates
+/// rows that have less.
 struct row_operation {
-  enum class verb : std::uint8_t { insert, update, raise, replace, erase } what;  ///< raise: update where lower
+  enum class verb : std::uint8_t { insert, update, raise, replace, erase } what;
   std::string_view table;
   columns values, key;
   /// Columns of Kamailio's with a fixed value: an insert ends with `names` and `constants`.
@@ -60,6 +61,10 @@ inline bool compares(verb what) { return what != verb::insert && what != verb::r
 
 inline std::string plain(const column& c) { return std::string{c.name}; }
 
+inline bool contains(const columns& list, const column& sought) {
+  return std::any_of(list.begin(), list.end(), [&](const column& c) { return c.name == sought.name; });
+}
+
 /// The name a value is bound under. A key's values have names of their own (k_...), so that a
 /// statement can both set and compare a column.
 inline std::string key_name(const column& c) { return "k_" + plain(c); }
@@ -70,9 +75,17 @@ inline std::string assigned(const column& c, const std::string& value, const std
   return plain(c) + " = " + (keeps ? "coalesce(" + value + ", " + of + plain(c) + ")" : value);
 }
 
-/// Kamailio may have left event_id NULL for empty. A number is no key: it is raised.
-inline std::string compared(const column& c, const std::string& value, const std::string& of = {}) {
-  return (c.name == "event_id" ? "coalesce(" + of + "event_id, '')" : of + plain(c)) + (c.name == "local_cseq" ? " < " : " = ") + value;
+/// Kamailio may have left event_id NULL for empty.
+inline std::string compared(const column& c, const std::string& value, const std::string& of = {}, std::string_view how = " = ") {
+  return (c.name == "event_id" ? "coalesce(" + of + "event_id, '')" : of + plain(c)) + std::string{how} + value;
+}
+
+/// The rows the operation is about. `value`: what the name of a value is preceded by.
+inline std::string found(const row_operation& op, const std::string& value, const std::string& of = {}) {
+  return joined(op.key, " AND ", [&](const column& c) {
+    const bool raised = op.what == verb::raise && contains(op.values, c);
+    return compared(c, value + key_name(c), of, raised ? " < " : " = ");
+  });
 }
 
 inline std::string insert_into(const row_operation& op) {
@@ -87,10 +100,8 @@ inline std::string when_there(const dialect& d, const row_operation& op) {
     return plain(c) + " = " + filled(d.new_value, [&](std::string_view) { return c.name; });
   };
   columns rest;
-  for (const auto& c : op.values) {
-    const auto is_key = [&](const column& k) { return k.name == c.name; };
-    if (std::none_of(op.key.begin(), op.key.end(), is_key)) rest.push_back(c);
-  }
+  for (const auto& c : op.values)
+    if (!contains(op.key, c)) rest.push_back(c);
   return filled(d.on_duplicate, [&](std::string_view) { return joined(op.key, ", ", plain); }) +
          joined(rest, ", ", replaced);
 }
@@ -100,10 +111,7 @@ inline std::string one_row(const dialect& d, const row_operation& op) {
   const auto bound = [&](const column& c) {
     return std::string{c.type == column_type::binary ? d.of_bytes : ""} + ":" + plain(c);
   };
-  const auto where = [&] {
-    return " WHERE " +
-           joined(op.key, " AND ", [](const column& c) { return compared(c, ":" + key_name(c)); });
-  };
+  const auto where = [&] { return " WHERE " + found(op, ":"); };
   const std::string table{op.table};
   if (op.what == verb::erase) return "DELETE FROM " + table + where();
   if (compares(op.what)) {
@@ -134,9 +142,7 @@ inline std::string rows_of_arrays(const dialect& d, const row_operation& op) {
   if (!arrays.empty()) arrays += ", ", names += ", ";
   arrays += joined(op.key, ", ", [&](const column& c) { return array(key_name(c), c.type); });
   names += joined(op.key, ", ", key_name);
-  const std::string from =
-      "unnest(" + arrays + ") AS v (" + names + ") WHERE " +
-      joined(op.key, " AND ", [](const column& c) { return compared(c, "v." + key_name(c), "t."); });
+  const std::string from = "unnest(" + arrays + ") AS v (" + names + ") WHERE " + found(op, "v.", "t.");
   if (op.what == verb::erase) return "DELETE FROM " + table + " AS t USING " + from;
   return "UPDATE " + table + " AS t SET " +
          joined(op.values, ", ", [&](const column& c) { return assigned(c, value(c), "t."); }) + " FROM " +
@@ -149,9 +155,7 @@ inline std::string rows_of_literals(const dialect& d, const row_operation& op, s
   const std::string table{op.table};
   if (op.what == verb::insert || op.what == verb::replace)
     return insert_into(op) + " VALUES " + std::string{rows} + when_there(d, op);
-  const std::string from =
-      "(" + std::string{rows} + ") AS v STRAIGHT_JOIN " + table + " AS t ON " +
-      joined(op.key, " AND ", [](const column& c) { return compared(c, "v." + key_name(c), "t."); });
+  const std::string from = "(" + std::string{rows} + ") AS v STRAIGHT_JOIN " + table + " AS t ON " + found(op, "v.", "t.");
   if (op.what == verb::erase) return "DELETE t FROM " + from;
   return "UPDATE " + from + " SET " +
          joined(op.values, ", ", [&](const column& c) { return "t." + assigned(c, "v." + plain(c), "t."); });
@@ -198,22 +202,25 @@ inline std::string sweep_rows(const dialect& d, std::string_view table, std::siz
 }
 
 /// What is due in a table: rows of `moment` up to :second and :ms, the first ones first; without `rest` both are in
-/// milliseconds. `which` begins the conditions, so that an index on it and `moment` serves.
+/// milliseconds. `which` begins the conditions, so that an index on it and `moment` serves; `owned`: of :owner or nobody.
 struct due_rows {
   std::string_view which, moment, rest;
+  bool owned = false;
 };
 inline constexpr due_rows turning_rows{"turns_ms IS NOT NULL", "turns_ms", {}};
 inline constexpr due_rows lapsed_rows{"expires > -1", "expires", "x_expires_ms"};
 inline constexpr due_rows lapsed_dialogs{"expires > -1 AND status <> 3", "expires", "x_expires_ms"};
+inline constexpr due_rows own_lapsed_dialogs{lapsed_dialogs.which, lapsed_dialogs.moment, lapsed_dialogs.rest, true};
 inline constexpr due_rows pending_rows{"status = 2", "inserted_time", "x_inserted_ms"};
 inline constexpr due_rows waiting_rows{"status = 4", "inserted_time", "x_inserted_ms"};
 
 inline std::string select_due(const dialect& d, std::string_view table, const columns& wanted,
                               const due_rows& due, std::size_t known) {
   const std::string moment{due.moment};
-  return "SELECT " + joined(wanted, ", ", plain) + " FROM " + std::string{table} + " WHERE " +
-         std::string{due.which} + " AND " + moment + " <= :second AND " + (due.rest.empty() ? moment : exact(d, moment, due.rest)) +
-         " <= :ms AND event IN " + list_of_events(known) + " ORDER BY " + moment + " LIMIT :count";
+  return "SELECT " + joined(wanted, ", ", plain) + " FROM " + std::string{table} + " WHERE " + std::string{due.which} + " AND " +
+         moment + " <= :second AND " + (due.rest.empty() ? moment : exact(d, moment, due.rest)) + " <= :ms AND event IN " +
+         list_of_events(known) + (due.owned ? " AND (x_owner IS NULL OR x_owner = :owner)" : "") + " ORDER BY " + moment +
+         " LIMIT :count";
 }
 
 inline std::string select_mark(std::string_view table, const columns& wanted, const columns& key) {
@@ -352,7 +359,7 @@ inline constexpr std::array<column_text, 7> presentity_columns{{{"x_id", "BIGINT
                                                                 {"x_nth", "BIGINT"},
                                                                 {"x_publisher", "TEXT"},
                                                                 {"x_long", "{blob}"}}};
-inline constexpr std::array<column_text, 14> active_watchers_columns{{{"x_expires_ms", "BIGINT"},
+inline constexpr std::array<column_text, 15> active_watchers_columns{{{"x_expires_ms", "BIGINT"},
                                                                       {"x_since_ms", "BIGINT"},
                                                                       {"x_local_uri", "TEXT"},
                                                                       {"x_remote_uri", "TEXT"},
@@ -361,6 +368,7 @@ inline constexpr std::array<column_text, 14> active_watchers_columns{{{"x_expire
                                                                       {"x_headers", "TEXT"},
                                                                       {"x_display_name", "TEXT"},
                                                                       {"x_also", "TEXT"},
+                                                                      {"x_owner", "TEXT"},
                                                                       {"x_approved", "INTEGER"},
                                                                       {"x_other_usages", "INTEGER"},
                                                                       {"x_secure", "INTEGER"},

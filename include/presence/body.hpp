@@ -21,7 +21,8 @@ class parsed_document;  // event_package.hpp
 inline void prefetch_lines(const void* from, std::size_t bytes) noexcept {
   constexpr std::size_t line = 64, most = 1024;
   const auto begin = reinterpret_cast<std::uintptr_t>(from);
-  for (std::size_t at = 0; at < std::min(bytes, most); at += line) __builtin_prefetch(reinterpret_cast<const void*>(begin + at), 1);
+  for (std::size_t at = 0; at < std::min(bytes, most); at += line)
+    __builtin_prefetch(reinterpret_cast<const void*>(begin + at), 1);
 }
 
 class body {

@@ -32,6 +32,7 @@ struct dialog_fields {
   std::string_view headers = {};        ///< further header lines for NOTIFYs, each ended by CRLF
   std::string_view display_name = {};   ///< of the watcher (identity::display_name)
   std::string_view also = {};           ///< further addresses the watcher proved, canonical, a space between (identity::also)
+  std::string_view owner = {};          ///< options::owner_id of the engine that served the last SUBSCRIBE (C02)
   bool secure = false;                  ///< subscribed over sips/TLS: NOTIFY the same way
   bool proven = false;                  ///< `watcher` is a proven address
 
@@ -74,6 +75,7 @@ class dialog {
   std::string_view headers() const noexcept { return part(12); }
   std::string_view display_name() const noexcept { return part(13); }
   std::string_view also() const noexcept { return part(14); }
+  std::string_view owner() const noexcept { return part(15); }
   bool secure() const noexcept { return block_ != nullptr && block_->secure; }
   bool proven() const noexcept { return block_ != nullptr && block_->proven; }
 
@@ -96,7 +98,7 @@ class dialog {
   }
 
  private:
-  static constexpr std::size_t parts = 15;
+  static constexpr std::size_t parts = 16;
   struct block {
     std::atomic<std::uint32_t> references{1};
     bool secure = false;
@@ -151,7 +153,7 @@ inline dialog::dialog(const dialog_fields& f) {
   const std::array<std::string_view, parts> all{
       f.call_id,   f.local_tag,     f.remote_tag, f.local_uri, f.remote_uri, f.remote_target,
       f.route_set, f.local_contact, f.event,      f.watcher,   f.cookie,     f.user_agent,
-      f.headers,   f.display_name,  f.also};
+      f.headers,   f.display_name,  f.also,       f.owner};
   std::size_t size = 0;
   for (const auto& s : all) size += s.size();
   const bool wide = size > 0xffff;
@@ -182,6 +184,7 @@ inline dialog_fields dialog::fields() const noexcept {
           .headers = headers(),
           .display_name = display_name(),
           .also = also(),
+          .owner = owner(),
           .secure = secure(),
           .proven = proven()};
 }

@@ -31,7 +31,7 @@ class memory_storage : public storage {
                                        std::vector<watcher_row>& out) override;
 
   /// Never fail. Cost of due(): all rows.
-  result<void, storage_error> due(instant now, instant waiting_since, const std::vector<std::string>& known, std::size_t limit,
+  result<void, storage_error> due(const due_filter& want, const std::vector<std::string>& known, std::size_t limit,
                                   std::vector<state_name>& out) override;
   result<state_mark, storage_error> mark(std::string_view resource, std::string_view event) override;
 

@@ -98,6 +98,13 @@ struct options {
   std::size_t cache_bytes = 0;
   std::string cache_policy = "sieve";    ///< who goes: a name of docs/cache-policies.md
   bool passive = false;                  ///< only looks: see engine::set_passive() (C04)
+  /// With subs_db_mode 3: the name of this engine, a token of at most 64 bytes, no two engines the same (C02). Whoever serves a
+  /// watcher's SUBSCRIBE owns the subscription: NOTIFYs name the owner (`dialog::owner`), whichever engine made them, for the
+  /// host to send them there; and no other engine ends it when its time is up. Empty: nobody owns what this engine serves, and
+  /// it ends whatever is over.
+  std::string owner_id = "";
+  /// When a subscription is over for so long and its owner has not ended it, any engine does, and owns its last NOTIFY.
+  seconds owner_grace{10};
   seconds waiting_limit{7 * 24 * 3600};  ///< undecided watchers are forgotten after this (M10)
   /// A subscription that nobody has decided about ends with `giveup` after this; it is granted no more than what is
   /// left of it, and he does not wait afterwards. 0: it lives as long as it is refreshed (WIN-FSM-7).

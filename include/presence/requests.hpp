@@ -110,7 +110,7 @@ struct subscribe_request {
   std::string_view from_tag = {};
   std::string_view to_tag = {};            ///< empty: outside any dialog
   std::string_view from_uri = {};          ///< From URI without parameters or display name
-  std::string_view to_uri = {};            ///< To URI; empty: as `resource`. If it is pres:, so is the entity of presence documents
+  std::string_view to_uri = {};            ///< To URI; empty: as `resource`. If pres:, so is the entity of presence documents
   std::string_view contact = {};           ///< Contact URI, the remote target
   std::string_view record_route = {};      ///< Record-Route values in received order
   std::optional<std::uint32_t> cseq = {};  ///< CSeq number

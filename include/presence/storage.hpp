@@ -172,6 +172,14 @@ struct row_filter {
   std::string_view call_id = {};   ///< of subscriptions; read alone
 };
 
+/// What due() looks for.
+struct due_filter {
+  instant now = {};             ///< a publication or subscription (not a terminated one) is over, or decisions turn
+  instant waiting_since = {};   ///< somebody waits since then or longer
+  std::string_view owner = {};  ///< if not empty: subscriptions that are somebody else's (dialog::owner) count only
+  instant others = {};          ///< if they were over at this moment
+};
+
 /// Where a paged read stands. Start with {}; a page that leaves `done` set was the last one.
 /// Rows written between two pages may be missed or seen, never seen twice.
 struct cursor {
@@ -200,11 +208,10 @@ class storage {
   virtual result<std::size_t, storage_error> sweep(instant before,
                                                    const std::vector<std::string>& known) = 0;
 
-  /// Appends at most `limit` states of the packages in `known`, each once, of which a publication or subscription (not a
-  /// terminated one) is over at `now`, somebody waits since before `waiting_since`, or decisions turn. For engines that do
-  /// not hold all.
-  virtual result<void, storage_error> due(instant now, instant waiting_since, const std::vector<std::string>& known,
-                                          std::size_t limit, std::vector<state_name>& out);
+  /// Appends at most `limit` states of the packages in `known`, each once, of which something is due. For engines that do not
+  /// hold all.
+  virtual result<void, storage_error> due(const due_filter&, const std::vector<std::string>& known, std::size_t limit,
+                                          std::vector<state_name>& out);
   /// The mark of a state. For engines that do not hold all.
   virtual result<state_mark, storage_error> mark(std::string_view resource, std::string_view event);
 

@@ -10,9 +10,6 @@ namespace presence {
 namespace {
 
 constexpr std::uint32_t last_cseq = (1U << 31) - (1U << 22);  // of who goes on; enough is left for what is reserved
-constexpr std::size_t most_on_the_way = 1'000'000;
-constexpr seconds longest_on_the_way{600};  // far beyond timer F: its host has forgotten it
-
 }  // namespace
 
 // --- rows become records ---------------------------------------------------------------------------
@@ -89,11 +86,12 @@ void engine::impl::adopt(const watcher_row& row, const event_package& package) {
 }
 
 void engine::impl::read(const row_filter& wanted, const event_package& package, instant now) {
-  if (stores_publications()) each_row<publication_row>(wanted, [&](publication_row&& row) { adopt(std::move(row), package); });
+  if (stores_publications())
+    rows.each_row<publication_row>(wanted, [&](publication_row&& row) { adopt(std::move(row), package); });
   // far memory is asked for some rows ahead, and what it leads to a little later
   constexpr std::size_t ahead = 8, then = 4;
   std::array<sought_row, ahead> sought;
-  each_page<subscription_row>(wanted, [&](std::vector<subscription_row>& page) {
+  rows.each_page<subscription_row>(wanted, [&](std::vector<subscription_row>& page) {
     for (std::size_t i = 0; i < page.size() + ahead - 1; ++i) {
       if (i < page.size()) look_up(page[i], package, sought[i % ahead]);
       if (i >= then && i - then < page.size()) table.prefetch(sought[(i - then) % ahead].account);
@@ -102,7 +100,7 @@ void engine::impl::read(const row_filter& wanted, const event_package& package, 
       adopt(std::move(page[first]), sought[first % ahead], package, now);
     }
   });
-  each_row<watcher_row>(wanted, [&](watcher_row&& row) { adopt(row, package); });
+  rows.each_row<watcher_row>(wanted, [&](watcher_row&& row) { adopt(row, package); });
 }
 
 void engine::impl::reconsider_restored(event_state& state, instant at) {
@@ -129,7 +127,8 @@ void engine::impl::reconsider_restored(event_state& state, instant at) {
     note(state, answer);
     const reconsidered verdict = reconsider(s.stands, answer.handling);
     const bool same = verdict.ends == end_reason::none && verdict.now == s.stands;
-    if (s.stands != standing::pending) s.view = same ? table.hold_view(state, std::move(answer.view), as_pres(s)) : state_table::no_view;
+    if (s.stands != standing::pending)
+      s.view = same ? table.hold_view(state, std::move(answer.view), as_pres(s)) : state_table::no_view;
     if (!same) table.recheck(state, clock);  // the rules changed meanwhile: the first advance() acts on it
   }
 }
@@ -174,10 +173,7 @@ void engine::impl::bring_in(const std::string& name, const event_package& packag
 void engine::impl::bring_in_mark(const std::string& name, const event_package& package) {
   brought.push_back({name, &package});
   if (!shared() && !(looks_up() && package.req_auth)) return;
-  ++counters.storage_calls;
-  const auto mark = rows->mark(name, package.name);
-  if (!mark) throw unreadable{mark.error()};
-  brought.back().mark = *mark;
+  brought.back().mark = rows.mark(name, package.name);
 }
 
 // A dialog has one counter for all its usages, so states that share dialogs are in memory together. One look at the
@@ -189,9 +185,9 @@ void engine::impl::bring_in_siblings(const std::string& name, std::ptrdiff_t fir
     bool several = false;
   };
   std::map<subscription_key, usages, less_key> dialogs;
-  each_row<subscription_row>({.resource = name}, [&](const subscription_row& row) {
+  rows.each_row<subscription_row>({.resource = name}, [&](const subscription_row& row) {
     if (row.state == subscription_state::terminated) return;
-    subscription_key dialog = presence::key_of(row);
+    subscription_key dialog = key_of(row);
     dialog.event.clear(), dialog.event_id.clear();
     usages& known = dialogs[std::move(dialog)];
     known.events.insert(row.event);
@@ -201,7 +197,7 @@ void engine::impl::bring_in_siblings(const std::string& name, std::ptrdiff_t fir
   for (const auto& [dialog, all] : dialogs) {
     bool unserved = false;
     for (const std::string& event : all.events) {
-      const registered_package* registered = named(event);
+      const registered_package* registered = packages.named(event);
       unserved = unserved || registered == nullptr;
       if (registered == nullptr && !shared()) continue;
       const event_package& package =
@@ -227,6 +223,13 @@ void engine::impl::know_other_usages(subscription& s) {
   s.shared->several_states = true;
 }
 
+bool engine::impl::exact_numbers(instant since, const event_package& package) const noexcept {
+  if (settings.force_delete) return false;  // what went in silence has no number
+  // rows do not tell who was not sent his own word
+  if (package.difference) return false;
+  return shared() || (bounded() && settings.cseq_block == 1 && began != instant{} && since >= began);
+}
+
 bool engine::impl::shares_dialogs(const event_state& state) const noexcept {
   return std::any_of(state.watchers.begin(), state.watchers.end(), [this](const auto index) {
     return index != slab<subscription>::none && table.subscriptions()[index].shared != nullptr &&
@@ -238,7 +241,7 @@ void engine::impl::put_in_place(brought_in one) {
   event_state* state = table.find(one.resource, *one.package);
   const auto when = one.mark.turns;
   if (state == nullptr) {  // nothing is left to turn
-    if (when && !shared()) pending.states.push_back({{std::move(one.resource), one.package->name}, {}, new_stamp(), {}});
+    if (when && !shared()) plan.rows.states.push_back({{std::move(one.resource), one.package->name}, {}, new_stamp(), {}});
     return;
   }
   // what they saw before decisions turned, so that it is found out who sees something else from now on
@@ -260,8 +263,8 @@ void engine::impl::find_dialog(const subscribe_request& request, const event_pac
   });
   if (held != nullptr) found(*held->state);
   if (held != nullptr || !partial()) return;
-  each_row<subscription_row>({.call_id = request.call_id}, [&](const subscription_row& row) {
-    const registered_package* registered = row.dialog.local_tag() == request.to_tag ? named(row.event) : nullptr;
+  rows.each_row<subscription_row>({.call_id = request.call_id}, [&](const subscription_row& row) {
+    const registered_package* registered = row.dialog.local_tag() == request.to_tag ? packages.named(row.event) : nullptr;
     if (registered != nullptr) find_state(row.resource, registered->package);
   });
 }
@@ -283,27 +286,27 @@ void engine::impl::find_states(std::string_view resource, std::string_view event
 
 void engine::impl::find_watched(std::string_view event, std::vector<state_name>& states) {
   std::set<std::pair<std::string, std::string>> names;
-  each_row<subscription_row>({.event = event}, [&](const subscription_row& row) {
-    if (named(row.event) != nullptr && names.emplace(row.resource, row.event).second) states.push_back({row.resource, row.event});
+  rows.each_row<subscription_row>({.event = event}, [&](const subscription_row& row) {
+    if (packages.named(row.event) != nullptr && names.emplace(row.resource, row.event).second)
+      states.push_back({row.resource, row.event});
   });
 }
 
 bool engine::impl::find_due(instant now, std::size_t budget) {
   if (!looks_up() || packages.empty() || now < next_look) return true;
-  std::vector<std::string> known;
-  for (const auto& p : packages) known.push_back(p->package.name);
+  const std::vector<std::string> known = packages.names();
   std::vector<state_name> due;
   // where states stay, those whose time comes before the next look are read now, so that it comes at its moment
   milliseconds ahead = shared() ? seconds{0} : look_period;
   for (;; ahead /= 2) {
     due.clear();
-    ++counters.storage_calls;
     const instant until = now + ahead;
-    if (auto read = rows->due(until, until - settings.waiting_limit, known, budget, due); !read) throw unreadable{read.error()};
+    const due_filter wanted{until, until - settings.waiting_limit, settings.owner_id, until - settings.owner_grace};
+    if (auto read = rows->due(wanted, known, budget, due); !read) throw unreadable{read.error()};
     if (due.size() < budget || ahead == milliseconds{0}) break;
   }
   for (const state_name& one : due) {
-    const registered_package* registered = named(one.event);
+    const registered_package* registered = packages.named(one.event);
     if (registered != nullptr && table.find(one.resource, registered->package) == nullptr)
       find_state(one.resource, registered->package);
   }
@@ -327,11 +330,11 @@ std::uint64_t engine::impl::new_stamp() {
 void engine::impl::mark_states() {
   if (!looks_up()) return;
   if (!shared()) {
-    std::sort(noted.begin(), noted.end());
-    noted.erase(std::unique(noted.begin(), noted.end()), noted.end());
-    for (const event_state* state : noted)
+    std::sort(plan.noted.begin(), plan.noted.end());
+    plan.noted.erase(std::unique(plan.noted.begin(), plan.noted.end()), plan.noted.end());
+    for (const event_state* state : plan.noted)
       if (turns(*state) != state->rules->stored)
-        pending.states.push_back({{std::string{state->resource()}, state->package->name}, {}, new_stamp(), turns(*state)});
+        plan.rows.states.push_back({{std::string{state->resource()}, state->package->name}, {}, new_stamp(), turns(*state)});
     return;
   }
   const auto about_event = [&](const std::string& event) {
@@ -339,11 +342,12 @@ void engine::impl::mark_states() {
       return std::any_of(list.begin(), list.end(), [&](const auto& one) { return of(one) == event; });
     };
     const auto event_of = [](const auto& one) -> const std::string& { return one.event; };
-    return has(pending.ended_publications, event_of) || has(pending.new_publications, event_of) ||
-           has(pending.changed_publications, [](const auto& u) -> const std::string& { return u.row.event; }) ||
-           has(pending.ended_subscriptions, event_of) || has(pending.new_subscriptions, event_of) ||
-           has(pending.changed_subscriptions, event_of) || has(pending.ended_watchers, event_of) || has(pending.watchers, event_of) ||
-           has(pending.reservations, [](const auto& r) -> const std::string& { return r.key.event; });
+    return has(plan.rows.ended_publications, event_of) || has(plan.rows.new_publications, event_of) ||
+           has(plan.rows.changed_publications, [](const auto& u) -> const std::string& { return u.row.event; }) ||
+           has(plan.rows.ended_subscriptions, event_of) || has(plan.rows.new_subscriptions, event_of) ||
+           has(plan.rows.changed_subscriptions, event_of) || has(plan.rows.ended_watchers, event_of) ||
+           has(plan.rows.watchers, event_of) ||
+           has(plan.rows.reservations, [](const auto& r) -> const std::string& { return r.key.event; });
   };
   for (const brought_in& b : brought) {
     const event_state* state = table.find(b.resource, *b.package);
@@ -351,7 +355,7 @@ void engine::impl::mark_states() {
     // an engine that serves it reads rows of it with the numbers of before: it has to be refused, too
     const bool changes = about_event(b.served ? b.package->name : std::string{});
     if (!b.outdated && when == b.mark.turns && !changes) continue;
-    pending.states.push_back({{b.resource, b.package->name}, b.mark.stamp, new_stamp(), when});
+    plan.rows.states.push_back({{b.resource, b.package->name}, b.mark.stamp, new_stamp(), when});
   }
 }
 
@@ -362,43 +366,25 @@ void engine::impl::let_go(const effects& out) noexcept {
       const subscription* s = table.find(n.id);
       if (s == nullptr) continue;
       try {
-        remember_sent(n.id, sent_in(*s));
+        on_the_way.remember(n.id, sent::in(*s), clock);
       } catch (...) {  // its answer will mean nothing: the next one tells the same
       }
     }
-    while (!sent_order.empty()) {
-      const auto& [since, number] = sent_order.front();
-      const auto at = on_the_way.find(number);
-      if (at != on_the_way.end()) {
-        if (sent_order.size() <= most_on_the_way && clock - since < longest_on_the_way) break;
-        on_the_way.erase(at);
-      }
-      sent_order.pop_front();
-    }
+    on_the_way.forget_old(clock);
     for (const brought_in& b : brought) {
       event_state* state = table.find(b.resource, *b.package);
       if (state == nullptr) continue;
       let_go_of_debts(*state);
       drop(*state);
     }
-    unpaid.clear();
+    debts.now.clear();
     missed.clear();
   }
-  noted.clear();
+  plan.noted.clear();
   if (grouping) return;
   brought.clear();
+  not_served.clear();
   if (keeping) keep_bounds();
-}
-
-void engine::impl::remember_sent(const notify_id& id, sent to) {
-  on_the_way.insert_or_assign(number_of(id), std::move(to));
-  sent_order.emplace_back(clock, number_of(id));
-}
-
-subscription* engine::impl::find_sent(const notify_id& id) {
-  const auto at = on_the_way.find(number_of(id));
-  if (at == on_the_way.end()) return nullptr;
-  return find_sent(sent{at->second});
 }
 
 subscription* engine::impl::find_sent(const sent& was) {
@@ -415,31 +401,28 @@ subscription* engine::impl::find_sent(const sent& was) {
 void engine::impl::let_go_of_debts(const event_state& state) noexcept try {
   for (const auto index : state.watchers) {
     if (index == slab<subscription>::none || !table.subscriptions()[index].owes) continue;
-    if (debts.size() >= most_on_the_way) return;
-    debts.push_back({sent_in(table.subscriptions()[index]), {}});
-    if (const auto m = missed.find(index); m != missed.end()) debts.back().missed = std::move(m->second);
+    if (debts.full()) return;
+    debts.away.push_back({sent::in(table.subscriptions()[index]), {}});
+    debts.away.back().missed = missed.take(index);
   }
 } catch (...) {  // no memory: he learns of it with the next change
 }
 
 void engine::impl::take_up_debts(std::size_t most) {
-  for (; most-- != 0; debts.pop_front()) {  // who is not paid is let go of again
-    subscription* s = find_sent(debts.front().to);
+  for (; most-- != 0; debts.away.pop_front()) {  // who is not paid is let go of again
+    subscription* s = find_sent(debts.away.front().to);
     if (s == nullptr || !s->lasts(clock)) continue;  // he is told his end alone
-    unpaid.push_back(table.id_of(*s, 0));
-    if (auto& ends = debts.front().missed; !ends.empty()) {
-      auto& all = missed[s->self];
-      all.insert(all.begin(), ends.begin(), ends.end());
-    }
+    debts.now.push_back(table.id_of(*s, 0));
+    if (const auto& ends = debts.away.front().missed; !ends.empty()) missed.add_earlier(s->self, ends);
     s->owes = true;
   }
 }
 
 void engine::impl::drop(event_state& state) noexcept {
   if (keeping) keeping->forget(state);
-  std::erase(noted, &state);
+  std::erase(plan.noted, &state);
   while (!state.watchers.empty()) {  // the last is never a hole
-    if (!missed.empty()) missed.erase(state.watchers.back());
+    missed.forget(state.watchers.back());
     table.erase(table.subscriptions()[state.watchers.back()]);
   }
   drop_contents(state);

@@ -174,7 +174,7 @@ std::optional<std::string> caching::check() const {
 bool engine::impl::keeps(const subscription& s, instant soon) const noexcept {
   return s.in_flight || s.owes || s.deadline <= soon || too_soon(s, clock) ||
          (s.unsure && exact_numbers(s.since, *s.state->package)) ||  // read again, he would not be
-         (!missed.empty() && missed.contains(s.self));
+         missed.has(s.self);
 }
 
 bool engine::impl::may_drop(const event_state& state) noexcept {

@@ -34,7 +34,8 @@ dialog engine::impl::make_dialog(const subscribe_request& request, const event_s
   }
   std::string renamed;
   std::string_view to = request.to_uri;
-  if (to.empty() && iequals(request.resource.substr(0, 5), "pres:")) to = renamed = entity_for(state.resource(), request.resource);
+  if (to.empty() && iequals(request.resource.substr(0, 5), "pres:"))
+    to = renamed = entity_for(state.resource(), request.resource);
   if (to.empty()) to = state.resource();
   tag_text = settings.to_tag_pref;
   tag_text.resize(tag_text.size() + 18);
@@ -54,6 +55,7 @@ dialog engine::impl::make_dialog(const subscribe_request& request, const event_s
                  .headers = state.package->notify_headers,
                  .display_name = request.who.display_name,
                  .also = further_addresses(request.who),
+                 .owner = settings.owner_id,
                  .secure = request.secure,
                  .proven = !request.who.uri.empty()}};
 }
@@ -75,7 +77,7 @@ void engine::impl::retarget(subscription& s, const subscribe_request& request, r
   const std::string_view display_name = request.who.display_name.empty() ? fields.display_name : request.who.display_name;
   const std::string_view also = further_addresses(request.who);
   if (fields.remote_target == request.contact && fields.local_contact == local_contact && fields.display_name == display_name &&
-      fields.also == also &&
+      fields.also == also && fields.owner == settings.owner_id &&
       fields.cookie == request.cookie && fields.user_agent == request.user_agent && fields.secure == request.secure)
     return;  // the same as before: the block is shared on
   const auto renew = [&](subscription& u) {
@@ -86,6 +88,7 @@ void engine::impl::retarget(subscription& s, const subscribe_request& request, r
     renewed.user_agent = request.user_agent;
     renewed.display_name = display_name;
     renewed.also = also;
+    renewed.owner = settings.owner_id;
     renewed.secure = request.secure;
     trial.before.emplace_back(&u, u.dialog);
     u.dialog = dialog{renewed};
@@ -108,7 +111,7 @@ std::string_view engine::impl::further_addresses(const identity& who) {
   return further_text;
 }
 
-identity engine::impl::identity_of(std::string_view watcher, bool proven, std::string_view also) {
+identity identity_of(std::string_view watcher, bool proven, std::string_view also) {
   if (!proven) return {.anonymous = watcher == anonymous_watcher};
   identity who{.uri = watcher, .method = "subscription"};
   while (!also.empty()) {
@@ -118,7 +121,7 @@ identity engine::impl::identity_of(std::string_view watcher, bool proven, std::s
   return who;
 }
 
-subscription_key engine::impl::key_of(const subscription& s) {
+subscription_key key_of(const subscription& s) {
   return {std::string{s.dialog.call_id()}, std::string{s.dialog.local_tag()}, std::string{s.dialog.remote_tag()},
           s.state->package->name, std::string{event_id_of(s)}};
 }
@@ -149,7 +152,7 @@ void engine::impl::plan_other_usages(const subscription& s, std::uint32_t remote
   each_usage(s, [&](const subscription& u) {
     if (&u == &s || &u == but) return true;
     plan_changed(u, s.shared->local_cseq);
-    pending.changed_subscriptions.back().remote_cseq = remote_cseq;
+    plan.rows.changed_subscriptions.back().remote_cseq = remote_cseq;
     return true;
   });
 }

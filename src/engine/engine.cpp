@@ -1,3 +1,4 @@
+#include <presence/notify_outcome.hpp>
 #include <presence/packages.hpp>
 
 #include "impl.hpp"
@@ -19,16 +20,27 @@ bool is_header_lines(std::string_view text) noexcept {
   return true;
 }
 
+/// Adds what a part of a call comes to.
+void append(effects& part, effects& out) {
+  std::move(part.notifies.begin(), part.notifies.end(), std::back_inserter(out.notifies));
+  out.state_changed |= part.state_changed;
+  out.storage_failed |= part.storage_failed;
+  out.more = part.more;
+}
+
+constexpr int most_tries = 5;  // of a call, where engines share a database
+
 }  // namespace
 
 engine::impl::impl(options s, host_hooks h, presence::storage* storage, random_source* source)
     : settings{std::move(s)},
       hooks{std::move(h)},
       held_back{storage != nullptr && settings.subs_db_mode == 2 ? std::make_unique<write_back_storage>(*storage) : nullptr},
-      rows{held_back ? held_back.get() : storage},
       own_random{source == nullptr ? std::make_unique<system_random>() : nullptr},
       random{source == nullptr ? *own_random : *source},
-      table{random, settings.subs_htable_size, settings.pres_htable_size} {
+      table{random, settings.subs_htable_size, settings.pres_htable_size},
+      rows{held_back ? held_back.get() : storage, counters.storage_calls},
+      rate{settings.advance_rate} {
   // in write-back mode more than can be used between two flushes: a dialog has one NOTIFY open at a time
   settings.cseq_block = std::max<std::uint32_t>(settings.cseq_block, held_back ? 1U << 20 : 1);
   if (shared()) {
@@ -39,6 +51,71 @@ engine::impl::impl(options s, host_hooks h, presence::storage* storage, random_s
   }
   const bool bounded = partial() && !shared() && (settings.cache_states != 0 || settings.cache_bytes != 0);
   if (bounded || hooks.trace) keeping = std::make_unique<caching>(settings, bounded, hooks.trace, table);
+}
+
+// --- a call ------------------------------------------------------------------------------------------
+
+template <class F>
+void engine::impl::guarded(effects& out, occasion why, instant now, F&& call) {
+  if (passive()) {
+    out.clear();
+    if (why == occasion::request) refuse_later(out, "Passive");
+    return;
+  }
+  now = tick(now);
+  const struct letting_go {
+    impl& e;
+    const effects& out;
+    ~letting_go() { e.let_go(out); }
+  } at_the_end{*this, out};
+  for (int tries = 0; tries < most_tries; ++tries) {  // again if another engine was quicker
+    outrun = false;
+    run(out, why, [&] { call(now); });
+    if (!outrun) break;
+    let_go(out);
+  }
+  if (!told_late.empty()) tell_late(out);
+}
+
+template <class F>
+void engine::impl::run(effects& out, occasion why, F&& call) {
+  out.clear();
+  call_answers = why == occasion::request;
+  plan.clear(durable());
+  struct undo {
+    impl& e;
+    ~undo() { e.roll_back_turns(); }
+  } const unless_committed{*this};
+  try {
+    if (why != occasion::event && unanswered) static_cast<void>(settle());
+    if (call_answers) read_again();
+    call();
+    counters.notifies += out.notifies.size();
+  } catch (...) {
+    answer_thrown(why, out);
+  }
+}
+
+void engine::impl::answer_thrown(occasion why, effects& out) {
+  const bool answers = why == occasion::request;
+  out.clear();
+  try {
+    throw;
+  } catch (const std::bad_alloc&) {
+    throw;
+  } catch (const unreadable& e) {
+    ++counters.storage_faults;
+    log(log_level::error, e.what());
+    out.storage_failed = true;
+    if (!answers) blocked_until = clock + settings.retry_after;
+    if (answers) refuse_later(out);
+    return;
+  } catch (const std::exception& e) {
+    log(log_level::error, e.what());
+  } catch (...) {
+    log(log_level::error, "a hook threw something that is no exception");
+  }
+  if (answers) refuse(out, 500);
 }
 
 engine::engine(options settings, host_hooks hooks, storage* rows, random_source* random)
@@ -56,7 +133,7 @@ result<void, std::string> engine::add_event(event_package package, instant now) 
   const auto parsed = parse_event(package.name);
   if (!parsed || parsed->id || package.name.find_first_of(" \t\"") != std::string::npos || has_control(package.name))
     return unexpected{"'" + package.name + "' is no event package name: it takes a token such as presence"};
-  if (e.named(package.name) != nullptr)
+  if (e.packages.named(package.name) != nullptr)
     return unexpected{"the package " + package.name + " is registered already"};
   if (package.req_auth && !package.authorize)
     return unexpected{"the package " + package.name + " sets req_auth and has no authorize hook"};
@@ -68,24 +145,10 @@ result<void, std::string> engine::add_event(event_package package, instant now) 
     return unexpected{"the package " + package.name + " has a lifetime that makes no sense"};
   if (!is_header_lines(package.notify_headers))
     return unexpected{"notify_headers of " + package.name + " are not lines like 'Name: value', each ended by CRLF"};
-  auto made = std::make_unique<registered_package>();
-  made->package = std::move(package);
-  const auto own = *parse_event(made->package.name);  // views of the copy that stays
-  made->type = own.type;
-  std::string_view rest = own.parameters;
-  while (!rest.empty()) {
-    std::string_view one = rest.substr(0, rest.find(';'));
-    rest.remove_prefix(std::min(rest.size(), one.size() + 1));
-    const auto equals = one.find('=');
-    registered_package::parameter p{one.substr(0, equals), {}};
-    if (equals != std::string_view::npos) p.value = one.substr(equals + 1);
-    made->parameters.push_back(p);
-  }
-  e.packages.push_back(std::move(made));  // decisions about what is restored may need it
-  event_package& added = e.packages.back()->package;
+  event_package& added = e.packages.add(std::move(package));  // decisions about what is restored may need it
   const auto give_up = [&] {
     e.forget(added);
-    e.packages.pop_back();
+    e.packages.drop_last();
   };
   if (e.durable()) {
     try {
@@ -113,7 +176,7 @@ result<void, std::string> engine::add_event(event_package package, instant now) 
   e.event_list += added.name;
   if (!added.winfo) return {};
   event_package about_watchers = watcherinfo_package(added.name);
-  if (e.named(about_watchers.name) != nullptr) return {};
+  if (e.packages.named(about_watchers.name) != nullptr) return {};
   auto both = add_event(std::move(about_watchers), now);
   if (!both) {
     give_up();
@@ -124,12 +187,12 @@ result<void, std::string> engine::add_event(event_package package, instant now) 
 
 const event_package* engine::contains_event(std::string_view event_value) const {
   const auto parsed = parse_event(event_value);
-  const registered_package* found = parsed ? impl_->match(*parsed) : nullptr;
+  const registered_package* found = parsed ? impl_->packages.match(*parsed) : nullptr;
   return found == nullptr ? nullptr : &found->package;
 }
 
 const event_package* engine::search_event(std::string_view package_name) const {
-  const registered_package* found = impl_->named(package_name);
+  const registered_package* found = impl_->packages.named(package_name);
   return found == nullptr ? nullptr : &found->package;
 }
 
@@ -228,7 +291,7 @@ effects engine::cleanup(instant now) {
       if (!std::exchange(swept, true)) e.sweep(at);
       e.advance(at, impl::unlimited, part);
     });
-    impl::append(part, out);
+    append(part, out);
   } while (e.shared() && part.more && !part.storage_failed);
   return out;
 }
@@ -250,7 +313,7 @@ effects engine::impl::refresh(std::string_view resource, std::string_view event,
   effects out;
   impl& e = *this;
   e.guarded(out, occasion::command, now, [&](instant at) {
-    const registered_package* registered = e.named(event);
+    const registered_package* registered = e.packages.named(event);
     std::string only;
     if (registered == nullptr || !canonical_aor(resource, e.resource_text) || (!watcher.empty() && !canonical_aor(watcher, only)))
       return e.refuse(out, 404);
@@ -279,7 +342,7 @@ effects engine::terminate_watchers(std::string_view resource, std::string_view e
     effects part;
     e.guarded(part, impl::occasion::command, now,
               [&](instant at) { e.terminate({state.resource, state.event, reason, retry_after, false}, at, part); });
-    impl::append(part, out);
+    append(part, out);
     if (part.storage_failed && !e.outrun) break;
   }
   return out;
@@ -302,7 +365,7 @@ effects engine::update_watchers(std::string_view resource, std::string_view even
 auth_code engine::auth_status(std::string_view watcher, std::string_view resource, instant now,
                               std::string_view event) const {
   try {
-    const registered_package* registered = impl_->named(event);
+    const registered_package* registered = impl_->packages.named(event);
     std::string who, whom;
     if (registered == nullptr || !canonical_aor(watcher, who) || !canonical_aor(resource, whom))
       return auth_code::error;

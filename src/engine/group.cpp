@@ -26,10 +26,8 @@ struct engine::impl::group {
   }
   result<void, storage_error> commit() {
     const change all = e.together.take();
-    if (!all.empty()) {
-      ++e.counters.storage_calls;
+    if (!all.empty())
       if (auto written = e.rows->apply(all); !written) return written;
-    }
     e.grouping = false;
     e.untold.clear();
     return {};
@@ -76,7 +74,7 @@ void engine::impl::owe_the_untold(event_state& state) {
     subscription& s = table.subscriptions()[index];
     if (s.stands == standing::pending || untold.erase(key_of(s)) == 0) continue;
     s.owes = true;
-    unpaid.push_back(table.id_of(s, 0));
+    debts.now.push_back(table.id_of(s, 0));
   }
 }
 

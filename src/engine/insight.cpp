@@ -46,9 +46,9 @@ engine_stats& engine_stats::operator+=(const engine_stats& other) noexcept {
   for (const auto number :
        {&engine_stats::publishes, &engine_stats::subscribes, &engine_stats::notifies, &engine_stats::coalesced,
         &engine_stats::suppressed, &engine_stats::expired_publications, &engine_stats::expired_subscriptions,
-        &engine_stats::delivered_notifies, &engine_stats::failed_notifies, &engine_stats::lost_notifies, &engine_stats::storage_calls,
-        &engine_stats::storage_faults, &engine_stats::storage_conflicts, &engine_stats::cache_hits, &engine_stats::cache_misses,
-        &engine_stats::cache_evictions})
+        &engine_stats::delivered_notifies, &engine_stats::failed_notifies, &engine_stats::lost_notifies,
+        &engine_stats::storage_calls, &engine_stats::storage_faults, &engine_stats::storage_conflicts, &engine_stats::cache_hits,
+        &engine_stats::cache_misses, &engine_stats::cache_evictions})
     this->*number += other.*number;
   publish_answers += other.publish_answers;
   subscribe_answers += other.subscribe_answers;
@@ -66,11 +66,7 @@ page<Row> engine::impl::stored(const record_filter& filter, std::uint64_t from, 
   at.done = at.after < 0;
   while (want.valid && !at.done && out.records.size() < limit) {
     const std::size_t before = out.records.size();
-    ++counters.storage_calls;
-    result<void, storage_error> done;
-    if constexpr (std::is_same_v<Row, publication_row>) done = rows->publications(want.rows(), at, limit - before, out.records);
-    else done = rows->subscriptions(want.rows(), at, limit - before, out.records);
-    if (!done) {
+    if (const auto done = rows.read(want.rows(), at, limit - before, out.records); !done) {
       ++counters.storage_faults;
       log(log_level::error, done.error().text);
       break;
@@ -166,7 +162,7 @@ std::size_t engine::count_subscriptions(const record_filter& filter) const {
 }
 
 bool engine::has_subscribers(std::string_view resource, std::string_view event) const try {
-  const registered_package* registered = impl_->named(event);
+  const registered_package* registered = impl_->packages.named(event);
   std::string canonical;
   if (registered == nullptr || !canonical_aor(resource, canonical)) return false;
   const impl::looking at_the_end{*impl_};
@@ -182,7 +178,7 @@ bool engine::has_subscribers(std::string_view resource, std::string_view event) 
 
 body engine::current_state(std::string_view resource, std::string_view event, instant now) const {
   impl& e = *impl_;
-  const registered_package* registered = e.named(event);
+  const registered_package* registered = e.packages.named(event);
   std::string canonical;
   if (registered == nullptr || !canonical_aor(resource, canonical)) return {};
   const event_package& package = registered->package;
@@ -190,7 +186,7 @@ body engine::current_state(std::string_view resource, std::string_view event, in
   try {
     const event_state* state = e.find_state(canonical, package);
     if (state == nullptr) return package.neutral ? package.neutral(canonical) : body{};
-    const impl::edit leaving;
+    const edit leaving;
     e.gather(*state, &leaving, std::max(now, e.clock));
     return e.compose_whole(*state, state->resource(), std::max(now, e.clock));
   } catch (const std::bad_alloc&) {
@@ -202,7 +198,7 @@ body engine::current_state(std::string_view resource, std::string_view event, in
 }
 
 bool engine::contains_presence(std::string_view resource, instant now) const try {
-  const registered_package* registered = impl_->named("presence");
+  const registered_package* registered = impl_->packages.named("presence");
   std::string canonical;
   if (registered == nullptr || !canonical_aor(resource, canonical)) return false;
   const impl::looking at_the_end{*impl_};

@@ -6,17 +6,17 @@ namespace presence {
 std::optional<instant> engine::impl::next_deadline() const noexcept {
   if (passive()) return std::nullopt;
   auto soonest = table.next_deadline();
-  if (soonest && sated() && *soonest < second_ends()) soonest = second_ends();
+  if (soonest && rate.reached() && *soonest < rate.second_ends()) soonest = rate.second_ends();
   if (durable() && settings.clean_period > seconds{0} && next_sweep != instant{} && (!soonest || next_sweep < *soonest))
     soonest = next_sweep;
   if (held_back && held_back->held_back() != 0 && settings.db_update_period > seconds{0} && (!soonest || next_flush < *soonest))
     soonest = next_flush;
-  if (!unpaid.empty() && (!soonest || clock < *soonest)) soonest = clock;
-  if (!later.empty() && (!soonest || later.front().due < *soonest)) soonest = later.front().due;
+  if (!debts.now.empty() && (!soonest || clock < *soonest)) soonest = clock;
+  if (const auto due = debts.next_due(); due && (!soonest || *due < *soonest)) soonest = due;
   if (looks_up() && !packages.empty() && (!soonest || next_look < *soonest)) soonest = next_look;
   if ((!lost.empty() || unanswered) && (!soonest || clock < *soonest)) soonest = clock;
-  const instant paying = sated() ? second_ends() : clock;
-  if (!debts.empty() && (!soonest || paying < *soonest)) soonest = paying;
+  const instant paying = rate.reached() ? rate.second_ends() : clock;
+  if (!debts.away.empty() && (!soonest || paying < *soonest)) soonest = paying;
   if (soonest && *soonest < blocked_until) soonest = blocked_until;
   return soonest;
 }
@@ -41,28 +41,33 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
   // taken out of the wheels while planned; put back if the change cannot be stored
   struct slice {
     state_table& table;
+    presence::debts& debts;
     instant now;
     std::vector<lapsed_state> states;
     std::vector<publication*> publications;
     std::vector<subscription*> subscriptions;
     std::vector<undecided*> undecideds;
     std::vector<ruled*> rules;
+    std::optional<std::vector<notify_id>> unpaid = {};  // before any was paid
     bool kept = false;
     ~slice() {
       if (kept) return;
+      if (unpaid) debts.now = *std::move(unpaid);
       for (auto* r : rules) table.recheck(*r->state, now);  // planning may have set the next moment already
       for (auto* p : publications) table.publication_timers().insert(*p);
       for (auto* s : subscriptions) table.subscription_timers().insert(*s);
       for (auto* u : undecideds) table.undecided_timers().insert(*u);
     }
-  } taken{table, now, {}, {}, {}, {}, {}};
+  } taken{table, debts, now, {}, {}, {}, {}, {}};
   std::size_t paid = 0;  // debts
-  const auto count = [&] { return taken.publications.size() + taken.subscriptions.size() + taken.undecideds.size() + taken.rules.size() + paid; };
+  const auto count = [&] {
+    return taken.publications.size() + taken.subscriptions.size() + taken.undecideds.size() + taken.rules.size() + paid;
+  };
   const auto spent = [&] { return count() >= budget; };
-  const bool at_a_rate = settings.advance_rate != 0 && budget != unlimited;
+  const bool at_a_rate = rate.limits() && budget != unlimited;
   if (at_a_rate) {
-    if (now >= second_ends()) second_of_rate = now, handled = 0;
-    budget = std::min(budget, settings.advance_rate - std::min(settings.advance_rate, handled));
+    rate.begin(now);
+    budget = std::min(budget, rate.left());
   }
   if (shared()) budget = std::min(budget, most_shared);
 
@@ -86,12 +91,14 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
       timer_wheel<publication>::remove(*other);
       taken.publications.push_back(other.get());
     }
-    const plan_mark before = mark(out);
+    const planned_change::mark before = plan.reached(out);
     try {
       lapse due = plan_lapse(state, now);
       plan_lapse_told(state, due, nullptr, now, out);
       taken.states.push_back({&state, std::move(due)});
     } catch (const std::bad_alloc&) {
+      throw;
+    } catch (const unreadable&) {
       throw;
     } catch (...) {  // a package that cannot compose does not stop the clock for others
       log(log_level::error, "a package cannot compose what is left of a state");
@@ -106,6 +113,7 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
   while (!spent()) {
     subscription* s = table.subscription_timers().take_due(now, looks);
     if (s == nullptr) break;
+    if (!take_over(*s, now)) continue;
     taken.subscriptions.push_back(s);
     plan_end(*s, plan_last_decision(*s, now), {}, out);  // no body: nothing is owed to who let it lapse (N07)
   }
@@ -122,48 +130,46 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
     ruled* r = table.rules_timers().take_due(now, looks);
     if (r == nullptr) break;
     event_state& state = *r->state;
-    if (looks_up()) noted.push_back(&state);
-    const plan_mark before = mark(out);
+    if (looks_up()) plan.noted.push_back(&state);
+    taken.rules.push_back(r);
+    const planned_change::mark before = plan.reached(out);
     const std::size_t decided_before = decided.size();
     try {
       const question asked = about(*state.package, state.resource(), now);
       lapse due;
       due.after = plan_decisions(state, present(state), nullptr, asked, {}, nullptr, out);
       plan_decided_waiting(state, asked, decided);
-      taken.rules.push_back(r);
       taken.states.push_back({&state, std::move(due)});
     } catch (const std::bad_alloc&) {
+      throw;
+    } catch (const unreadable&) {
       throw;
     } catch (...) {  // rules that cannot be asked now are asked later, and do not stop the clock for others
       log(log_level::error, "a package cannot decide about the watchers of a state");
       drop_since(before, out);
       decided.resize(decided_before);
+      taken.rules.pop_back();
       if (timer_wheel<ruled>::contains(*r)) timer_wheel<ruled>::remove(*r);
       table.rules_timers().insert(*r, now + settings.retry_after);
     }
   }
-  while (!later.empty() && later.front().due <= now) {
-    unpaid.push_back(later.front().id);  // may throw, and is there still then
-    std::pop_heap(later.begin(), later.end());
-    later.pop_back();
-  }
-  const auto before = unpaid;
-  paid = std::min(debts.size(), budget - std::min(budget, count()));
+  debts.take_due(now);
+  taken.unpaid = debts.now;
+  paid = std::min(debts.away.size(), budget - std::min(budget, count()));
   take_up_debts(paid);
   plan_unpaid(now, out);
   std::vector<event_state*> touched;
-  touched.reserve(taken.states.size() + taken.subscriptions.size() + taken.undecideds.size() + turned.size());
-  for (const turn& t : turned)
+  touched.reserve(taken.states.size() + taken.subscriptions.size() + taken.undecideds.size() + plan.turned.size());
+  for (const planned_change::turn& t : plan.turned)
     if (t.ends != end_reason::none) touched.push_back(t.s->state);
   if (!store(out, now)) {
-    unpaid = before;
     if (outrun) most_shared = std::max<std::size_t>(count() / 8, 1);
     return;
   }
   most_shared = most_shared > unlimited / 2 ? unlimited : 2 * most_shared;
 
   taken.kept = true;
-  if (at_a_rate) handled += count();
+  if (at_a_rate) rate.add(count());
   const bool flushing = out.more;
   commit_notifies(out);
   for (auto& [state, due] : taken.states) {
@@ -189,31 +195,42 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
   const auto next = table.next_deadline();
   const bool left = next && *next <= now;
   out.more = out.more || left;
-  if (!all_found && (left || count() != 0 || !pending.states.empty())) {  // the last: of what was found nothing was left
+  if (!all_found && (left || count() != 0 || !plan.rows.states.empty())) {  // the last: of what was found nothing was left
     next_look = now;
     out.more = true;
   }
   if (out.more && shared()) next_look = now;  // what is left has to be found again
-  out.more = out.more || !debts.empty();
-  if (!at_a_rate || !sated()) return;
+  out.more = out.more || !debts.away.empty();
+  if (!at_a_rate || !rate.reached()) return;
   out.more = flushing;
-  next_look = std::max(next_look, second_ends());
+  next_look = std::max(next_look, rate.second_ends());
+}
+
+bool engine::impl::take_over(subscription& s, instant now) {
+  const std::string_view owner = s.dialog.owner();
+  if (settings.owner_id.empty() || owner.empty() || owner == settings.owner_id) return true;
+  if (const instant anybodys = s.deadline + settings.owner_grace; now < anybodys) {
+    table.subscription_timers().insert(s, anybodys);
+    return false;
+  }
+  dialog_fields taken = s.dialog.fields();
+  taken.owner = settings.owner_id;
+  s.dialog = dialog{taken};
+  return true;
 }
 
 void engine::impl::plan_unpaid(instant now, effects& out) {
-  for (const notify_id& id : std::exchange(unpaid, {})) {
+  for (const notify_id& id : std::exchange(debts.now, {})) {
     subscription* s = table.find(id);
     if (s == nullptr || !s->owes || s->in_flight || !s->lasts(now)) continue;
     const auto told = [&](const notify& n) { return n.id.slot == id.slot && n.id.generation == id.generation; };
     if (std::any_of(out.notifies.begin(), out.notifies.end(), told)) continue;
     if (decisions_due(*s->state, now)) {
-      unpaid.push_back(id);
+      debts.now.push_back(id);
       continue;
     }
     if (too_soon(*s, now)) {
-      const auto since = milliseconds{milliseconds_of(now) - s->told};
-      later.push_back({now + settings.notify_interval - since, id});
-      std::push_heap(later.begin(), later.end());
+      debts.put_off(id, now + settings.notify_interval - since_told(*s, now));
       continue;
     }
     try {
@@ -222,21 +239,22 @@ void engine::impl::plan_unpaid(instant now, effects& out) {
       plan_present(*s, *s->state, real, now, out);
     } catch (const std::bad_alloc&) {
       throw;
-    } catch (...) {  // the next change or refresh pays the debt, and needs not know of it where nothing stays in memory
-      s->owes = !shared();
+    } catch (const unreadable&) {
+      throw;
+    } catch (...) {
       log(log_level::error, "a package cannot compose what a watcher is owed");
+      if (!shared()) continue;  // the next change or refresh pays the debt
+      debts.failed.push_back({now + settings.retry_after, {sent::in(*s), missed.take(s->self)}});
+      s->owes = false;
     }
   }
 }
 
 void engine::impl::sweep(instant now) {
   if (packages.empty()) return;  // whose rows they are is not known yet (L05)
-  std::vector<std::string> known;
-  for (const auto& p : packages) known.push_back(p->package.name);
   // where several engines share the rows, one that serves the package may be about to tell their end
   const seconds grace = shared() ? std::max(settings.clean_period, seconds{60}) : seconds{0};
-  ++counters.storage_calls;
-  const auto swept = rows->sweep(now - grace, known);
+  const auto swept = rows->sweep(now - grace, packages.names());
   if (swept) return;
   ++counters.storage_faults;
   log(log_level::warning, swept.error().text);
@@ -262,7 +280,8 @@ std::unique_ptr<publication> engine::impl::publication_of(publication_row row, c
   p->arrival = first_arrival(row.since) + row.nth;
   last_arrival = std::max(last_arrival, p->arrival);
   if (package.check_publish && row.content) {
-    auto checked = package.check_publish({row.resource, row.content, p->sender(), settings.limits, nullptr, package.has_views(), true});
+    auto checked =
+        package.check_publish({row.resource, row.content, p->sender(), settings.limits, nullptr, package.has_views(), true});
     if (checked) {
       p->parsed = *std::move(checked);
       if (p->parsed) p->kept = p->parsed->kept().value_or(0);
@@ -288,7 +307,6 @@ bool engine::impl::reload(std::string_view resource, const event_package& packag
   }
   std::vector<publication_row> found;
   for (cursor at; !at.done;) {
-    ++counters.storage_calls;
     if (auto read = rows->publications({package.name, resource}, at, page_rows, found); !read) {
       ++counters.storage_faults;
       log(log_level::error, read.error().text);
@@ -344,14 +362,14 @@ result<void, std::string> engine::impl::flush() try {
   const auto used = [](const subscription& s) { return s.shared != nullptr ? s.shared->local_cseq : s.local_cseq; };
   call_answers = false;
   for (slab<subscription>::index i = 0; i < all.end();) {
-    pending = {};
+    plan.rows = {};
     const auto first = i;
-    for (; i < all.end() && pending.reservations.size() < page_rows; ++i) {
+    for (; i < all.end() && plan.rows.reservations.size() < page_rows; ++i) {
       if (!all.live(i)) continue;
       const event_package& package = *all[i].state->package;
       const bool versioned = package.versioned || package.tailor;
       if (flush_failed || versioned || all[i].shared != nullptr || all[i].cseq_ceiling > used(all[i]))
-        pending.reservations.push_back({key_of(all[i]), used(all[i]), all[i].version});
+        plan.rows.reservations.push_back({key_of(all[i]), used(all[i]), all[i].version});
     }
     effects out;
     const bool written = store(out, clock);
@@ -361,7 +379,7 @@ result<void, std::string> engine::impl::flush() try {
     if (!written) return unexpected{std::string{"the storage failed: see the log"}};
   }
   flush_failed = false;
-  pending = {};
+  plan.rows = {};
   while (held_back && held_back->held_back() != 0)
     if (!write_back()) return unexpected{std::string{"the storage failed: see the log"}};
   return {};

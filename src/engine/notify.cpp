@@ -1,4 +1,6 @@
 // NOTIFYs: what a watcher gets to see, who is told of a change, and what an answer means.
+#include <presence/notify_outcome.hpp>
+
 #include "impl.hpp"
 
 namespace presence {
@@ -34,10 +36,10 @@ void engine::impl::plan_present(subscription& s, event_state& state, const pictu
     return;
   }
   const notify& n = plan_notify(s, std::move(content), now, out);
-  plan_reservation(s, n.cseq);
+  plan_reservation(s, n);
 }
 
-bool engine::impl::is_own_word(const subscription& s, const picture& shown, std::string_view sender) noexcept {
+bool is_own_word(const subscription& s, const picture& shown, std::string_view sender) noexcept {
   if (sender.empty() || s.dialog.remote_target() != sender) return false;
   const parsed_document* outline = shown.of(s).outline();
   return outline == nullptr || outline->sender().value_or(sender) == sender;
@@ -57,22 +59,24 @@ notify& engine::impl::plan_notify(const subscription& s, body content, instant n
   n.expires = static_cast<std::uint32_t>(whole_seconds(now, s.deadline).count());
   n.content = std::move(content);
   n.version = s.version;
-  if (s.shared != nullptr && n.content) ++planned_documents[s.self];
+  if (s.shared != nullptr && n.content) ++plan.documents[s.self];
   return n;
 }
 
 std::uint32_t engine::impl::version_after(const subscription& s) const noexcept {
-  const auto planned = s.shared != nullptr ? planned_documents.find(s.self) : planned_documents.end();
-  return s.version + (planned != planned_documents.end() ? planned->second : 0);
+  const auto planned = s.shared != nullptr ? plan.documents.find(s.self) : plan.documents.end();
+  return s.version + (planned != plan.documents.end() ? planned->second : 0);
 }
 
-void engine::impl::plan_reservation(subscription& s, std::uint32_t cseq) {
+void engine::impl::plan_reservation(subscription& s, const notify& n) {
   if (!durable()) return;
+  const std::uint32_t cseq = n.cseq;
   const auto reserve = [&](subscription& u) {
     if (&u != &s) looked_at(*u.state);
     // a usage that is not told now can be told one document less
-    const std::uint32_t version = u.shared != nullptr ? version_after(u) : u.version + 1;
-    if (cseq > u.cseq_ceiling) pending.reservations.push_back({key_of(u), reserved_to(cseq), version + (settings.cseq_block - 1)});
+    const std::uint32_t version = u.shared != nullptr ? version_after(u) : u.version + (n.content ? 1 : 0);
+    if (cseq > u.cseq_ceiling)
+      plan.rows.reservations.push_back({key_of(u), reserved_to(cseq), version + (settings.cseq_block - 1)});
     return true;
   };
   if (s.shared == nullptr) {
@@ -81,8 +85,9 @@ void engine::impl::plan_reservation(subscription& s, std::uint32_t cseq) {
   }
   reserve_unserved(s, cseq);
   each_usage(s, reserve);  // any usage may be the one that is left after a crash, also the one that begins
-  for (subscription_row& row : pending.new_subscriptions) {
-    if (cseq <= row.local_cseq || row.dialog.call_id() != s.dialog.call_id() || row.dialog.local_tag() != s.dialog.local_tag()) continue;
+  for (subscription_row& row : plan.rows.new_subscriptions) {
+    if (cseq <= row.local_cseq || row.dialog.call_id() != s.dialog.call_id() || row.dialog.local_tag() != s.dialog.local_tag())
+      continue;
     row.local_cseq = reserved_to(cseq);  // its document is counted already
   }
 }
@@ -91,7 +96,7 @@ void engine::impl::reserve_unserved(const subscription& s, std::uint32_t cseq) {
   if (s.shared == nullptr || !s.shared->unserved || cseq <= s.shared->unserved_ceiling) return;
   subscription_key dialog = key_of(s);
   dialog.event.clear(), dialog.event_id.clear();
-  pending.reservations.push_back({std::move(dialog), reserved_to(cseq), 0});
+  plan.rows.reservations.push_back({std::move(dialog), reserved_to(cseq), 0});
 }
 
 void engine::impl::commit_reservation(subscription& s, std::uint32_t cseq) noexcept {
@@ -105,16 +110,17 @@ void engine::impl::commit_reservation(subscription& s, std::uint32_t cseq) noexc
   if (cseq > s.shared->unserved_ceiling) s.shared->unserved_ceiling = reserved_to(cseq);
 }
 
-void engine::impl::plan_changed(const subscription& s, std::uint32_t cseq) {
+void engine::impl::plan_changed(const subscription& s, std::uint32_t cseq, bool tells) {
   if (!durable()) return;
   subscription_row row = row_of(s, *s.state, event_id_of(s));
   if (cseq > s.cseq_ceiling) {
     const std::uint32_t ceiling = reserved_to(std::max(cseq, row.local_cseq));
     row.version += ceiling - row.local_cseq;
+    if (s.shared == nullptr && !tells) --row.version;  // it has a number and no document
     row.local_cseq = ceiling;
-    if (held_back) pending.reservations.push_back({key_of(s), row.local_cseq, row.version});
+    if (held_back) plan.rows.reservations.push_back({key_of(s), row.local_cseq, row.version});
   }
-  pending.changed_subscriptions.push_back(std::move(row));
+  plan.rows.changed_subscriptions.push_back(std::move(row));
 }
 
 notify& engine::impl::plan_end(subscription& s, end_reason reason, body content, effects& out) {
@@ -126,9 +132,9 @@ notify& engine::impl::plan_end(subscription& s, end_reason reason, body content,
   n.reason = reason;
   n.content = std::move(content);
   n.version = s.version;
-  if (durable()) pending.ended_subscriptions.push_back(key_of(s));
-  usage_ends = s.shared != nullptr || usage_ends;
-  if (s.shared != nullptr || held_back) plan_reservation(s, n.cseq);
+  if (durable()) plan.rows.ended_subscriptions.push_back(key_of(s));
+  plan.usage_ends = s.shared != nullptr || plan.usage_ends;
+  if (s.shared != nullptr || held_back) plan_reservation(s, n);
   return n;
 }
 
@@ -140,13 +146,9 @@ notify& engine::impl::plan_removed(subscription& s, end_reason decided, effects&
 
 bool engine::impl::must_wait(subscription& s, instant now) {
   if (!s.in_flight && !too_soon(s, now)) return false;
-  owing.push_back(&s);
-  if (!s.in_flight) reserve_debts();
+  plan.owing.push_back(&s);
+  if (!s.in_flight) debts.reserve(plan.owing.size());
   return true;
-}
-
-void engine::impl::reserve_debts() {
-  if (unpaid.capacity() < unpaid.size() + owing.size()) unpaid.reserve(2 * (unpaid.size() + owing.size()));
 }
 
 void engine::impl::plan_fan_out(event_state& state, const picture& before, const picture& after,
@@ -214,7 +216,7 @@ void engine::impl::plan_fan_out(event_state& state, const picture& before, const
       continue;
     }
     const notify& n = plan_notify(s, std::move(content), now, out);
-    plan_reservation(s, n.cseq);
+    plan_reservation(s, n);
   }
 }
 
@@ -223,55 +225,54 @@ bool engine::impl::store(effects& out, instant now) {
   plan_watcher_information(now, out);
   if (!durable()) return true;
   mark_states();
-  if (pending.empty()) return true;
-  if (usage_ends) {  // usages of one dialog reserve for each other and change together, and may end together
-    const std::set<subscription_key, less_key> all{pending.ended_subscriptions.begin(), pending.ended_subscriptions.end()};
+  if (plan.rows.empty()) return true;
+  if (plan.usage_ends) {  // usages of one dialog reserve for each other and change together, and may end together
+    const std::set<subscription_key, less_key> all{plan.rows.ended_subscriptions.begin(), plan.rows.ended_subscriptions.end()};
     const auto ended = [&all](const subscription_key& k) { return all.contains(k); };
-    std::erase_if(pending.changed_subscriptions, [&](const subscription_row& r) { return ended(presence::key_of(r)); });
-    if (!held_back) std::erase_if(pending.reservations, [&](const number_reservation& r) { return ended(r.key); });
+    std::erase_if(plan.rows.changed_subscriptions, [&](const subscription_row& r) { return ended(key_of(r)); });
+    if (!held_back) std::erase_if(plan.rows.reservations, [&](const number_reservation& r) { return ended(r.key); });
   }
   const auto made = [&] {
-    for (rewrite& one : rewritten) {
+    for (planned_change::rewrite& one : plan.rewritten) {
       one.of->content = std::move(one.content);
       one.of->kept = one.kept;
     }
-    rewritten.clear();
-    for (event_state* state : noted) state->rules->stored = turns(*state);
-    noted.clear();
+    plan.rewritten.clear();
+    for (event_state* state : plan.noted) state->rules->stored = turns(*state);
+    plan.noted.clear();
     return true;
   };
   if (grouping) {
-    together.add(std::move(pending));
+    together.add(std::move(plan.rows));
     return made();
   }
-  const auto apply = [&](const change& what) {
-    ++counters.storage_calls;
-    return rows->apply(what);
-  };
+  const auto apply = [&](const change& what) { return rows->apply(what); };
   const bool settled = !unanswered;
-  auto stored = settled ? apply(pending) : unexpected{storage_error{storage_fault::unavailable, why_unanswered}};
+  auto stored = settled ? apply(plan.rows) : unexpected{storage_error{storage_fault::unavailable, unanswered->why}};
   const auto in_conflict = [&] { return !stored && stored.error().fault == storage_fault::conflict; };
   std::vector<publication_update> inheriting;
-  if (in_conflict() && !shared() && !rewritten.empty()) {
+  if (in_conflict() && !shared() && !plan.rewritten.empty()) {
     // a row that is not as expected must not keep another from its end; it goes without what it would remember
-    for (publication_update& u : std::exchange(pending.changed_publications, {})) {
-      const auto is_heir = [&u](const rewrite& one) { return one.of->etag == u.old_etag && u.row.etag == u.old_etag; };
-      const bool inherits = std::any_of(rewritten.begin(), rewritten.end(), is_heir);
-      (inherits ? inheriting : pending.changed_publications).push_back(std::move(u));
+    for (publication_update& u : std::exchange(plan.rows.changed_publications, {})) {
+      const auto is_heir = [&u](const planned_change::rewrite& one) {
+        return one.of->etag == u.old_etag && u.row.etag == u.old_etag;
+      };
+      const bool inherits = std::any_of(plan.rewritten.begin(), plan.rewritten.end(), is_heir);
+      (inherits ? inheriting : plan.rows.changed_publications).push_back(std::move(u));
     }
     stored = {};
-    if (!pending.empty()) stored = apply(pending);
+    if (!plan.rows.empty()) stored = apply(plan.rows);
   }
   if (in_conflict() && shared()) {
     ++counters.storage_conflicts;
     outrun = true;
     next_look = {};
-  } else if (in_conflict() && !pending.reservations.empty()) {
+  } else if (in_conflict() && !plan.rows.reservations.empty()) {
     // a row that vanished behind the engine needs no number and must not stop the others; what is found to
     // be there is written again with the rest, for a changed row has a lower number
     std::vector<number_reservation> there;
     stored = {};
-    for (const number_reservation& r : std::exchange(pending.reservations, {})) {
+    for (const number_reservation& r : std::exchange(plan.rows.reservations, {})) {
       change one;
       one.reservations.push_back(r);
       stored = apply(one);
@@ -279,9 +280,9 @@ bool engine::impl::store(effects& out, instant now) {
       if (!stored && stored.error().fault != storage_fault::conflict) break;
       stored = {};
     }
-    if (stored && !pending.empty()) {
-      pending.reservations = std::move(there);
-      stored = apply(pending);
+    if (stored && !plan.rows.empty()) {
+      plan.rows.reservations = std::move(there);
+      stored = apply(plan.rows);
     }
   }
   if (stored) {
@@ -291,7 +292,8 @@ bool engine::impl::store(effects& out, instant now) {
       const auto kept = apply(one);
       if (kept) continue;
       log(log_level::warning, kept.error().text);
-      std::erase_if(rewritten, [&](const rewrite& r) { return r.of->etag == one.changed_publications.front().old_etag; });
+      std::erase_if(plan.rewritten,
+                    [&](const planned_change::rewrite& r) { return r.of->etag == one.changed_publications.front().old_etag; });
     }
     return made();
   }
@@ -319,14 +321,15 @@ void engine::impl::commit_notifies(const effects& out) noexcept {
     s->in_flight = true;
     s->owes = s->unsure = false;
     s->told = milliseconds_of(clock);
-    if (!missed.empty()) missed.erase(n.id.slot);
+    missed.forget(n.id.slot);
   }
-  commit_missed();
-  for (subscription* s : owing) {
+  for (auto& [s, record] : plan.missed) missed.add(s->self, std::move(record));
+  plan.missed.clear();
+  for (subscription* s : plan.owing) {
     const bool waits = s->owes && too_soon(*s, clock);
     s->owes = true;
     ++counters.coalesced;
-    if (!s->in_flight && !waits && unpaid.size() < unpaid.capacity()) unpaid.push_back(table.id_of(*s, 0));
+    if (!s->in_flight && !waits && debts.now.size() < debts.now.capacity()) debts.now.push_back(table.id_of(*s, 0));
   }
   commit_turns(clock);  // at last: who ends may owe, too, and takes with him what he missed
 }
@@ -336,8 +339,11 @@ void engine::impl::report(const notify_report& outcome, instant now, effects& ou
   subscription* s = table.find(outcome.id);
   if (meaning == notify_outcome::provisional) return;
   const bool held = s != nullptr;
-  if (!held && shared() && meaning == notify_outcome::ended) s = find_sent(outcome.id);
-  const auto forget_sent = [&] { if (!held) on_the_way.erase(number_of(outcome.id)); };
+  const sent* const to = !held && shared() && meaning == notify_outcome::ended ? on_the_way.find(outcome.id) : nullptr;
+  if (to != nullptr) s = find_sent(sent{*to});
+  const auto forget_sent = [&] {
+    if (!held) on_the_way.forget(outcome.id);
+  };
   if (s == nullptr) return forget_sent();
   // only the answer to the newest NOTIFY tells how the dialog is now (K-NOT-58)
   if (held && outcome.id.cseq != s->local_cseq) return;
@@ -347,8 +353,8 @@ void engine::impl::report(const notify_report& outcome, instant now, effects& ou
   s->in_flight = false;
   if (outcome.status < 200 || outcome.status > 299) s->unsure = true;
   if (meaning == notify_outcome::ended) {
-    if (durable()) pending.ended_subscriptions.push_back(key_of(*s));
-    usage_ends = s->shared != nullptr;
+    if (durable()) plan.rows.ended_subscriptions.push_back(key_of(*s));
+    plan.usage_ends = s->shared != nullptr;
     plan_last_decision(*s, now);
     if (!store(out, now)) return;  // the next NOTIFY will be answered likewise; if somebody was quicker, this runs again
     forget_sent();
@@ -365,10 +371,10 @@ void engine::impl::report(const notify_report& outcome, instant now, effects& ou
     bool paid = false;
     ~until_paid() {
       const auto same = [this](const notify_id& other) { return other == id; };
-      if (!paid && std::none_of(e.unpaid.begin(), e.unpaid.end(), same)) e.unpaid.push_back(id);
+      if (!paid && std::none_of(e.debts.now.begin(), e.debts.now.end(), same)) e.debts.now.push_back(id);
     }
   } owed{*this, table.id_of(*s, 0)};
-  unpaid.reserve(unpaid.size() + 1);
+  debts.now.reserve(debts.now.size() + 1);
   if (too_soon(*s, now)) return;
   uses(state, traced_operation::notify);
   lapse due = plan_lapse(state, now, s);

@@ -3,6 +3,23 @@
 
 namespace presence {
 
+namespace {
+
+/// parsed_document::stored(), if there is something, becomes the content.
+void take_stored(publication& incoming) {
+  if (!incoming.parsed) return;
+  if (body stored = incoming.parsed->stored()) incoming.content = std::move(stored);
+  incoming.kept = incoming.parsed->kept().value_or(0);
+}
+
+/// Watchers were not told of something: the next document each gets is a full one.
+void make_unsure(state_table& table, const event_state& state) noexcept {
+  for (const auto index : state.watchers)
+    if (index != slab<subscription>::none) table.subscriptions()[index].unsure = true;
+}
+
+}  // namespace
+
 std::string engine::impl::new_etag() {
   std::string tag = random_token(random, 13);  // 77 random bits: never met twice (PUB-6.6-3)
   tag += ".0";                                 // Kamailio counts up the digits after the last dot
@@ -24,10 +41,10 @@ publication_row engine::impl::row_of(const publication& p) const {
 
 void engine::impl::plan_ended(const publication& p) {
   if (stores_publications())
-    pending.ended_publications.push_back({std::string{p.state->resource()}, p.state->package->name, p.etag});
+    plan.rows.ended_publications.push_back({std::string{p.state->resource()}, p.state->package->name, p.etag});
 }
 
-engine::impl::lapse engine::impl::plan_lapse(event_state& state, instant now, const subscription* reader) {
+lapse engine::impl::plan_lapse(event_state& state, instant now, const subscription* reader) {
   lapse due{.any = table.lapsed(state, now)};
   if (!due.any) {
     due.after = present(state, reader);
@@ -90,8 +107,8 @@ void engine::impl::plan_kept(const event_state& state, const edit& what, instant
     if (!stored || stored == p->content) continue;
     publication_row row = row_of(*p);
     row.content = stored;
-    pending.changed_publications.push_back({p->etag, true, std::move(row)});
-    rewritten.push_back({p.get(), std::move(stored), kept.value_or(0)});
+    plan.rows.changed_publications.push_back({p->etag, true, std::move(row)});
+    plan.rewritten.push_back({p.get(), std::move(stored), kept.value_or(0)});
   }
 }
 
@@ -104,15 +121,10 @@ void engine::impl::erase_lapsed(event_state& state, instant now) noexcept {
   }
 }
 
-void engine::impl::make_unsure(event_state& state) noexcept {
-  for (const auto index : state.watchers)
-    if (index != slab<subscription>::none) table.subscriptions()[index].unsure = true;
-}
-
 void engine::impl::commit_lapse(event_state& state, lapse& due, instant now) noexcept {
   if (due.any) {
     erase_lapsed(state, now);
-    if (settings.force_delete) make_unsure(state);
+    if (settings.force_delete) make_unsure(table, state);
     remember(state, state.package->tells_leaving ? picture{} : std::move(due.after));
     recheck_by_sphere(state, now);
   }
@@ -233,7 +245,7 @@ void engine::impl::set_hard_state(std::string_view resource, std::string_view ev
                                   const content_view& content, instant now, effects& out) {
   if (!admit_content(content, out) || !admit_resource(resource, out)) return;
   if (name.size() > settings.limits.token_bytes || !is_token(name)) return refuse(out, 400, "Bad Name");
-  const registered_package* registered = named(event);
+  const registered_package* registered = packages.named(event);
   if (registered == nullptr || !registered->package.publishable) {
     refuse(out, 489);
     out.answer.allow_events = event_list;
@@ -276,12 +288,6 @@ bool engine::impl::admit_document(const content_view& content, const event_packa
   }
   refuse(out, checked.error());
   return false;
-}
-
-void engine::impl::take_stored(publication& incoming) {
-  if (!incoming.parsed) return;
-  if (body stored = incoming.parsed->stored()) incoming.content = std::move(stored);
-  incoming.kept = incoming.parsed->kept().value_or(0);
 }
 
 bool engine::impl::is_superseded(const event_state& state, const publication* target, const publication& incoming,
@@ -335,7 +341,7 @@ void engine::impl::carry_out(const event_package& package, publication* target,
   uses(state, created || modified ? traced_operation::publish : traced_operation::refresh);
   incoming.state = &state;
   incoming.since = now;
-  incoming.arrival = arrival_after(now);
+  incoming.arrival = std::max(last_arrival + 1, first_arrival(now));
   incoming.id = created ? last_id + 1 : target->id;
   bool lapsed = false;
   for (const auto& p : state.publications) {
@@ -345,7 +351,8 @@ void engine::impl::carry_out(const event_package& package, publication* target,
   }
   const bool touched = created || modified || removed || lapsed;
   const bool watched = touched && state.watcher_count() != 0;
-  const bool decides = package.decides_for_good && stores_publications() && (created || modified) && state.publications.size() > (modified ? 1 : 0);
+  const bool decides = package.decides_for_good && stores_publications() && (created || modified) &&
+                       state.publications.size() > (modified ? 1 : 0);
   picture before, after;
   const edit what{.target = modified || removed ? target : nullptr, .incoming = created || modified ? &incoming : nullptr};
   if (touched) plan_elsewhere(state, what, now, out);
@@ -353,7 +360,7 @@ void engine::impl::carry_out(const event_package& package, publication* target,
   if (watched || decides) {
     const edit without_lapsed;
     const bool silent = lapsed && settings.force_delete;
-    if (silent) make_unsure(state);
+    if (silent) make_unsure(table, state);
     before = silent ? compose(state, &without_lapsed, now) : present(state);
     after = compose(state, &what, now);
     if (watched) {
@@ -368,14 +375,14 @@ void engine::impl::carry_out(const event_package& package, publication* target,
   }
   if (touched && !watched) out.state_changed = !(modified && same_meaning(target->content, incoming.content));
   if (stores_publications()) {
-    if (created) pending.new_publications.push_back(row_of(incoming));
+    if (created) plan.rows.new_publications.push_back(row_of(incoming));
     if (removed) plan_ended(*target);
     if (!created && !removed) {
       publication_row row = row_of(modified ? incoming : *target);
       row.etag = incoming.etag;
       row.expires = incoming.deadline;
       row.publisher = target->publisher();
-      pending.changed_publications.push_back({target->etag, modified, std::move(row)});
+      plan.rows.changed_publications.push_back({target->etag, modified, std::move(row)});
     }
   }
   std::unique_ptr<publication> added;

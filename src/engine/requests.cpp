@@ -49,7 +49,8 @@ bool engine::impl::admit_sender(const identity& who, effects& out) const {
     refuse(out, 400, "Bad Identity");
     return false;
   }
-  if (!sound(who.uri) || !sound(who.method) || !sound(who.display_name) || !std::all_of(who.also.begin(), who.also.end(), sound)) return false;
+  if (!sound(who.uri) || !sound(who.method) || !sound(who.display_name) || !std::all_of(who.also.begin(), who.also.end(), sound))
+    return false;
   if (settings.require_auth && who.uri.empty()) {
     refuse(out, 401);
     out.answer.challenge = true;
@@ -120,23 +121,6 @@ bool engine::impl::admit_expires(const expires_value& expires, effects& out) con
   return false;
 }
 
-const registered_package* engine::impl::match(const event_value& event) const noexcept {
-  const registered_package* best = nullptr;
-  for (const auto& candidate : packages) {  // of several the most specific: dialog;sla before dialog
-    if (candidate->named_by(event) &&
-        (best == nullptr || candidate->parameters.size() > best->parameters.size()))
-      best = candidate.get();
-  }
-  return best;
-}
-
-const registered_package* engine::impl::named(std::string_view package_name) const noexcept {
-  for (const auto& candidate : packages) {
-    if (candidate->package.name == package_name) return candidate.get();
-  }
-  return nullptr;
-}
-
 const registered_package* engine::impl::admit_event(std::string_view event, event_value& parsed,
                                                     bool event_package::*served, effects& out) const {
   const registered_package* package = nullptr;
@@ -148,7 +132,7 @@ const registered_package* engine::impl::admit_event(std::string_view event, even
   }
   if (read) {
     parsed = *read;
-    package = match(parsed);
+    package = packages.match(parsed);
   }
   if (package == nullptr || !(package->package.*served)) {
     refuse(out, 489);

@@ -71,12 +71,12 @@ class shard_storage final : public storage {
                                        std::vector<watcher_row>& out) override {
     return own(out, [&] { return rows_.watchers(wanted, at, limit, out); });
   }
-  result<void, storage_error> due(instant now, instant waiting_since, const std::vector<std::string>& known, std::size_t limit,
+  result<void, storage_error> due(const due_filter& want, const std::vector<std::string>& known, std::size_t limit,
                                   std::vector<state_name>& out) override {
     const std::size_t before = out.size();
     for (std::size_t most = limit;; most *= 2) {  // those of others may come first
       std::vector<state_name> found;
-      if (auto read = rows_.due(now, waiting_since, known, most, found); !read) return read;
+      if (auto read = rows_.due(want, known, most, found); !read) return read;
       const bool all = found.size() < most || most > static_cast<std::size_t>(-1) / 2;
       for (state_name& one : found)
         if (out.size() - before < limit && map_.of_canonical(one.resource) == shard_) out.push_back(std::move(one));

@@ -3,7 +3,7 @@
 #include <cassert>
 #include <mutex>
 
-#include "impl.hpp"
+#include "calls.hpp"
 #include "shard_map.hpp"
 
 namespace presence {

@@ -198,8 +198,10 @@ void engine::impl::subscribe_as(const subscribe_request& request, instant now, e
   seconds lifetime{0};
   if (const auto* created = std::get_if<subscribing::created>(&decision)) lifetime = created->lifetime;
   if (const auto* refreshed = std::get_if<subscribing::refreshed>(&decision)) lifetime = refreshed->lifetime;
-  if (answer.handling == sub_handling::confirm && lifetime != seconds{0})
-    lifetime = pending_lifetime(lifetime, s != nullptr ? s->since : now, now);
+  if (answer.handling == sub_handling::confirm && lifetime != seconds{0} && settings.pending_limit != seconds{0}) {
+    const instant given_up = (s != nullptr ? s->since : now) + settings.pending_limit;
+    lifetime = std::min(lifetime, std::max(std::chrono::ceil<seconds>(given_up - now), seconds{1}));
+  }
 
   out.answer.status = settings.subs_respond_200 ? 200 : 202;
   out.answer.reason = reason_phrase(out.answer.status);
@@ -223,7 +225,8 @@ void engine::impl::subscribe_as(const subscribe_request& request, instant now, e
   }
   if (answer.handling == sub_handling::confirm && table.undecided_count() >= settings.limits.undecided)
     return refuse_later(out, "Too Many Watchers");
-  begin(request, package, sought, event_id, sibling, lifetime != seconds{0} ? lapsed : nullptr, std::move(answer), lifetime, now, out);
+  begin(request, package, sought, event_id, sibling, lifetime != seconds{0} ? lapsed : nullptr, std::move(answer), lifetime,
+        now, out);
 }
 
 std::string bridged_line(const subscribe_request& request) {
@@ -245,14 +248,14 @@ void engine::impl::begin(const subscribe_request& request, const event_package& 
                          authorization answer, seconds lifetime, instant now, effects& out) {
   const standing stands = standing_of(answer.handling);
   // plan; what is made here goes again unless it is committed
-  struct planned {
+  struct beginning {
     engine::impl& e;
     event_state& state;
     watcher_account& account;
     undecided* waits = nullptr;
     subscription* made = nullptr;
     bool joins = false;  ///< as the first in another package than its siblings
-    ~planned() {
+    ~beginning() {
       if (joins && made != nullptr) made->shared->several_states = false;
       if (made != nullptr) e.table.discard(*made);
       if (waits != nullptr) waits = e.table.find_undecided(state, account);  // a decision of this call may have ended it
@@ -271,15 +274,15 @@ void engine::impl::begin(const subscribe_request& request, const event_package& 
     table.release_if_idle(state);
     throw;
   }
-  planned plan{*this, state, *account};
+  beginning begun{*this, state, *account};
   ++account->users;  // while it is planned
   retargeting target;
   if (sibling != nullptr) {
     target.before.reserve(1);
     retarget(*sibling, request, target);
   }
-  plan.made = &table.make_subscription();
-  subscription& s = *plan.made;
+  begun.made = &table.make_subscription();
+  subscription& s = *begun.made;
   s.state = &state;
   s.watcher = account;
   s.dialog = make_dialog(request, state, sibling);
@@ -289,9 +292,9 @@ void engine::impl::begin(const subscribe_request& request, const event_package& 
   if (package.select && s.view > most_selections) return refuse_later(out, "Too Many Selections");
   if (lifetime != seconds{0} || stands == standing::pending) note(state, answer);
   if (sibling != nullptr) {  // one dialog, one sequence of CSeqs
-    plan.joins = sibling->shared == nullptr || !sibling->shared->several_states;
+    begun.joins = sibling->shared == nullptr || !sibling->shared->several_states;
     table.share_numbers(*sibling, s);
-    if (plan.joins && lifetime == seconds{0}) s.shared->several_states = false;  // nothing stays of it
+    if (begun.joins && lifetime == seconds{0}) s.shared->several_states = false;  // nothing stays of it
   }
   s.since = now;
   if (s.shared != nullptr && s.shared->latest == now) s.nth = (s.shared->nth + 1u) & 7u;
@@ -303,9 +306,9 @@ void engine::impl::begin(const subscribe_request& request, const event_package& 
     if (waited == nullptr) plan_last_decision(s, now);
     else plan_undecided_row(s, waited->id, now);
   }
-  if (stands == standing::pending && (!fetches_undecided || !s.answered)) plan.waits = &plan_undecided(state, *account, now);
-  if (plan.waits != nullptr && !fetches_undecided)
-    plan_undecided_row(s, plan.waits->id, s.deadline);
+  if (stands == standing::pending && (!fetches_undecided || !s.answered)) begun.waits = &plan_undecided(state, *account, now);
+  if (begun.waits != nullptr && !fetches_undecided)
+    plan_undecided_row(s, begun.waits->id, s.deadline);
   table.reserve(state);
 
   const bool waits_no_more = waited != nullptr && waited->pending == 0 && stands != standing::pending;
@@ -314,7 +317,7 @@ void engine::impl::begin(const subscribe_request& request, const event_package& 
     if (waited_for && stands != standing::pending) plan_answered(*lapsed);
     lapsed->answered = true;
     tell_end(*lapsed, waited_for ? end_reason::giveup : end_reason::timeout);
-    if (durable()) pending.ended_subscriptions.push_back(key_of(*lapsed));
+    if (durable()) plan.rows.ended_subscriptions.push_back(key_of(*lapsed));
   }
   lapse due = plan_lapse(state, now, &s);
   const bool over = lifetime != seconds{0} && stands != standing::pending && is_last(due.after.of(s));
@@ -328,7 +331,8 @@ void engine::impl::begin(const subscribe_request& request, const event_package& 
     n.expires = 0;
   } else if (durable()) {
     s.cseq_ceiling = reserved_to(n.cseq);
-    pending.new_subscriptions.push_back(row_of(s, state, event_id));
+    plan.rows.new_subscriptions.push_back(row_of(s, state, event_id));
+    if (s.shared == nullptr && !n.content) --plan.rows.new_subscriptions.back().version;
   }
   if (waits_no_more) plan_decided(state, *account);
   if (!fetches_undecided) tell_begin(s, waited, lifetime == seconds{0});
@@ -346,14 +350,14 @@ void engine::impl::begin(const subscribe_request& request, const event_package& 
   }
   commit_crowded_out();
   if (lifetime != seconds{0}) {
-    plan.made = nullptr;
+    begun.made = nullptr;
     table.link(s, state, *account, sought.dialog);
     uses(state, traced_operation::subscribe);
-    if (plan.waits != nullptr) pending_began(*plan.waits);
-  } else if (plan.waits != nullptr && plan.waits->pending == 0) {
-    if (waited == nullptr) plan.waits->id = watcher_id(s);
-    plan.waits->ended_in(s.dialog);
-    table.set_waiting(*plan.waits, now + settings.waiting_limit);
+    if (begun.waits != nullptr) pending_began(*begun.waits);
+  } else if (begun.waits != nullptr && begun.waits->pending == 0) {
+    if (waited == nullptr) begun.waits->id = watcher_id(s);
+    begun.waits->ended_in(s.dialog);
+    table.set_waiting(*begun.waits, now + settings.waiting_limit);
   }
   if (lapsed != nullptr) commit_end(*lapsed, now);
   if (waits_no_more) table.erase(*waited);
@@ -375,7 +379,7 @@ void engine::impl::refresh(subscription& s, const subscribe_request& request, au
   const standing before = s.stands;
   note(state, answer);
   plan_turn(s, verdict.now, std::move(answer.view));
-  if (state.package->select && s.view > most_selections && s.view != turned.back().view)
+  if (state.package->select && s.view > most_selections && s.view != plan.turned.back().view)
     return refuse_later(out, "Too Many Selections");
   retargeting target;
   retarget(s, request, target);
@@ -400,9 +404,9 @@ void engine::impl::refresh(subscription& s, const subscribe_request& request, au
   }
   if (durable()) {
     plan_other_usages(s, *request.cseq);
-    plan_changed(s, n.cseq);
-    pending.changed_subscriptions.back().remote_cseq = *request.cseq;
-    pending.changed_subscriptions.back().expires = now + lifetime;
+    plan_changed(s, n.cseq, static_cast<bool>(n.content));
+    plan.rows.changed_subscriptions.back().remote_cseq = *request.cseq;
+    plan.rows.changed_subscriptions.back().expires = now + lifetime;
     if (const undecided* u = s.stands == standing::pending ? table.find_undecided(state, *s.watcher) : nullptr)
       plan_undecided_row(s, u->id, now + lifetime);
   }
@@ -439,8 +443,8 @@ void engine::impl::unsubscribe(subscription& s, const subscribe_request& request
   end_with(request, s, target, due, false, now, out);
 }
 
-void engine::impl::end_with(const subscribe_request& request, subscription& s, retargeting& target, lapse& due, bool as_turn, instant now,
-                            effects& out) {
+void engine::impl::end_with(const subscribe_request& request, subscription& s, retargeting& target, lapse& due, bool as_turn,
+                            instant now, effects& out) {
   event_state& state = *s.state;
   plan_other_usages(s, *request.cseq);
   if (!store(out, now)) return;
@@ -457,7 +461,8 @@ void engine::impl::turn_away(const event_package& package, const identity& who, 
   event_state* state = find_state(resource_text, package);
   const watcher_account* account = table.find_watcher(watcher_text);
   undecided* waits = state != nullptr && account != nullptr ? table.find_undecided(*state, *account) : nullptr;
-  if (waits != nullptr && (waits->pending != 0 || who.uri.empty())) waits = nullptr;  // nothing is decided about who proved nothing
+  // nothing is decided about who proved nothing
+  if (waits != nullptr && (waits->pending != 0 || who.uri.empty())) waits = nullptr;
   if (waits != nullptr) {
     plan_decided(*state, *account);
     tell_waiting(*waits, watcher_event::rejected);

@@ -39,7 +39,6 @@ result<void, storage_error> engine::impl::settle() try {
   if (shared()) {
     find_out();
   } else if (const change mend = mended(); !mend.empty()) {
-    ++counters.storage_calls;
     const auto written = rows->apply(mend);
     if (!written && written.error().fault != storage_fault::conflict) throw unreadable{written.error()};
     if (!written) log(log_level::error, written.error().text);
@@ -51,8 +50,8 @@ result<void, storage_error> engine::impl::settle() try {
   unanswered.reset();
   return {};
 } catch (const std::exception& e) {
-  why_unanswered = e.what();
-  return unexpected{storage_error{storage_fault::unavailable, why_unanswered}};
+  unanswered->why = e.what();
+  return unexpected{storage_error{storage_fault::unavailable, unanswered->why}};
 }
 
 /// One stamp tells of the whole change. Where another engine has changed a state since it may have used the numbers: whoever
@@ -60,51 +59,48 @@ result<void, storage_error> engine::impl::settle() try {
 void engine::impl::find_out() {
   bool made = false;
   std::set<state_name, less_key> changed_since;
-  for (const state_stamp& one : unanswered->states) {
-    ++counters.storage_calls;
-    const auto mark = rows->mark(one.state.resource, one.state.event);
-    if (!mark) throw unreadable{mark.error()};
-    if (mark->stamp == one.next) made = true;
-    else if (one.known && mark->stamp == *one.known) return unanswered_notifies.clear();  // it was not made
+  for (const state_stamp& one : unanswered->rows.states) {
+    const state_mark mark = rows.mark(one.state.resource, one.state.event);
+    if (mark.stamp == one.next) made = true;
+    else if (one.known && mark.stamp == *one.known) return;  // it was not made
     else changed_since.insert(one.state);
   }
-  const auto late = static_cast<std::uint32_t>(whole_seconds(unanswered_at, clock).count());
-  for (late_notify& l : std::exchange(unanswered_notifies, {})) {
+  const auto late = static_cast<std::uint32_t>(whole_seconds(unanswered->since, clock).count());
+  for (unanswered_change::late_notify& l : std::exchange(unanswered->notifies, {})) {
     const bool last = l.told.state == subscription_state::terminated;  // nobody can have used a number after it
     if (made && (last || !changed_since.contains({l.to.resource, l.to.package->name}))) {
       if (l.told.expires != 0) l.told.expires -= std::min(l.told.expires - 1, late);
-      if (!last) remember_sent(l.told.id, std::move(l.to));
+      if (!last) on_the_way.remember(l.told.id, std::move(l.to), clock);
       told_late.push_back(std::move(l.told));
     } else if (!last) {
-      debts.push_back({std::move(l.to), {}});
+      debts.away.push_back({std::move(l.to), {}});
     }
   }
 }
 
 void engine::impl::tell_late(effects& out) noexcept try {
-  out.notifies.insert(out.notifies.begin(), told_late.begin(), told_late.end());  // before what this call tells in the same dialogs
+  // before what this call tells in the same dialogs
+  out.notifies.insert(out.notifies.begin(), told_late.begin(), told_late.end());
   counters.notifies += told_late.size();
   told_late.clear();
 } catch (...) {  // no memory: with the next call
 }
 
 void engine::impl::require_settled() const {
-  if (unanswered) throw unreadable{{storage_fault::unavailable, why_unanswered}};
+  if (unanswered) throw unreadable{{storage_fault::unavailable, unanswered->why}};
 }
 
 event_state* engine::impl::find_held(const state_name& name) noexcept {
-  const registered_package* registered = named(name.event);
+  const registered_package* registered = packages.named(name.event);
   return registered != nullptr ? table.find(name.resource, registered->package) : nullptr;
 }
 
 void engine::impl::remember_unanswered(effects& out) {
-  unanswered = std::exchange(pending, {});
-  why_unanswered = "a change before this one has no answer yet";
-  unanswered_at = clock;
+  unanswered = {std::exchange(plan.rows, {}), clock, "a change before this one has no answer yet"};
   if (!shared()) return;
   for (notify& n : out.notifies) {
     const subscription* s = table.find(n.id);  // none: a fetch
-    unanswered_notifies.push_back({std::move(n), s != nullptr ? sent_in(*s) : sent{}});
+    unanswered->notifies.push_back({std::move(n), s != nullptr ? sent::in(*s) : sent{}});
   }
 }
 
@@ -112,22 +108,22 @@ change engine::impl::mended() {
   doubted<publication_key, publication_row> publications;
   doubted<subscription_key, subscription_row> subscriptions;
   doubted<watcher_key, watcher_row> watchers;
-  for (const auto& key : unanswered->ended_publications) publications.keys.insert(key);
-  for (const auto& row : unanswered->new_publications) publications.name(row);
-  for (const auto& [old_etag, content_changed, row] : unanswered->changed_publications) {
+  for (const auto& key : unanswered->rows.ended_publications) publications.keys.insert(key);
+  for (const auto& row : unanswered->rows.new_publications) publications.name(row);
+  for (const auto& [old_etag, content_changed, row] : unanswered->rows.changed_publications) {
     publications.name(row);
     publications.keys.insert({row.resource, row.event, old_etag});
   }
-  for (const auto& key : unanswered->ended_subscriptions) subscriptions.keys.insert(key);
-  for (const auto& row : unanswered->new_subscriptions) subscriptions.name(row);
-  for (const auto& row : unanswered->changed_subscriptions) subscriptions.name(row);
-  for (const auto& key : unanswered->ended_watchers) watchers.keys.insert(key);
-  for (const auto& row : unanswered->watchers) watchers.name(row);
+  for (const auto& key : unanswered->rows.ended_subscriptions) subscriptions.keys.insert(key);
+  for (const auto& row : unanswered->rows.new_subscriptions) subscriptions.name(row);
+  for (const auto& row : unanswered->rows.changed_subscriptions) subscriptions.name(row);
+  for (const auto& key : unanswered->rows.ended_watchers) watchers.keys.insert(key);
+  for (const auto& row : unanswered->rows.watchers) watchers.name(row);
 
   std::set<state_name, less_key> states;
   for (const auto& key : publications.keys) states.insert({key.resource, key.event});
   for (const auto& key : watchers.keys) states.insert({key.resource, key.event});
-  for (const auto& row : unanswered->new_subscriptions) states.insert({row.resource, row.event});
+  for (const auto& row : unanswered->rows.new_subscriptions) states.insert({row.resource, row.event});
   for (const auto& key : subscriptions.keys)  // those that are not new are in memory
     table.each_usage(key.call_id, key.remote_tag, [&](const subscription& s) {
       if (s.dialog.local_tag() == key.local_tag) states.insert({std::string{s.state->resource()}, s.state->package->name});
@@ -160,28 +156,26 @@ change engine::impl::mended() {
   const auto replace = [&](publication_row&& row) { mend.changed_publications.push_back({row.etag, true, std::move(row)}); };
   for (const row_filter& some : wanted) {
     if (!publications.keys.empty())
-      each_row<publication_row>(some, [&](const publication_row& row) {
+      rows.each_row<publication_row>(some, [&](const publication_row& row) {
         publications.compare(row, replace, into(mend.ended_publications));
       });
     if (!subscriptions.keys.empty())
-      each_row<subscription_row>(some, [&](const subscription_row& row) {
+      rows.each_row<subscription_row>(some, [&](const subscription_row& row) {
         subscriptions.compare(row, into(mend.changed_subscriptions), into(mend.ended_subscriptions));
       });
     if (!watchers.keys.empty())
-      each_row<watcher_row>(some, [&](const watcher_row& row) {
+      rows.each_row<watcher_row>(some, [&](const watcher_row& row) {
         watchers.compare(row, into(mend.watchers), into(mend.ended_watchers));
       });
   }
   for (auto& [key, row] : publications.held) mend.new_publications.push_back(std::move(row));
   for (auto& [key, row] : subscriptions.held) mend.new_subscriptions.push_back(std::move(row));
   for (auto& [key, row] : watchers.held) mend.watchers.push_back(std::move(row));
-  for (const state_stamp& s : unanswered->states) {
-    ++counters.storage_calls;
-    const auto mark = rows->mark(s.state.resource, s.state.event);
-    if (!mark) throw unreadable{mark.error()};
+  for (const state_stamp& s : unanswered->rows.states) {
+    const state_mark mark = rows.mark(s.state.resource, s.state.event);
     const event_state* state = find_held(s.state);
     const auto when = state != nullptr ? turns(*state) : std::nullopt;
-    if (mark->turns != when) mend.states.push_back({s.state, {}, new_stamp(), when});
+    if (mark.turns != when) mend.states.push_back({s.state, {}, new_stamp(), when});
     else if (state != nullptr && state->rules) state->rules->stored = when;
   }
   return mend;

@@ -7,44 +7,49 @@ namespace presence {
 undecided& engine::impl::plan_undecided(event_state& state, watcher_account& watcher, instant now) {
   if (undecided* known = table.find_undecided(state, watcher)) return *known;
   if (state.undecideds && state.undecideds->size() >= settings.limits.waiting_per_resource) {
+    undecided*& first = plan.crowded_out;
     for (auto& [account, u] : *state.undecideds) {  // the oldest who waits gives up first
-      if (u.pending == 0 && (crowded_out == nullptr || std::pair{u.deadline, u.watcher->uri()} <
-                                                           std::pair{crowded_out->deadline, crowded_out->watcher->uri()}))
-        crowded_out = &u;
+      if (u.pending == 0 &&
+          (first == nullptr || std::pair{u.deadline, u.watcher->uri()} < std::pair{first->deadline, first->watcher->uri()}))
+        first = &u;
     }
-    if (crowded_out != nullptr) {
-      plan_decided(state, *crowded_out->watcher);
-      tell_waiting(*crowded_out, watcher_event::giveup);
+    if (first != nullptr) {
+      plan_decided(state, *first->watcher);
+      tell_waiting(*first, watcher_event::giveup);
     }
   }
   return table.obtain_undecided(state, watcher, now);
 }
 
 void engine::impl::plan_decided(const event_state& state, const watcher_account& watcher) {
-  if (durable()) pending.ended_watchers.push_back({std::string{state.resource()}, state.package->name, std::string{watcher.uri()}});
+  if (durable())
+    plan.rows.ended_watchers.push_back({std::string{state.resource()}, state.package->name, std::string{watcher.uri()}});
 }
 
 void engine::impl::plan_answered(subscription& s) {
   s.answered = true;
-  if (const undecided* u = table.find_undecided(*s.state, *s.watcher)) departures.push_back({u, true});
+  if (const undecided* u = table.find_undecided(*s.state, *s.watcher)) plan.departures.add(*u, true);
 }
 
 void engine::impl::plan_answered_rows() {
+  using departure = departures::departure;
   const auto before = [](const departure& a, const departure& b) { return std::less<>{}(a.who, b.who); };
-  std::stable_sort(departures.begin(), departures.end(), before);
-  for (auto first = departures.begin(); first != departures.end();) {
-    const auto last = std::upper_bound(first, departures.end(), *first, before);
+  auto& all = plan.departures.all();
+  std::stable_sort(all.begin(), all.end(), before);
+  for (auto first = all.begin(); first != all.end();) {
+    const auto last = std::upper_bound(first, all.end(), *first, before);
     const undecided& u = *first->who;
     if (last - first == u.pending && std::prev(last)->answered) {  // none is left, and he does not wait
       const auto undecided_before = [&](const watcher_row& row) {
         return row.watcher == u.watcher->uri() && row.resource == u.state->resource() && row.event == u.state->package->name;
       };
-      if (std::any_of(first, last, [](const departure& d) { return !d.answered; })) std::erase_if(pending.watchers, undecided_before);
+      if (std::any_of(first, last, [](const departure& d) { return !d.answered; }))
+        std::erase_if(plan.rows.watchers, undecided_before);
       plan_decided(*u.state, *u.watcher);
     }
     first = last;
   }
-  departures.clear();
+  plan.departures.shorten(0);
 }
 
 end_reason engine::impl::plan_last_decision(subscription& s, instant now) {
@@ -57,6 +62,8 @@ end_reason engine::impl::plan_last_decision(subscription& s, instant now) {
     const identity who = identity_of(s.watcher->uri(), s.watcher->uri() != anonymous_watcher, s.dialog.also());
     handling = ask(about(*s.state->package, s.state->resource(), now), who).handling;
   } catch (const std::bad_alloc&) {
+    throw;
+  } catch (const unreadable&) {
     throw;
   } catch (...) {
     log(log_level::error, "a package cannot decide about a watcher whose subscription ends");
@@ -71,21 +78,26 @@ end_reason engine::impl::plan_last_decision(subscription& s, instant now) {
   } else {
     s.answered = false;
     tell_end(s, end_reason::timeout);
-    if (const undecided* u = table.find_undecided(*s.state, *s.watcher)) departures.push_back({u, false});
+    if (const undecided* u = table.find_undecided(*s.state, *s.watcher)) plan.departures.add(*u, false);
     plan_undecided_row(s, watcher_id(s), now);
   }
   return end_reason::timeout;
 }
 
 void engine::impl::plan_undecided_row(const subscription& s, std::uint64_t id, instant since) {
-  if (durable()) pending.watchers.push_back(row_of(*s.state, *s.watcher, id != 0 ? id : watcher_id(s), s.dialog.also(), since));
+  if (durable()) plan.rows.watchers.push_back(row_of(*s.state, *s.watcher, id != 0 ? id : watcher_id(s), s.dialog.also(), since));
 }
 
-watcher_row engine::impl::row_of(const event_state& state, const watcher_account& watcher, std::uint64_t id, std::string_view also,
-                                 instant since) {
+watcher_row engine::impl::row_of(const event_state& state, const watcher_account& watcher, std::uint64_t id,
+                                 std::string_view also, instant since) {
   std::string known_by = id_text(id);
   if (!also.empty()) (known_by += ' ') += also;
-  return {std::string{state.resource()}, state.package->name, std::string{watcher.uri()}, watcher_status::pending, std::move(known_by), since};
+  return {.resource = std::string{state.resource()},
+          .event = state.package->name,
+          .watcher = std::string{watcher.uri()},
+          .status = watcher_status::pending,
+          .reason = std::move(known_by),
+          .since = since};
 }
 
 watcher_row engine::impl::row_of(const undecided& u) const {
@@ -116,8 +128,8 @@ void engine::impl::pending_decided(event_state& state, watcher_account& watcher)
 }
 
 void engine::impl::commit_crowded_out() noexcept {
-  if (crowded_out != nullptr) table.erase(*crowded_out);
-  crowded_out = nullptr;
+  if (plan.crowded_out != nullptr) table.erase(*plan.crowded_out);
+  plan.crowded_out = nullptr;
 }
 
 void engine::impl::settle(undecided& u) noexcept {
@@ -139,7 +151,7 @@ void engine::impl::commit_end(subscription& s, instant now) noexcept {
       pending_ended(state, *s.watcher, now);
     }
   }
-  if (!missed.empty()) missed.erase(s.self);
+  missed.forget(s.self);
   table.erase(s);
 }
 

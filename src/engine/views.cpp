@@ -39,15 +39,16 @@ std::vector<published> engine::impl::staying() const {
   return all;
 }
 
-bool engine::impl::as_pres(const subscription& s) noexcept {
-  return s.state->package->names_as_subscribed && s.dialog.local_uri().size() > 5 && iequals(s.dialog.local_uri().substr(0, 5), "pres:");
+bool as_pres(const subscription& s) noexcept {
+  return s.state->package->names_as_subscribed && s.dialog.local_uri().size() > 5 &&
+         iequals(s.dialog.local_uri().substr(0, 5), "pres:");
 }
 
-std::string engine::impl::entity_of(const event_state& state, bool as_pres) {
+std::string entity_of(const event_state& state, bool as_pres) {
   return entity_for(state.resource(), as_pres ? "pres:" : "");
 }
 
-body engine::impl::neutral(const event_state& state, bool as_pres) {
+body neutral(const event_state& state, bool as_pres) {
   return state.package->neutral ? state.package->neutral(entity_of(state, as_pres)) : body{};
 }
 
@@ -71,7 +72,7 @@ body engine::impl::show(const event_state& state, const body& whole, const shown
   return one.what && package.authorize_body ? package.authorize_body(all, entity, offered, *one.what) : all;
 }
 
-engine::impl::documents engine::impl::composed(const event_state& state, instant now, const subscription* reader) {
+documents engine::impl::composed(const event_state& state, instant now, const subscription* reader) {
   documents all;
   all.whole = compose_whole(state, state.resource(), now);
   if (!state.rules) return all;
@@ -90,14 +91,14 @@ void engine::impl::add_offline(picture& now_is, const event_state& state, const 
   if (!offered.empty()) now_is.offline = composed(state, now, reader);
 }
 
-engine::impl::picture engine::impl::compose(const event_state& state, const edit* what, instant now) {
+picture engine::impl::compose(const event_state& state, const edit* what, instant now) {
   gather(state, what, now);
   picture p{composed(state, now)};
   add_offline(p, state, what, now);
   return p;
 }
 
-engine::impl::picture engine::impl::present(event_state& state, const subscription* reader) {
+picture engine::impl::present(event_state& state, const subscription* reader) {
   if (!state.package->watched.empty()) return {};  // watcher information is made when it is told
   picture p;
   bool gathered = !state.current;
@@ -130,21 +131,10 @@ void engine::impl::remember(event_state& state, picture&& now_is) noexcept {
                            : body{};
 }
 
-bool engine::impl::differ(const picture& a, const picture& b) noexcept {
-  return differ(static_cast<const documents&>(a), b) || differ(a.offline, b.offline);
-}
-
-bool engine::impl::differ(const documents& a, const documents& b) noexcept {
-  if (!same_meaning(a.whole, b.whole) || a.views.size() != b.views.size()) return true;
-  for (std::size_t i = 0; i < a.views.size(); ++i)
-    if (!same_meaning(a.views[i], b.views[i])) return true;
-  return false;
-}
-
 // --- asking the rules --------------------------------------------------------------------------------
 
 told_sphere engine::impl::sphere_of(std::string_view resource, instant now, bool before) {
-  const registered_package* registered = named("presence");
+  const registered_package* registered = packages.named("presence");
   if (registered == nullptr || !registered->package.sphere) return {};
   const event_state* state = find_state(resource, registered->package);
   if (state == nullptr) return {};
@@ -156,14 +146,14 @@ told_sphere engine::impl::sphere_of(std::string_view resource, instant now, bool
   return registered->package.sphere(live, now);
 }
 
-engine::impl::question engine::impl::about(const event_package& package, std::string_view resource, instant now,
+question engine::impl::about(const event_package& package, std::string_view resource, instant now,
                                            told_sphere sphere) const {
   question q{package, resource, now, std::move(sphere)};
   if (package.req_auth && package.rules_document && !settings.force_active) q.rules = package.rules_document(resource);
   return q;
 }
 
-engine::impl::question engine::impl::about(const event_package& package, std::string_view resource, instant now) {
+question engine::impl::about(const event_package& package, std::string_view resource, instant now) {
   return about(package, resource, now, settings.enable_sphere_check ? sphere_of(resource, now) : told_sphere{});
 }
 
@@ -182,7 +172,7 @@ authorization engine::impl::ask(const question& what, const subscription& s) con
   return answer;
 }
 
-std::shared_ptr<const view> engine::impl::selected(const subscription& s, std::string_view contact,
+std::shared_ptr<const view> selected(const subscription& s, std::string_view contact,
                                                    std::shared_ptr<const view> seen) {
   const event_package& package = *s.state->package;
   if (!package.select) return seen;
@@ -194,7 +184,7 @@ std::shared_ptr<const view> engine::impl::selected(const subscription& s, std::s
 
 void engine::impl::note(event_state& state, instant when) {
   table.recheck(state, when);
-  if (looks_up()) noted.push_back(&state);
+  if (looks_up()) plan.noted.push_back(&state);
 }
 
 void engine::impl::note(event_state& state, const authorization& answer) {
@@ -210,28 +200,28 @@ void engine::impl::note(event_state& state, const authorization& answer) {
 // --- a watcher's standing and view change ------------------------------------------------------------
 
 void engine::impl::plan_turn(subscription& s, standing stands, std::shared_ptr<const view> what) {
-  if (turned.size() == turned.capacity()) turned.reserve(2 * turned.size() + 16);  // push_back must not throw
+  if (plan.turned.size() == plan.turned.capacity()) plan.turned.reserve(2 * plan.turned.size() + 16);  // push_back must not throw
   const std::uint16_t number = stands != standing::pending ? table.hold_view(*s.state, std::move(what), as_pres(s)) : 0;
-  turned.push_back({&s, s.stands, s.view, end_reason::none});
+  plan.turned.push_back({&s, s.stands, s.view, end_reason::none});
   s.approved = s.approved || (s.stands == standing::pending && stands != standing::pending);
   s.stands = stands;
   s.view = number;
 }
 
 void engine::impl::plan_end_turn(subscription& s, end_reason reason, effects& out) {
-  turned.push_back({&s, s.stands, s.view, reason});
+  plan.turned.push_back({&s, s.stands, s.view, reason});
   tell_end(s, removal(s, reason));
   plan_removed(s, reason, out);
 }
 
 notify& engine::impl::plan_last(subscription& s, body content, effects& out) {
-  turned.push_back({&s, s.stands, s.view, end_reason::noresource});
+  plan.turned.push_back({&s, s.stands, s.view, end_reason::noresource});
   tell_end(s, end_reason::noresource);
   return plan_end(s, end_reason::noresource, std::move(content), out);
 }
 
 void engine::impl::commit_turns(instant now) noexcept {
-  for (const turn& t : turned) {
+  for (const planned_change::turn& t : plan.turned) {
     subscription& s = *t.s;
     event_state& state = *s.state;
     if (t.ends != end_reason::none) {
@@ -241,56 +231,25 @@ void engine::impl::commit_turns(instant now) noexcept {
     table.drop_view(state, t.view);
     if (t.before == standing::pending && s.stands != standing::pending) pending_decided(state, *s.watcher);
   }
-  turned.clear();
+  plan.turned.clear();
 }
 
 void engine::impl::roll_back_turns(std::size_t to) noexcept {
-  while (turned.size() > to) {
-    const turn& t = turned.back();
+  while (plan.turned.size() > to) {
+    const planned_change::turn& t = plan.turned.back();
     if (t.ends == end_reason::none) {
       table.drop_view(*t.s->state, t.s->view);
       if (t.before == standing::pending) t.s->approved = false;
       t.s->stands = t.before;
       t.s->view = t.view;
     }
-    turned.pop_back();
+    plan.turned.pop_back();
   }
 }
 
-engine::impl::plan_mark engine::impl::mark(const effects& out) const noexcept {
-  return {out.notifies.size(),
-          owing.size(),
-          turned.size(),
-          watcher_changes.size(),
-          missed_now.size(),
-          departures.size(),
-          rewritten.size(),
-          pending.ended_publications.size(),
-          pending.changed_publications.size(),
-          pending.ended_subscriptions.size(),
-          pending.changed_subscriptions.size(),
-          pending.reservations.size(),
-          pending.ended_watchers.size(),
-          pending.watchers.size()};
-}
-
-void engine::impl::drop_since(const plan_mark& m, effects& out) noexcept {
-  const auto shorten = [](auto& list, std::size_t size) { list.erase(list.begin() + static_cast<std::ptrdiff_t>(size), list.end()); };
+void engine::impl::drop_since(const planned_change::mark& m, effects& out) noexcept {
   roll_back_turns(m.turned);
-  departing.reset();
-  shorten(out.notifies, m.notifies);
-  shorten(owing, m.owing);
-  shorten(watcher_changes, m.told);
-  shorten(missed_now, m.missed);
-  shorten(departures, m.departures);
-  shorten(rewritten, m.rewritten);
-  shorten(pending.ended_publications, m.ended_publications);
-  shorten(pending.changed_publications, m.changed_publications);
-  shorten(pending.ended_subscriptions, m.ended_subscriptions);
-  shorten(pending.changed_subscriptions, m.changed_subscriptions);
-  shorten(pending.reservations, m.reservations);
-  shorten(pending.ended_watchers, m.ended_watchers);
-  shorten(pending.watchers, m.watchers);
+  plan.drop_since(m, out);
 }
 
 // --- telling ------------------------------------------------------------------------------------------
@@ -312,7 +271,7 @@ void engine::impl::plan_told(event_state& state, const picture& before, picture&
   if (differ(before, after)) plan_fan_out(state, before, after, sender, except, now, out);
 }
 
-engine::impl::picture engine::impl::plan_decisions(event_state& state, const picture& before, const edit* what,
+picture engine::impl::plan_decisions(event_state& state, const picture& before, const edit* what,
                                                    const question& asked, std::string_view sender,
                                                    const subscription* except, effects& out) {
   const instant now = asked.now;
@@ -336,8 +295,9 @@ engine::impl::picture engine::impl::plan_decisions(event_state& state, const pic
     // one who ends keeps what he has until that is stored
     if (verdict.ends == end_reason::none) plan_turn(s, verdict.now, std::move(answer.view));
   }
-  // from now on they have seen what was decided; who waits has not been decided about
-  if (asked.only.empty() && decisions_due(state, now)) table.rules_timers().move(*state.rules, now);
+  // from now on they have seen what was decided; who waits has not been decided about. Where nothing stays, the next call
+  // takes them to have seen what was decided before that moment.
+  if (asked.only.empty() && decisions_due(state, now)) table.rules_timers().move(*state.rules, shared() ? now + milliseconds{1} : now);
   picture after = what != nullptr ? compose(state, what, now) : present(state);
   for (decided& d : all) {
     subscription& s = *d.s;
@@ -366,10 +326,10 @@ engine::impl::picture engine::impl::plan_decisions(event_state& state, const pic
     }
     const notify& n = plan_notify(s, content_for(s, state, after, false), now, out);
     if (turns) {
-      if (s.shared != nullptr) plan_reservation(s, n.cseq);
-      plan_changed(s, n.cseq);
+      if (s.shared != nullptr) plan_reservation(s, n);
+      plan_changed(s, n.cseq, static_cast<bool>(n.content));
     } else {
-      plan_reservation(s, n.cseq);
+      plan_reservation(s, n);
     }
   }
   return after;

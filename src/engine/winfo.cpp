@@ -12,7 +12,6 @@ namespace {
 
 constexpr std::string_view media_type = "application/watcherinfo+xml";
 constexpr std::string_view suffix = ".winfo";
-constexpr std::size_t most_missed = 64;  // ends kept for a subscriber whose NOTIFY is not answered yet
 
 void append_watcher(std::string& out, const watcher_record& w, instant now) {
   out += "<watcher";
@@ -41,6 +40,11 @@ body watcherinfo(std::string_view resource, std::string_view package, std::span<
   for (const watcher_record& w : watchers) append_watcher(out, w, now);
   out += "</watcher-list></watcherinfo>";
   return body::versioned(media_type, out, version_at);
+}
+
+/// Who has a view sees himself alone, whatever view it is (WIN-4.6-2); who is politely blocked sees nobody.
+bool may_see(const subscription& reader, std::string_view watcher) noexcept {
+  return reader.stands == standing::active && (reader.view == 0 || watcher == reader.watcher->uri());
 }
 
 }  // namespace
@@ -99,7 +103,7 @@ std::uint64_t engine::impl::refused_id(std::uint64_t number) const noexcept {
   return table.secret_of({reinterpret_cast<const char*>(&number), sizeof number}, "refused", {});
 }
 
-std::uint64_t engine::impl::watcher_id(const subscription& s) noexcept {
+std::uint64_t watcher_id(const subscription& s) noexcept {
   digest all;  // of our own tag, which is random and longer than what comes out
   all.add(s.dialog.local_tag());
   all.add(s.dialog.event());  // a dialog may see several subscriptions, also one after the other
@@ -109,15 +113,20 @@ std::uint64_t engine::impl::watcher_id(const subscription& s) noexcept {
 
 watcher_record engine::impl::record_of(const subscription& s) const {
   const bool waits = s.stands == standing::pending;
-  return {watcher_id(s), std::string{s.watcher->uri()}, std::string{s.dialog.display_name()}, waits ? watcher_state::pending : watcher_state::active,
-          waits        ? watcher_event::subscribe_pending
-          : s.approved ? watcher_event::approved
-                       : watcher_event::subscribe_accepted,
-          s.deadline, s.since};
+  return {.id = watcher_id(s),
+          .uri = std::string{s.watcher->uri()},
+          .display_name = std::string{s.dialog.display_name()},
+          .status = waits ? watcher_state::pending : watcher_state::active,
+          .event = waits        ? watcher_event::subscribe_pending
+                   : s.approved ? watcher_event::approved
+                                : watcher_event::subscribe_accepted,
+          .deadline = s.deadline,
+          .since = s.since};
 }
 
 void engine::impl::tell(const event_state& watched, watcher_record record) {
-  if (event_state* state = winfo_state(watched.resource(), *watched.package)) watcher_changes.push_back({state, std::move(record)});
+  if (event_state* state = winfo_state(watched.resource(), *watched.package))
+    plan.watcher_changes.push_back({state, std::move(record)});
 }
 
 void engine::impl::tell(const subscription& s, watcher_event event) {
@@ -144,18 +153,12 @@ void engine::impl::tell_end(const subscription& s, end_reason reason) {
   if (record.status == watcher_state::waiting) {
     // one entry a watcher waits with, whatever he tried (WIN-FSM-4): the last pending one
     const undecided* u = table.find_undecided(*s.state, *s.watcher);
-    if (u != nullptr && u->pending > 1 + departing_of(*u)) {
+    if (u != nullptr && u->pending > 1 + plan.departures.count_of(*u)) {
       record.status = watcher_state::terminated;
       record.event = watcher_event::giveup;
     }
   }
   tell(*s.state, std::move(record));
-}
-
-std::size_t engine::impl::departing_of(const undecided& u) {
-  for (; departing.counted < departures.size(); ++departing.counted) ++departing.of[departures[departing.counted].who];
-  const auto known = departing.of.find(&u);
-  return known == departing.of.end() ? 0 : known->second;
 }
 
 void engine::impl::tell_answered(const subscription& s, sub_handling handling) {
@@ -181,24 +184,21 @@ void engine::impl::tell_begin(const subscription& s, const undecided* waited, bo
 void engine::impl::tell_rejected(const event_package& package, std::string_view display_name, instant now) {
   event_state* to = package.winfo ? winfo_state(resource_text, package) : nullptr;
   if (to == nullptr) return;
-  watcher_changes.push_back({to, {refused_id(++refused_watchers), watcher_text, std::string{display_name},
+  plan.watcher_changes.push_back({to, {refused_id(++refused_watchers), watcher_text, std::string{display_name},
                                   watcher_state::terminated, watcher_event::subscribe_rejected, {}, now}});
 }
 
 void engine::impl::tell_waiting(const undecided& u, watcher_event event) {
-  tell(*u.state, {u.id, std::string{u.watcher->uri()}, std::string{u.named.display_name()}, step(watcher_state::waiting, event), event, {}, u.since});
-}
-
-bool engine::impl::may_see(const subscription& reader, std::string_view watcher) noexcept {
-  return reader.stands == standing::active && (reader.view == 0 || watcher == reader.watcher->uri());
+  tell(*u.state, {u.id, std::string{u.watcher->uri()}, std::string{u.named.display_name()},
+                  step(watcher_state::waiting, event), event, {}, u.since});
 }
 
 body engine::impl::watcher_information(const event_state& state, const subscription* reader, instant now) {
   std::vector<watcher_record> all;
   const auto shows = [&](std::string_view watcher) { return reader == nullptr || may_see(*reader, watcher); };
-  if (const auto m = reader != nullptr ? missed.find(reader->self) : missed.end(); m != missed.end())
-    std::copy_if(m->second.begin(), m->second.end(), std::back_inserter(all), [&](const watcher_record& w) { return shows(w.uri); });
-  const registered_package* watched = named(state.package->watched);
+  if (const auto* m = reader != nullptr ? missed.find(reader->self) : nullptr)
+    std::copy_if(m->begin(), m->end(), std::back_inserter(all), [&](const watcher_record& w) { return shows(w.uri); });
+  const registered_package* watched = packages.named(state.package->watched);
   event_state* of = watched != nullptr ? find_state(state.resource(), watched->package) : nullptr;
   if (of != nullptr) {
     for (const auto index : of->watchers) {
@@ -221,11 +221,11 @@ body engine::impl::watcher_information(const event_state& state, const subscript
 }
 
 void engine::impl::plan_watcher_information(instant now, effects& out) {
-  if (watcher_changes.empty()) return;
-  std::stable_sort(watcher_changes.begin(), watcher_changes.end(),
-                   [](const watcher_change& a, const watcher_change& b) { return std::less<>{}(a.to, b.to); });
-  for (auto first = watcher_changes.begin(); first != watcher_changes.end();) {
-    const auto last = std::find_if(first, watcher_changes.end(), [&](const auto& c) { return c.to != first->to; });
+  if (plan.watcher_changes.empty()) return;
+  std::stable_sort(plan.watcher_changes.begin(), plan.watcher_changes.end(),
+                   [](const auto& a, const auto& b) { return std::less<>{}(a.to, b.to); });
+  for (auto first = plan.watcher_changes.begin(); first != plan.watcher_changes.end();) {
+    const auto last = std::find_if(first, plan.watcher_changes.end(), [&](const auto& c) { return c.to != first->to; });
     event_state& state = *first->to;
     uses(state, traced_operation::notify);
     std::vector<watcher_record> changes;
@@ -246,35 +246,20 @@ void engine::impl::plan_watcher_information(instant now, effects& out) {
       const bool waits = must_wait(s, now);
       if (waits || !state.package->difference_only || s.unsure || s.owes || decisions_due(state, now) ||
           std::any_of(out.notifies.begin(), out.notifies.end(), told)) {
-        if (!waits) owing.push_back(&s);
-        reserve_debts();
+        if (!waits) plan.owing.push_back(&s);
+        debts.reserve(plan.owing.size());
         for (const watcher_record& w : changes)
-          if (w.status == watcher_state::terminated && his(w)) missed_now.emplace_back(&s, w);
+          if (w.status == watcher_state::terminated && his(w)) plan.missed.emplace_back(&s, w);
         continue;
       }
       std::vector<watcher_record> own;
       if (s.view != 0) std::copy_if(changes.begin(), changes.end(), std::back_inserter(own), his);
-      const notify& n = plan_notify(s, s.view == 0 ? partial : watcherinfo(state.resource(), state.package->watched, own, false, now), now, out);
-      plan_reservation(s, n.cseq);
+      body shown = s.view == 0 ? partial : watcherinfo(state.resource(), state.package->watched, own, false, now);
+      const notify& n = plan_notify(s, std::move(shown), now, out);
+      plan_reservation(s, n);
     }
   }
-  watcher_changes.clear();
-}
-
-void engine::impl::commit_missed() noexcept {
-  for (auto& [s, record] : missed_now) {
-    try {
-      auto& all = missed[s->self];
-      const auto same = std::find_if(all.begin(), all.end(), [id = record.id](const watcher_record& w) { return w.id == id; });
-      if (same != all.end()) {
-        *same = std::move(record);
-      } else if (all.size() < most_missed) {
-        all.push_back(std::move(record));
-      }
-    } catch (...) {  // told less, not wrongly: the next document is a full one
-    }
-  }
-  missed_now.clear();
+  plan.watcher_changes.clear();
 }
 
 }  // namespace presence

@@ -107,7 +107,8 @@ result<std::shared_ptr<const view>, refusal> select(const event_value& event, st
                                                     std::shared_ptr<const view> seen, bool leaves_out_own) {
   auto asked = std::make_shared<selection>();
   int given = 0;
-  for (const auto& [name, to] : {std::pair{"call-id", &asked->call_id}, {"to-tag", &asked->local_tag}, {"from-tag", &asked->remote_tag}}) {
+  for (const auto& [name, to] :
+       {std::pair{"call-id", &asked->call_id}, {"to-tag", &asked->local_tag}, {"from-tag", &asked->remote_tag}}) {
     const auto value = event.value_of(name);
     if (!value) continue;
     ++given;
@@ -237,7 +238,8 @@ struct outline final : parsed_document {
 };
 
 struct writer {
-  std::string out{"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<dialog-info xmlns=\"urn:ietf:params:xml:ns:dialog-info\" version=\""};
+  std::string out{
+      "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<dialog-info xmlns=\"urn:ietf:params:xml:ns:dialog-info\" version=\""};
   std::size_t version_at = out.size();
   digest meaning;
   std::shared_ptr<presence::outline> outline;  ///< null: nobody asks for differences
@@ -419,7 +421,8 @@ event_package dialog_sla_package(dialog_sla_options how) {
     const auto* before = dynamic_cast<const checked_document*>(offer.previous);
     if (before == nullptr || offer.sender.empty()) return false;
     return (incoming != nullptr ? takes_over(*before, *incoming) : before->has_live()) &&
-           std::any_of(live.begin(), live.end(), [&](const published& p) { return p.parsed == before && p.sender != offer.sender; });
+           std::any_of(live.begin(), live.end(),
+                       [&](const published& p) { return p.parsed == before && p.sender != offer.sender; });
   };
   const auto write = [](std::string_view resource, std::span<const published> all) {
     const published* shown = counts(all);

@@ -106,7 +106,8 @@ class reader {
       // tags may become known while it is the same dialog; they do not change
       if (known != nullptr && known->grows_into(e)) e.shown_as = known->shown_as;
       // an end that says more of it than was known, or less
-      if (how_.ends_are_final && known != nullptr && e.over() && known->key != e.key && (known->grows_into(e) || e.grows_into(*known)))
+      if (how_.ends_are_final && known != nullptr && e.over() && known->key != e.key &&
+          (known->grows_into(e) || e.grows_into(*known)))
         out.remember_end(known->key);
       out.dialogs.push_back(std::move(e));
     }

@@ -20,7 +20,8 @@ namespace {
 
 constexpr std::string_view media_type = "application/simple-message-summary";
 constexpr std::size_t most_bytes = 16384, most_lines = 64, most_line_bytes = 512;  // MWI-PARSE-2
-constexpr std::size_t most_names = most_bytes - most_line_bytes - most_lines * 64;  // of classes that are added up, beside their numbers
+// of classes that are added up, beside their numbers
+constexpr std::size_t most_names = most_bytes - most_line_bytes - most_lines * 64;
 constexpr std::uint32_t most_messages = std::numeric_limits<std::uint32_t>::max();
 
 struct counts {
@@ -119,7 +120,8 @@ class reader {
     std::uint64_t value = 0;
     std::size_t digits = 0;
     for (; digits < text.size() && text[digits] >= '0' && text[digits] <= '9'; ++digits) {
-      value = std::min<std::uint64_t>(value * 10 + static_cast<std::uint64_t>(text[digits] - '0'), std::uint64_t{most_messages} + 1);
+      value =
+          std::min<std::uint64_t>(value * 10 + static_cast<std::uint64_t>(text[digits] - '0'), std::uint64_t{most_messages} + 1);
     }
     text = trimmed(text.substr(digits));
     if (digits == 0 || (value > most_messages && !caps_)) return false;
@@ -207,7 +209,8 @@ void add_up(const std::vector<const summary*>& all, summary& total) {
     total.waiting = total.waiting || s->waiting;
     one_account = one_account && s->account == all.front()->account;
     for (const message_class& c : s->classes) {
-      auto known = std::find_if(total.classes.begin(), total.classes.end(), [&](const auto& k) { return iequals(k.name, c.name); });
+      auto known =
+          std::find_if(total.classes.begin(), total.classes.end(), [&](const auto& k) { return iequals(k.name, c.name); });
       if (known == total.classes.end()) {
         if (total.classes.size() == most_lines || names + c.name.size() > most_names) continue;
         names += c.name.size();

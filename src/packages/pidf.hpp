@@ -199,7 +199,8 @@ class checked_document final : public parsed_document {
   /// Whether the text is also what the publication alone is composed to for this entity: then it is not written again.
   bool stands_for(std::string_view resource) const noexcept {
     const std::string_view all = text.bytes();
-    return entity != 0 && settled && all.substr(entity, resource.size()) == resource && all[entity + resource.size()] == all[entity - 1];
+    return entity != 0 && settled && all.substr(entity, resource.size()) == resource &&
+           all[entity + resource.size()] == all[entity - 1];
   }
 
   body text;                     ///< as published, or tidied; fragments are places in it

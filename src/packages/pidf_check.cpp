@@ -126,7 +126,8 @@ class checker {
     f.meaning = means_.of(child);
     scope_.begin(child);
     f.inherited = scope_.used_by(tree_.source.substr(f.begin, f.end - f.begin));
-    if (outliner_ && tidy()) to.outlined = has_id(f.kind) ? outliner_->component(child, f.kind) : outliner_->whole(child, f.meaning);
+    if (outliner_ && tidy())
+      to.outlined = has_id(f.kind) ? outliner_->component(child, f.kind) : outliner_->whole(child, f.meaning);
     return {};
   }
 
@@ -283,7 +284,8 @@ class checker {
       whole_.rank = std::max(whole_.rank, rank);
       if (!outlined_) return;
       const auto parts = outlined_->parts_of(f.outlined);
-      const auto behind = std::upper_bound(parts.begin(), parts.end(), where.begin, [](std::uint32_t at, const auto& p) { return at < p.begin; });
+      const auto behind =
+          std::upper_bound(parts.begin(), parts.end(), where.begin, [](std::uint32_t at, const auto& p) { return at < p.begin; });
       if (behind == parts.begin() || where.begin >= behind[-1].end) return;  // shown to nobody
       outlined_->words.push_back({fragment, f.outlined.parts + static_cast<std::uint32_t>(behind - parts.begin() - 1), rank});
     };
@@ -303,8 +305,9 @@ class checker {
     const std::string_view source = tree_.source;
     const auto expected = [&](const xml::attribute& a) { return &a == &entity || a.declares; };
     const auto all = tree_.attributes_of(root);
-    return !found_.empty() && tree_.plain && source.front() == '<' && (source.starts_with(version) || !source.starts_with(declared)) &&
-           root.name_end - root.begin == start.size() && std::all_of(all.begin(), all.end(), expected) &&
+    return !found_.empty() && tree_.plain && source.front() == '<' &&
+           (source.starts_with(version) || !source.starts_with(declared)) && root.name_end - root.begin == start.size() &&
+           std::all_of(all.begin(), all.end(), expected) &&
            source.substr(entity.value_begin, offer_.resource.size()) == offer_.resource && entity.value == offer_.resource &&
            offer_.content.content_type() == media_type;
   }

@@ -152,7 +152,8 @@ void write_closed(std::string& out, digest& meaning, const contribution& c, cons
 }
 
 std::size_t size_of(const checked_document& d, const fragment& f) noexcept {
-  return f.end - f.begin + d.heritage_size(f.inherited) - f.id_size + std::max<std::size_t>(f.id_size, std::tuple_size_v<made_up_id>);
+  return f.end - f.begin + d.heritage_size(f.inherited) - f.id_size +
+         std::max<std::size_t>(f.id_size, std::tuple_size_v<made_up_id>);
 }
 
 /// Writes one fragment, as far as `through` shows it, and adds what it says to `meaning`.

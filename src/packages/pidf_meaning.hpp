@@ -73,7 +73,10 @@ class meaning_of_elements {
       if (spaces_[i].uri == uri.data()) return spaces_[i];
     known_space& k = spaces_[count_++ % spaces_.size()];
     k.uri = uri.data();
-    k.is = xml::equal(uri, pidf_uri) ? space::pidf : xml::equal(uri, model_uri) ? space::model : xml::equal(uri, rpid_uri) ? space::rpid : space::other;
+    k.is = xml::equal(uri, pidf_uri)    ? space::pidf
+           : xml::equal(uri, model_uri) ? space::model
+           : xml::equal(uri, rpid_uri)  ? space::rpid
+                                        : space::other;
     k.meaning = static_cast<std::uint64_t>(k.is);  // no digest is as small
     if (k.is != space::other) return k;
     digest d;

@@ -71,7 +71,8 @@ class outliner {
     if (service && c.is(pidf_uri, "status")) return status(c);
     if (service && c.is(pidf_uri, "contact")) {
       fact(outline::fact::of::contact, c);
-      return word(c, always, [](const xml::attribute& a) { return a.uri.empty() && a.local == "priority" ? always : outline::everything; });
+      return word(c, always,
+                  [](const xml::attribute& a) { return a.uri.empty() && a.local == "priority" ? always : outline::everything; });
     }
     if (c.is(service ? pidf_uri : model_uri, "timestamp")) return word(c, always);
     if (c.is(pidf_uri, "note") || c.is(model_uri, "note")) return piece(c, bit(shown_attribute::note));
@@ -142,7 +143,9 @@ class outliner {
     const std::uint64_t outside = scope_.enter(c);
     start(c, needs, meaning, [needs](const xml::attribute&) { return needs; });
     std::uint32_t from = c.content;
-    const auto text = [&](std::uint32_t until) { part(from, until, needs, 0, scope_.prefixes_in(tree_.source.substr(from, until - from))); };
+    const auto text = [&](std::uint32_t until) {
+      part(from, until, needs, 0, scope_.prefixes_in(tree_.source.substr(from, until - from)));
+    };
     for (const xml::node& inner : tree_.children(c)) {
       if (inner.text) continue;
       text(inner.begin);

@@ -64,7 +64,8 @@ class writer {
         const std::uint32_t value_end = tree_.value_end(a), end = value_end + 1;
         if (((root || component) && a.uri == xml::xml_uri) || is_rpid_id(n, a)) {
           edits_.push_back({from, end, {}});
-          if (a.local == "lang" && end - from <= longest_language) (root ? of_root : language) = tree_.source.substr(from, end - from);
+          if (a.local == "lang" && end - from <= longest_language)
+            (root ? of_root : language) = tree_.source.substr(from, end - from);
         } else if (component && a.uri.empty() && a.local == "id") {
           edits_.push_back({a.value_begin, value_end, xml::trimmed(a.value)});
         }

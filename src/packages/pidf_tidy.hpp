@@ -20,7 +20,8 @@ struct role {
 inline constexpr std::size_t ranks = 5;
 
 inline component kind_of(space where, std::string_view label) noexcept {
-  if (where == space::pidf) return xml::equal(label, "tuple") ? component::tuple : xml::equal(label, "note") ? component::note : component::foreign;
+  if (where == space::pidf)
+    return xml::equal(label, "tuple") ? component::tuple : xml::equal(label, "note") ? component::note : component::foreign;
   if (where != space::model) return component::foreign;
   return xml::equal(label, "person") ? component::person : xml::equal(label, "device") ? component::device : component::foreign;
 }

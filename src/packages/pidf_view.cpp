@@ -81,7 +81,8 @@ lens::lens(const permissions& shown, std::string_view resource, const keyed_hash
 bool lens::names_service(std::string_view contact) const {
   if (services_.empty()) return false;
   const std::string key = key_of(contact);
-  auto at = std::lower_bound(services_.begin(), services_.end(), key, [](const auto& s, const std::string& k) { return s.first < k; });
+  auto at =
+      std::lower_bound(services_.begin(), services_.end(), key, [](const auto& s, const std::string& k) { return s.first < k; });
   for (; at != services_.end() && at->first == key; ++at)
     if (same_uri(at->second, contact)) return true;
   return false;

@@ -54,7 +54,8 @@ event_package presence_package(presence_options how) {
     return compose(resource, all, how, nullptr, room);
   };
   package.authorize_body = [how, secret = key_of(how.id_secret), room = std::string{}](
-                               const body&, std::string_view resource, std::span<const published> all, const view& through) mutable {
+                               const body&, std::string_view resource, std::span<const published> all,
+                               const view& through) mutable {
     static const permissions none;
     const auto* rules = dynamic_cast<const pidf::rules_view*>(&through);
     // made-up ids are the same under each name of the resource

@@ -2,10 +2,11 @@
 # Installs the library into a directory of its own, and uses it from there in each way an embedder
 # would: pkg-config, CMake's find_package, a Meson subproject. One line each, then `N passed, N failed`.
 #
-# usage: sh tests/consume/run.sh [BUILD]       BUILD: a build of the library, which is then not made anew; environment: CXX
+# usage: sh tests/consume/run.sh [BUILD]       BUILD: a build of the library, which is then not made anew, and is
+# configured for another place of installation; environment: CXX
 set -eu
 
-case ${1-} in -h | --help) sed -n '2,5s/^# \{0,1\}//p' "$0"; exit 0 ;; esac
+case ${1-} in -h | --help) sed -n '2,6s/^# \{0,1\}//p' "$0"; exit 0 ;; esac
 
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -32,7 +33,7 @@ attempt() {
 
 install_library() {
   if [ ! -d "$build" ]; then meson setup "$build" "$root" --buildtype=debug -Dexamples=disabled -Dtests=disabled -Dbench=disabled; fi &&
-    meson configure "$build" -Dprefix="$work/prefix" -Dbackends=auto && meson install -C "$build"
+    meson configure "$build" -Dprefix="$work/prefix" && meson install -C "$build"
 }
 with_pkg_config() {
   sh "$here/pkgconfig/build.sh" presence "$here/consumer.cpp" "$work/with-pkg-config" && "$work/with-pkg-config"
@@ -49,11 +50,12 @@ with_cmake() {
   cmake -S "$here/cmake" -B "$work/cmake" -DCMAKE_PREFIX_PATH="$work/prefix" &&
     cmake --build "$work/cmake" && "$work/cmake/consumer"
 }
+# what an embedder builds who wants neither a database nor a SIP stack
 with_subproject() {
   mkdir -p "$work/meson/subprojects" &&
     cp "$here/meson/meson.build" "$here/consumer.cpp" "$work/meson/" &&
     ln -s "$root" "$work/meson/subprojects/presence" &&
-    meson setup "$work/meson/build" "$work/meson" --buildtype=debug --wrap-mode=forcefallback \
+    meson setup "$work/meson/build" "$work/meson" --buildtype=plain -Dwerror=true --wrap-mode=forcefallback \
       -Dpresence:backends=disabled -Dpresence:examples=disabled -Dpresence:tests=disabled -Dpresence:bench=disabled &&
     ninja -C "$work/meson/build" && "$work/meson/build/consumer"
 }

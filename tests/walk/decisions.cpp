@@ -9,21 +9,24 @@ void walk::change_rules() {
   tick();
   if (!may("rules")) return;
   const std::string resource = a_resource();
-  const bool meets_them_early = chance(30) && !evicts;  // with what is read again the engine meets them for everybody
+  const bool meets_them_early = chance(30) && !evicts && !shares;  // with what is read again the engine meets them for everybody
   if (meets_them_early) advance();  // or the next call would make decisions that are due by the new rules
   written_rules& written = rules[resource];
   const auto dice = pick(10);
   if (dice < 1) {
     note_down("rules of ", resource, ": none");
     rules.erase(resource);
-  } else if (dice < 2) {
+  } else if (dice < 2 && !other) {  // each engine has read what it has read
     written.broken = true;
     written.text = "<ruleset";
     note_down("rules of ", resource, ": broken");
   } else {
     std::vector<rule> all = written.rules;
-    if (!all.empty() && chance(40)) all.erase(all.begin() + static_cast<std::ptrdiff_t>(pick(all.size())));
-    else if (all.size() < 5 && chance(60)) all.push_back(some_rule(clock));
+    if (!all.empty() && chance(by_spheres ? 10 : 40)) all.erase(all.begin() + static_cast<std::ptrdiff_t>(pick(all.size())));
+    else if (all.size() < 5 && chance(by_spheres ? 20 : 60)) all.push_back(some_rule(clock));
+    else if (by_spheres && chance(80))
+      all = {{.gives = {.handling = chance(70) ? sub_handling::polite_block : sub_handling::confirm}},
+             {.sphere = one_of(std::array{"work", "home"}), .gives = {.handling = sub_handling::allow}}};
     else all = {some_rule(clock), some_rule(clock)};
     written = {all, document_of(all), false};
     note_down("rules of ", resource, ": ", written.text);
@@ -44,11 +47,13 @@ bool walk::nothing_is_due() const {
 }
 
 void walk::announce(const std::string& resource) {
+  announcing = true;
   for (int kind = 0; kind < published_kinds; ++kind) {
     if (!how.ruled[kind]) continue;
     while (!refresh(resource, kind, refresh_type::authorization)) {
     }
   }
+  announcing = false;
 }
 
 void walk::refresh_watchers() {
@@ -60,16 +65,20 @@ void walk::refresh_watchers() {
 bool walk::refresh(const std::string& resource, int kind, refresh_type type) {
   note_down("refresh_watchers ", resource, " ", package_names[kind], type == refresh_type::state ? " state" : " rules");
   maybe_fault();
-  const effects out = engine->refresh_watchers(resource, package_names[kind], type, now);
-  const bool fault = failed(out, false, "refresh_watchers");
-  if (fault) return false;
+  effects out = engine->refresh_watchers(resource, package_names[kind], type, now);
+  if (failed(out, false, "refresh_watchers")) return false;
+  refreshed(resource, kind, type, out);
+  return true;
+}
+
+void walk::refreshed(const std::string& resource, int kind, refresh_type type, const effects& out) {
   expectation expected;
   const look was = look_at(resource, kind);
-  mark_lapsed(resource, kind);
+  if (mark_lapsed(resource, kind)) decide_elsewhere(expected, resource, kind, was);
   const auto edge = edges.find({kind, resource});
   const bool due = by_sphere.contains({kind, resource}) || (edge != edges.end() && edge->second <= clock);
   if (type == refresh_type::authorization || due) {
-    decide_again(expected, resource, kind, was, {}, -1);
+    decide_again(expected, resource, kind, was, {}, -1, shares && type == refresh_type::authorization && has_views(kind));
     decide_waiting(expected, resource, kind);
   }
   if (type == refresh_type::state) {
@@ -88,23 +97,57 @@ bool walk::refresh(const std::string& resource, int kind, refresh_type type) {
   }
   settle(resource, kind);
   compare(expected, out, "refresh_watchers");
-  return true;
+}
+
+void walk::owe() {
+  tick();
+  const auto due = soonest();
+  if (due && *due <= clock + seconds{2}) return;
+  const std::string resource = a_resource();
+  const int kind = a_kind();
+  const auto tell = [&] { return engine->refresh_watchers(resource, package_names[kind], refresh_type::state, now); };
+  note_down("refresh_watchers ", resource, " ", package_names[kind], " state, by both");
+  maybe_fault(false);
+  rows->lose_answer(1);
+  const effects lost = tell();
+  rows->lose_answer(0);
+  if (!lost.storage_failed) return refreshed(resource, kind, refresh_type::state, lost);  // there was nobody
+  for (m_subscription& s : subscriptions) {  // their numbers are used
+    if (s.resource != resource || s.kind != kind || s.stands == stand::pending) continue;
+    ++dialogs[s.dialog].notify_cseq;
+    if (!about_watchers(kind) && !sent_to(s, dialogs[s.dialog].contact).has_body) continue;
+    told_versions[usage_of(s)] = ++s.version;
+  }
+  turn_to(1 - turn);
+  refreshed(resource, kind, refresh_type::state, tell());
+  turn_to(1 - turn);
+  effects none;
+  find_out(none);
+  found_out = false;
+  require(none.notifies.empty(), "what another engine has changed since is told as it was");
+  const effects paid = engine->cleanup(now);
+  blocked_until = std::min(blocked_until, clock);
+  refreshed(resource, kind, refresh_type::state, paid);
+  counts.met["owed"] += paid.notifies.size();
 }
 
 void walk::terminate() {
   tick();
   const bool everything = chance(20);
   const std::string resource = everything || chance(90) ? a_resource() : std::string{};
-  const int kind = everything || chance(40) ? -1 : a_kind();
+  const bool one_by_one = shares && resource.empty();  // state by state, each a change of its own
+  const int kind = everything || (chance(40) && !one_by_one) ? -1 : a_kind();
   static constexpr end_reason reasons[] = {end_reason::deactivated, end_reason::probation, end_reason::giveup,
                                            end_reason::noresource,  end_reason::rejected,  end_reason::invariant};
   end_reason reason = everything ? end_reason::noresource : one_of(reasons);
-  if (reason == end_reason::invariant && clock < blocked_until) reason = end_reason::deactivated;  // advance() rests
+  // advance() rests; or nothing is decided about who has no second left, and that stays due
+  const bool undecided = shares && !std::all_of(subscriptions.begin(), subscriptions.end(), [&](const auto& s) { return hears(s); });
+  if (reason == end_reason::invariant && (clock < blocked_until || undecided)) reason = end_reason::deactivated;
   const std::string why{to_string(reason)};
-  if (reason == end_reason::invariant) advance();  // while decisions are due nobody is shown anything
+  if (reason == end_reason::invariant) advance(shares);  // while decisions are due nobody is shown anything
   note_down(everything ? "remove_resource " : "terminate_watchers ", resource, " ", kind < 0 ? "" : package_names[kind], " ", why);
-  maybe_fault();
-  const effects out = everything ? engine->remove_resource(resource, now)
+  maybe_fault(!one_by_one);
+  effects out = everything ? engine->remove_resource(resource, now)
                                  : engine->terminate_watchers(resource, kind < 0 ? "" : package_names[kind], reason, now, seconds{17});
   if (failed(out, false, "terminate")) return;
   expectation expected;

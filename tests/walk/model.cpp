@@ -140,7 +140,7 @@ m_subscription* model::find(int name) {
 
 expected_notify& model::expect_notify(expectation& out, m_subscription& s, bool full) {
   expected_notify e{s.resource, s.dialog, s.name, s.kind, s.event_id, {}, {}, dialogs[s.dialog].contact,
-                    full || s.unsure || s.owes != owing::no};
+                    full || s.unsure || s.owes != owing::no || (shares && s.kind == k_dialog)};
   e.subscription_state = (s.stands == stand::pending ? "pending" : "active") + std::string{";expires="} +
                          std::to_string(std::chrono::floor<seconds>(s.deadline - clock).count());
   if (about_watchers(s.kind)) {
@@ -153,7 +153,7 @@ expected_notify& model::expect_notify(expectation& out, m_subscription& s, bool 
   e.parameters = s.about.parameters();
   e.version = s.version;
   e.version_may_jump = s.version_may_jump;
-  s.in_flight = true;
+  s.in_flight = !shares;
   s.owes = owing::no;
   s.unpaid = s.unsure = false;
   out.notifies.push_back(std::move(e));
@@ -187,6 +187,7 @@ void model::expect_present(expectation& out, int name) {
 
 void model::tell_change(expectation& out, const std::string& resource, int kind, const look& was, const std::string& sender, int except) {
   if (about_watchers(kind)) return;
+  decide_elsewhere(out, resource, kind, was);
   if (kind == k_presence && was.sphere != sphere_now(resource) && by_sphere.contains({kind, resource}))
     return decide_again(out, resource, kind, was, sender, except);
   if (const auto edge = edges.find({kind, resource}); edge != edges.end() && edge->second <= clock) {
@@ -203,7 +204,7 @@ void model::tell_change(expectation& out, const std::string& resource, int kind,
       continue;
     }
     if (own_change(s, sender)) {
-      s.unsure = true;  // he misses a document
+      s.unsure = !shares;  // he misses a document
       continue;
     }
     if (s.in_flight) s.owes = owing::yes;
@@ -212,7 +213,8 @@ void model::tell_change(expectation& out, const std::string& resource, int kind,
   for (const int name : over) end(out, name, "noresource");
 }
 
-void model::decide_again(expectation& out, const std::string& resource, int kind, const look& was, const std::string& sender, int except) {
+void model::decide_again(expectation& out, const std::string& resource, int kind, const look& was, const std::string& sender, int except,
+                         bool tells_all) {
   std::vector<std::pair<int, const char*>> over;
   if (except < 0) edges.erase({kind, resource});  // what counts now is noted again
   for (m_subscription& s : subscriptions) {
@@ -236,10 +238,10 @@ void model::decide_again(expectation& out, const std::string& resource, int kind
       over.emplace_back(s.name, "noresource");
       continue;
     }
-    if (turns) {
+    if (turns || (tells_all && s.stands != stand::pending)) {
       expect_notify(out, s);
     } else if (s.stands == stand::active && !about_watchers(kind) && was.gists.at(s.name) != seen_by(s).gist) {
-      if (own_change(s, sender)) s.unsure = true;
+      if (own_change(s, sender)) s.unsure = !shares;
       else if (s.in_flight) s.owes = owing::yes;
       else expect_notify(out, s);
     } else if (evicts && s.stands != stand::pending) {
@@ -264,6 +266,28 @@ void model::decide_waiting(expectation& out, const std::string& resource, int ki
     tell_waiting_over(out, u, answer.handling == sub_handling::block ? "rejected" : "approved");
     return true;
   });
+}
+
+void model::decide_elsewhere(expectation& out, const std::string& resource, int kind, const look& was) {
+  if (!shares || kind != k_presence || was.sphere == sphere_now(resource)) return;
+  const auto before = out.notifies.size() + out.changes.size();
+  for (int other = 0; other < published_kinds; ++other) {
+    if (!how.ruled[other]) continue;
+    if (other != kind) decide_again(out, resource, other, look_at(resource, other), {}, -1);
+    decide_waiting(out, resource, other);
+  }
+  elsewhere += out.notifies.size() + out.changes.size() - before;
+}
+
+bool model::has_views(int kind) const {
+  using to = dialog_options::shown;
+  switch (kind) {
+    case k_presence: return how.ruled[kind];
+    case k_messages: return how.messages.message_headers;
+    case k_dialog: return true;  // each may have chosen a dialog
+    case k_sla: return how.ruled[kind] || how.dialog.strangers != to::everything;
+    default: return false;
+  }
 }
 
 // --- watchers ------------------------------------------------------------------------------------------

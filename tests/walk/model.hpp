@@ -112,6 +112,7 @@ struct expected_notify {
   std::uint32_t version = 0;  ///< of the last document of a subscription that ends, or of a fetch
   bool version_may_jump = false;
   std::vector<m_watcher> watchers = {}, untold = {};  ///< what a full watcherinfo lists; ends told late
+  std::map<std::string, m_watcher> still = {};        ///< changes, by key, that no slice has told yet
   std::string parameters = {};  ///< of its Event value
 };
 
@@ -155,12 +156,13 @@ class model : public m_state {
   variant how;
   instant clock;  ///< the latest instant seen
   bool evicts = false;  ///< states may be read again between any two calls
+  bool shares = false;  ///< nothing is kept from one call to the next (subs_db_mode 3)
   std::map<std::string, written_rules> rules;  ///< by resource; none: no document
   std::map<std::pair<int, std::string>, std::vector<rule>> last_good;  ///< what a package read last
   std::set<std::pair<int, std::string>> by_sphere;  ///< states with a decision that looked at the sphere
   std::map<std::pair<int, std::string>, instant> edges;  ///< when a decision about a state may change
   std::set<std::string> ambiguous;  ///< machines of one watcher that ended in one call: any of them may be the one that waits
-  std::uint64_t last_order = 0;
+  std::uint64_t last_order = 0, elsewhere = 0;  // the latter: what other packages decided for a sphere
 
   // --- states ---
   std::vector<held> held_by(const std::string& resource, int kind) const;
@@ -204,10 +206,15 @@ class model : public m_state {
   /// A change of a state is told to its watchers but `except`. Call it with what leaves and arrives marked.
   void tell_change(expectation& out, const std::string& resource, int kind, const look& was, const std::string& sender = {},
                    int except = -1);
-  /// Every watcher of the state but `except` is decided about again.
-  void decide_again(expectation& out, const std::string& resource, int kind, const look& was, const std::string& sender, int except);
+  /// Every watcher of the state but `except` is decided about again. `tells_all`: who is not undecided is told, too.
+  void decide_again(expectation& out, const std::string& resource, int kind, const look& was, const std::string& sender, int except,
+                    bool tells_all = false);
   /// So are those who wait.
   void decide_waiting(expectation& out, const std::string& resource, int kind);
+  /// Where nothing is kept, a sphere that changes is looked at for all packages at once (Z12).
+  void decide_elsewhere(expectation& out, const std::string& resource, int kind, const look& was);
+  /// Whether what watchers of a kind see is decided for each.
+  bool has_views(int kind) const;
 
   // --- watchers ---
   m_undecided* undecided_of(const std::string& resource, int kind, const std::string& watcher);

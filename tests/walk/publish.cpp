@@ -100,7 +100,7 @@ void walk::publish() {
   if (expected.status == 200) expected.expires = static_cast<std::uint32_t>(lifetime.count());
 
   maybe_fault();
-  const effects out = engine->publish({.resource = resource,
+  effects out = engine->publish({.resource = resource,
                                        .event = event,
                                        .expires = asked ? expires_value{*asked} : expires_value{},
                                        .sip_if_match = tag,
@@ -112,12 +112,12 @@ void walk::publish() {
   if (op != does::refuse && op != does::nothing) {
     const look was = look_at(resource, kind);
     if (op == does::create) {
-      publications.push_back({resource, kind, out.answer.etag, has_body ? what : std::make_shared<content>(), has_body, sender, clock,
+      publications.push_back({resource, kind, given_tag(out, resource, kind, {}), has_body ? what : std::make_shared<content>(), has_body, sender, clock,
                               clock + lifetime, next_order(), false, true});
     } else if (op == does::end) {
       target->leaving = true;
     } else {
-      target->etag = out.answer.etag;
+      target->etag = given_tag(out, resource, kind, tag);
       target->deadline = clock + lifetime;
       if (op == does::modify) {
         target->has_news = what->messages.headers != target->what->messages.headers;
@@ -142,6 +142,16 @@ void walk::publish() {
   if (out.answer.status == 423) require(out.answer.min_expires == package_minimum[kind].count(), "Min-Expires");
   if (out.answer.status == 503) require(out.answer.retry_after.has_value(), "no Retry-After");
   if (out.answer.status == 489) require(!out.answer.allow_events.empty(), "no Allow-Events");
+}
+
+std::string walk::given_tag(const effects& out, const std::string& resource, int kind, const std::string& before) {
+  if (!found_out) return out.answer.etag;
+  std::vector<publication_row> all;
+  for (cursor at; !at.done;)
+    require(own_rows->publications({.event = package_names[kind], .resource = resource}, at, 100, all).has_value(), "the storage cannot be read");
+  for (const auto& row : all)
+    if (std::none_of(publications.begin(), publications.end(), [&](const auto& p) { return p.etag == row.etag; })) return row.etag;
+  return before;
 }
 
 }  // namespace presence::test::walking

@@ -108,6 +108,11 @@ void walk::subscribe() {
     const std::string n = std::to_string(pick(4));
     about = {"c" + n, "l", chance(65) ? "r" + n : ""};
   }
+  // who ended and begins anew in the same millisecond may have his id in watcher information, where nothing is kept
+  if (shares && known == nullptr && !begun.insert({{d, kind, event_id + about.parameters()}, clock}).second) {
+    now = clock + milliseconds{1};
+    return;
+  }
   std::string event_value = event_id.empty() ? event : event + ";id=" + event_id;
   if (flaw == wrong::bad_selection) event_value += ";to-tag=l";
   else event_value += known != nullptr && chance(50) ? known->about.parameters() : about.parameters();
@@ -154,7 +159,7 @@ void walk::subscribe() {
   }
   dialog.sent_cseq = std::max(dialog.sent_cseq, cseq);
   maybe_fault();
-  const effects out = engine->subscribe({.resource = dialog.resource,
+  effects out = engine->subscribe({.resource = dialog.resource,
                                          .event = event_value,
                                          .expires = asked ? expires_value{*asked} : expires_value{},
                                          .call_id = dialog.call_id,
@@ -170,8 +175,13 @@ void walk::subscribe() {
   const bool on_probation = op == does::refresh && known->stands != stand::pending && answer.handling == sub_handling::confirm;
   // of a fetch that was decided about nothing stays that could be decided otherwise later (POL-4745-val-2)
   const bool may_turn = op == does::create || (op == does::fetch && answer.handling == sub_handling::confirm) || (op == does::refresh && !on_probation);
-  if (may_turn) note(kind, dialog.resource, answer);
-  if (failed(out, true, "subscribe")) return;
+  const bool fault = failed(out, true, "subscribe");
+  if (may_turn && !(shares && fault)) note(kind, dialog.resource, answer);
+  if (fault && shares && how.ruled[kind]) {  // whether the rules were read by then is free; they are now
+    ask(kind, dialog.resource, watcher, true);
+    engine->auth_status(watcher, dialog.resource, now, package_names[kind]);
+  }
+  if (fault) return;
   if (rejected) {
     tell(expected, dialog.resource, kind, {"r" + std::to_string(++last_name), watcher, "", "", {}, clock}, "terminated", "rejected");
     // who waits under an address he proves is decided about (the table of 5.2)
@@ -185,7 +195,7 @@ void walk::subscribe() {
   if (op != does::nothing) {
     const look was = look_at(dialog.resource, kind);
     if (op != does::reject) mark_lapsed(dialog.resource, kind);
-    if (op == does::create && dialog.to_tag.empty()) dialog.to_tag = out.answer.dialog.local_tag();
+    if (op == does::create && dialog.to_tag.empty() && !out.notifies.empty()) dialog.to_tag = out.notifies[0].dialog.local_tag();
     if (expected.status == 200) dialog.remote_cseq = cseq;
     const std::string target_before = dialog.contact;
     if (op == does::create || op == does::refresh || (op == does::fetch && in_dialog)) dialog.contact = contact;

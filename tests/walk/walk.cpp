@@ -54,6 +54,18 @@ walk::walk(const settings& wanted) : maker{wanted.seed}, given{wanted}, bytes{wa
   how.without_document = std::array{sub_handling::allow, sub_handling::allow, sub_handling::confirm, sub_handling::polite_block, sub_handling::block}[pick(5)];
   how.lenient = chance(30);
 
+  if (given.mode == "database_only") {
+    shares = true;
+    bounds.subs_db_mode = 3;
+    bounds.limits.subscriptions_per_watcher = limits{}.subscriptions_per_watcher;  // counted in one call
+    by_spheres = chance(30);
+    if (by_spheres) {  // which decides about watchers of two packages
+      bounds.enable_sphere_check = true;
+      resources = 1;
+      focus = {k_presence, static_cast<int>(1 + pick(3))};
+      how.ruled[k_presence] = how.ruled[focus[1]] = may("rules");
+    }
+  }
   if (given.mode == "write_back") {
     bounds.subs_db_mode = 2;
     bounds.db_update_period = seconds{1 + pick(120)};
@@ -74,12 +86,21 @@ walk::walk(const settings& wanted) : maker{wanted.seed}, given{wanted}, bytes{wa
     throw std::runtime_error{"built without SQL storage"};
 #endif
   }
-  if (own_rows) rows = std::make_unique<faulty_storage>(*own_rows);
+  if (own_rows) rows = std::make_unique<racing_storage>(*own_rows);
+  if (shares)
+    rows->on_change = [this](const change& made) {
+      for (const auto& key : made.ended_publications) ended_in.emplace_back(key.event, key.resource);
+    };
   make_engine();
+  if (shares && may("other_engine") && pick(2) == 0) {
+    turn_to(1);
+    make_engine();
+  }
 }
 
 walk::~walk() {
   engine.reset();
+  other.reset();
   own_rows.reset();
 }
 
@@ -128,25 +149,62 @@ void walk::make_engine() {
   }
 }
 
-void walk::maybe_fault() {
+void walk::maybe_fault(bool any) {
   if (!rows) return;
   rows->fail(0);
   rows->lose_answer(0);
   faults_before = rows->failed();
   made_before = rows->made();
-  loses_answer = false;
-  if (faultless || !may("faults") || !chance(4)) return;
+  writes_before = rows->writes();
+  loses_answer = found_out = false;
+  rows->between = nullptr;
+  meanwhile.reset();
+  if (any && other && !announcing && may("races") && chance(10)) return race();
+  if (!any || faultless || !may("faults") || !chance(4)) return;
   if (chance(30)) {
     made_to_fail = storage_fault::unavailable;
     loses_answer = true;
     return rows->lose_answer(1 + pick(2));
   }
   made_to_fail = chance(50) ? storage_fault::unavailable : storage_fault::conflict;
-  rows->fail(1 + pick(2), made_to_fail);
+  rows->fail(1 + pick(shares ? 10 : 2), made_to_fail);  // each call reads there
 }
 
-bool walk::failed(const effects& out, bool answers, const std::string& what) {
-  if (rows) rows->fail(0), rows->lose_answer(0);
+void walk::turn_to(int which) {
+  if (std::exchange(turn, which) == which) return;
+  std::swap(engine, other);
+  std::swap(blocked_until, other_blocked_until);
+}
+
+void walk::race() {
+  // what is told then changes nothing else
+  const auto due = soonest();
+  if (due && *due <= clock + seconds{2}) return;
+  raced = {a_resource(), a_kind()};
+  rows->times = 1;
+  rows->between = [this] { meanwhile = other->refresh_watchers(raced.first, package_names[raced.second], refresh_type::state, now); };
+}
+
+void walk::find_out(effects& out) {
+  found_out = true;
+  const bool asks = chance(50);
+  effects late = asks ? engine->publish({.resource = "sip:nobody@example.com", .event = "none"}, now)
+                      : engine->refresh_watchers("sip:nobody@example.com", "presence", refresh_type::state, now);
+  require(!late.storage_failed && late.answer.status == (asks ? 489 : 0), "the call that finds out has another answer");
+  out.notifies = std::move(late.notifies);
+  out.storage_failed = false;
+  counts.met["found out"]++;
+}
+
+bool walk::failed(effects& out, bool answers, const std::string& what) {
+  if (rows) rows->fail(0), rows->lose_answer(0), rows->between = nullptr;
+  if (const auto first = std::exchange(meanwhile, {})) {
+    turn = 1 - turn;
+    refreshed(raced.first, raced.second, refresh_type::state, *first);
+    turn = 1 - turn;
+    counts.met["raced"]++;
+    counts.met["outrun"] += !first->notifies.empty();
+  }
   if (rows && rows->made() != made_before) write_down();  // before anything that this call has done
   if (!out.storage_failed) return false;
   require(rows && rows->failed() != faults_before, what + ": a storage failure nobody made");
@@ -155,11 +213,21 @@ bool walk::failed(const effects& out, bool answers, const std::string& what) {
           what + ": another answer to a storage failure: " + std::to_string(out.answer.status));
   require(out.answer.etag.empty() && !out.more, what + ": more than a refusal");
   note_down(what, " failed in the storage");
+  counts.met["storage faults"]++;
+  if (shares) {
+    require(made_to_fail != storage_fault::conflict, what + ": a conflict is not tried again");
+    if (!answers || rows->writes() != writes_before) blocked_until = clock + bounds.retry_after;
+    const bool made = rows->made() != made_before;
+    if (!made) compare_rows();
+    if (made || other) find_out(out);  // or the other engine's changes would make it a guess
+    require(made || out.notifies.empty(), what + ": something is told that was not made");
+    found_out = made;
+    return !made;
+  }
   if (made_to_fail != storage_fault::conflict || !answers) blocked_until = clock + bounds.retry_after;
   for (m_dialog& d : dialogs) d.may_jump = true;  // numbers planned in vain
   // ends are remembered too early (event_package::inherit): rows leave out what nobody would be shown
   for (m_publication& p : publications) p.knows_more = p.knows_more || p.kind == k_dialog;
-  counts.met["storage faults"]++;
   static_cast<void>(engine->contains_presence("sip:nobody@example.com", clock));  // a call that looks: what was made unasked for is undone
   compare_rows();
   return true;

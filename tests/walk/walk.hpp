@@ -67,23 +67,35 @@ class walk : model, maker {
   // --- the engine (walk.cpp) ---
   void make_engine();
   /// Arms a storage fault for the next call, by chance.
-  void maybe_fault();
-  /// Whether the call failed for want of storage. Then nothing may have happened.
-  bool failed(const effects& out, bool answers, const std::string& what);
+  void maybe_fault(bool any = true);
+  /// Whether the call failed for want of storage. Then nothing may have happened; where nothing is kept it has, if it is
+  /// the answer that was lost, and `out` is given the NOTIFYs that come late.
+  bool failed(effects& out, bool answers, const std::string& what);
+  void find_out(effects& out);
+  /// Another engine on the same rows goes on.
+  void turn_to(int which);
+  /// Arms a change by the other engine amid the next call, whose own is refused then and made again.
+  void race();
   void one_step();
   void drain();
 
   // --- the operations ---
   void tick();
   void pass_time();
-  void advance();
+  /// `at_once`: what is due is looked for, whenever that was done last, and nothing fails.
+  void advance(bool at_once = false);
   void publish();
   void subscribe();
   void change_rules();
   void refresh_watchers();
   bool nothing_is_due() const;
+  /// The tag a PUBLISH was given, also if its publisher does not know.
+  std::string given_tag(const effects& out, const std::string& resource, int kind, const std::string& before);
   bool refresh(const std::string& resource, int kind, refresh_type type);
+  void refreshed(const std::string& resource, int kind, refresh_type type, const effects& out);
   void announce(const std::string& resource);
+  /// Watchers are told, the answer is lost, and the other engine tells them meanwhile: they are owed the state.
+  void owe();
   void terminate();
   void answer_some();
   void report(std::size_t at);
@@ -103,6 +115,7 @@ class walk : model, maker {
   void check_version(m_subscription* s, const expected_notify& e, std::uint32_t version, const std::string& all);
   void audit();
   void audit_deadlines();
+  std::optional<instant> soonest() const;
   void audit_watchers();
   void compare_rows();
   void compare_publications(const std::vector<publication_row>& all, const m_state& is, const std::string& where);
@@ -112,33 +125,49 @@ class walk : model, maker {
   seeded_random bytes;
   std::shared_ptr<void> place;  // of own_rows, if it is a database
   std::unique_ptr<storage> own_rows;
-  std::unique_ptr<faulty_storage> rows;
-  std::unique_ptr<presence::engine> engine;
+  std::unique_ptr<racing_storage> rows;
+  std::unique_ptr<presence::engine> engine, other;  // the other works on the same rows, if there is one
+  int turn = 0;                                     // which of the two it is
   std::uint64_t step = 0;
   instant origin, now;  ///< the host's clock
-  instant blocked_until{};  ///< after a storage fault advance() rests
+  instant blocked_until{}, other_blocked_until{};  ///< after a storage fault advance() rests
   std::deque<std::string> history;
-  struct sent {
-    notify_id id;
-    int name;
-  };
-  std::vector<sent> outstanding;
   std::set<std::string> tags;
   std::map<std::string, std::string> key_of_id, id_of_key;  ///< of watchers in watcher information
   std::vector<std::pair<std::string, int>> settle_later;
   bool faultless = false;
-  std::size_t faults_before = 0, made_before = 0;
+  std::size_t faults_before = 0, made_before = 0, writes_before = 0;
   m_state stored;      ///< in write-back mode: what the database has
   instant flush_due{};  ///< when advance() writes what is held back
   using usage = std::tuple<std::size_t, int, std::string>;  // dialog, kind, Event id
   template <class One>
   static usage usage_of(const One& one) { return {one.dialog, one.kind, one.event_id}; }
+  struct sent {
+    notify_id id;
+    int name;
+    // where nothing is kept an engine remembers whom it told, for a while
+    usage to;
+    std::string parameters;
+    int by;
+    instant at;
+    bool answered = false;
+  };
+  std::set<std::pair<usage, instant>> begun;  ///< where nothing is kept: who began when
+  /// Whom an answer is about; null: nobody.
+  m_subscription* told(const sent& one);
+  std::vector<sent> outstanding;
   std::map<usage, std::uint32_t> told_versions;  ///< also of those that have ended: that of the next document
   std::size_t resources = 4;
+  bool by_spheres = false;  ///< rules mostly look at the sphere
   std::array<int, 2> focus{};  ///< packages this walk looks at most of the time
   int last_name = 0;
   storage_fault made_to_fail = storage_fault::unavailable;  ///< the last one armed
   bool loses_answer = false;                                ///< it is an answer that is lost
+  bool found_out = false;  ///< it was, and the call has happened
+  std::pair<std::string, int> raced;
+  std::vector<std::pair<std::string, std::string>> ended_in;  ///< where nothing is kept: states with publications that end, as it happens
+  bool announcing = false;  ///< rules are others than those decided by
+  std::optional<effects> meanwhile;  ///< what the other engine told between what a call read and what it wrote
 };
 
 }  // namespace presence::test::walking

@@ -1,0 +1,98 @@
+// Subscriptions that belong to an engine (options::owner_id, C02): whoever served the last SUBSCRIBE is named by every NOTIFY,
+// and ends them.
+#include "shared_world.hpp"
+
+#include <presence/packages.hpp>
+
+using namespace presence;
+using namespace presence::test;
+
+namespace {
+
+/// What a call told, and the owner each NOTIFY names.
+std::string told_by_owner(scenario& s, const effects& out) {
+  std::string all;
+  for (const notify& n : out.notifies) (all += n.dialog.owner()) += ":";
+  return all + " " + s.told(out);
+}
+
+effects publish(scenario& s, const std::string& document, seconds expires = 600s) {
+  return s.engine->publish({.resource = address("alice"),
+                            .event = "presence",
+                            .expires = expires,
+                            .content = {.type = "application/pidf+xml", .bytes = document}},
+                           s.at);
+}
+
+}  // namespace
+
+TEST_CASE("whichever engine tells a watcher, the NOTIFY names the engine that served his last SUBSCRIBE (C02)") {
+  shared_world s{{}, {"edge-1", "edge-2"}};
+  s.on(1).subscribe("d1", {.expires = 600s});
+  s.on(2).subscribe("d2", {.by = "carol", .expires = 600s});
+  const std::string open = pidf("t1:open", address("alice"));
+  CHECK(told_by_owner(s, publish(s.on(2), open)) ==
+        "edge-1:edge-2: 200 e1 Expires=600 | N d1#2 active;expires=600 P(t1:open) | N d2#2 active;expires=600 P(t1:open)");
+  s.on(2).subscribe("d1", {.expires = 600s});  // he moved
+  CHECK(told_by_owner(s, publish(s.on(1), pidf("t2:open", address("alice")))).starts_with("edge-2:edge-2: "));
+  for (const subscription_row& row : s.on(1).engine->subscriptions({}).records) CHECK(row.dialog.owner() == "edge-2");
+}
+
+TEST_CASE("a subscription that is over is ended by its owner alone, who tells it once (C02, M04)") {
+  shared_world s{{}, {"edge-1", "edge-2"}};
+  s.on(1).subscribe("d1", {.expires = 60s});
+  s.on(2).subscribe("d2", {.by = "carol", .expires = 60s});
+  s.at += 61s;
+  CHECK(told_by_owner(s, s.on(2).engine->advance(s.at)) == "edge-2: N d2#2 terminated;reason=timeout");
+  CHECK(s.on(2).engine->cleanup(s.at).notifies.empty());
+  CHECK_FALSE(s.on(2).engine->advance(s.at += 1s).more);
+  CHECK(told_by_owner(s, s.on(1).engine->advance(s.at)) == "edge-1: N d1#2 terminated;reason=timeout");
+  CHECK(s.on(2).engine->cleanup(s.at += 600s).notifies.empty());
+}
+
+TEST_CASE("who waits for an owner does all else that is due, and tells the watcher nothing meanwhile (C02, M04)") {
+  shared_world s{{}, {"edge-1", "edge-2"}};
+  const std::string open = pidf("t1:open", address("alice"));
+  s.on(1).subscribe("d1", {.expires = 60s});
+  s.on(2).subscribe("d2", {.by = "carol", .expires = 600s});
+  publish(s.on(1), open, 61s);
+  s.at += 61s;
+  CHECK(told_by_owner(s, s.on(2).engine->advance(s.at)) == "edge-2: N d2#2 active;expires=539 P()");
+  CHECK(told_by_owner(s, publish(s.on(2), open)) == "edge-2: 200 e1 Expires=600 | N d2#3 active;expires=539 P(t1:open)");
+  CHECK(s.on(2).subscribe("d1", {.expires = 60s}) == "481");
+  CHECK(told_by_owner(s, s.on(1).engine->advance(s.at)) == "edge-1: N d1#2 terminated;reason=timeout");
+}
+
+TEST_CASE("what an owner that died leaves is ended by whoever is left, a while later and as its own (C02, M04)") {
+  shared_world s{{.settings = {.owner_grace = 5s}}, {"edge-1", "edge-2"}};
+  s.on(1).subscribe("d1", {.expires = 60s});  // edge-1 is never heard of again
+  s.at += 65s - 1ms;
+  CHECK(s.on(2).engine->cleanup(s.at).notifies.empty());
+  CHECK(told_by_owner(s, s.on(2).engine->cleanup(s.at += 1ms)) == "edge-2: N d1#2 terminated;reason=timeout");
+  CHECK(s.on(2).engine->cleanup(s.at += 600s).notifies.empty());
+}
+
+TEST_CASE("what nobody owns is ended by anybody, and an engine without a name waits for no owner (C02)") {
+  shared_world s{{}, {"edge-1", ""}};
+  s.on(2).subscribe("d1", {.expires = 60s});
+  s.on(1).subscribe("d2", {.by = "carol", .expires = 60s});
+  s.on(1).subscribe("d3", {.by = "dave", .expires = 70s});
+  s.at += 60s;
+  CHECK(told_by_owner(s, s.on(1).engine->advance(s.at)) ==
+        ":edge-1: N d1#2 terminated;reason=timeout | N d2#2 terminated;reason=timeout");
+  s.at += 10s;
+  CHECK(told_by_owner(s, s.on(2).engine->advance(s.at)) == "edge-1: N d3#2 terminated;reason=timeout");
+}
+
+TEST_CASE("owner_id is a token for subs_db_mode 3 (C02, T10)") {
+  options o;
+  o.owner_id = "edge-1";
+  CHECK_FALSE(o.check());
+  o.subs_db_mode = 3;
+  CHECK(o.check());
+  o.owner_id = std::string(65, 'a');
+  CHECK_FALSE(o.check());
+  CHECK_FALSE(o.set("owner_id", "edge 1"));
+  CHECK_FALSE(o.set("owner_id", "edge\r\n1"));
+  CHECK_FALSE(o.set("owner_grace", "-1"));
+}
