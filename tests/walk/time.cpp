@@ -155,6 +155,8 @@ void walk::advance(bool at_once) {
   std::erase_if(edges, [&](const auto& known) { return known.second <= clock; });
   for (const auto& [kind, resource] : states) {
     if (!how.ruled[kind]) continue;
+    const auto edge = edges.find({kind, resource});
+    if (shares && edge != edges.end() && edge->second == clock + milliseconds{1}) continue;  // who waits is looked at within a second
     const auto before = expected.notifies.size() + expected.changes.size();
     decide_again(expected, resource, kind, look_at(resource, kind), {}, -1);
     decide_waiting(expected, resource, kind);
