@@ -125,8 +125,9 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
     tell_waiting(*u, watcher_event::giveup);
   }
   std::vector<undecided*> decided;
-  // rules that change with time, in a slice of their own: whoever ends or begins to wait does so first
-  while (taken.publications.empty() && taken.subscriptions.empty() && taken.undecideds.empty() && !spent()) {
+  // rules that change with time, in a slice of their own: whoever ends or begins to wait does so first, also who was not
+  // come to for want of looks
+  while (looks != 0 && taken.publications.empty() && taken.subscriptions.empty() && taken.undecideds.empty() && !spent()) {
     ruled* r = table.rules_timers().take_due(now, looks);
     if (r == nullptr) break;
     event_state& state = *r->state;

@@ -318,6 +318,7 @@ void engine::impl::begin(const subscribe_request& request, const event_package& 
     lapsed->answered = true;
     tell_end(*lapsed, waited_for ? end_reason::giveup : end_reason::timeout);
     if (durable()) plan.rows.ended_subscriptions.push_back(key_of(*lapsed));
+    plan.usage_ends = true;  // and what is reserved for it is not its successor's
   }
   lapse due = plan_lapse(state, now, &s);
   const bool over = lifetime != seconds{0} && stands != standing::pending && is_last(due.after.of(s));

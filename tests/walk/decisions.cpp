@@ -76,7 +76,8 @@ void walk::refreshed(const std::string& resource, int kind, refresh_type type, c
   const look was = look_at(resource, kind);
   if (mark_lapsed(resource, kind)) decide_elsewhere(expected, resource, kind, was);
   const auto edge = edges.find({kind, resource});
-  const bool due = by_sphere.contains({kind, resource}) || (edge != edges.end() && edge->second <= clock);
+  const bool watched = std::any_of(subscriptions.begin(), subscriptions.end(), [&](const auto& s) { return s.resource == resource && s.kind == kind; });
+  const bool due = (by_sphere.contains({kind, resource}) && (watched || !shares)) || (edge != edges.end() && edge->second <= clock);
   if (type == refresh_type::authorization || due) {
     decide_again(expected, resource, kind, was, {}, -1, shares && type == refresh_type::authorization && has_views(kind));
     decide_waiting(expected, resource, kind);

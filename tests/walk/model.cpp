@@ -192,7 +192,7 @@ void model::tell_change(expectation& out, const std::string& resource, int kind,
     return decide_again(out, resource, kind, was, sender, except);
   if (const auto edge = edges.find({kind, resource}); edge != edges.end() && edge->second <= clock) {
     decide_again(out, resource, kind, was, sender, except);
-    edges[{kind, resource}] = clock;  // advance() looks once more, and at those who wait
+    edges[{kind, resource}] = clock + milliseconds{shares};  // advance() looks once more, and at those who wait
     return;
   }
   std::vector<int> over;

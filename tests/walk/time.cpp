@@ -9,6 +9,7 @@ void walk::one_step() {
   if (other && chance(50)) turn_to(1 - turn);
   if (other && may("races") && chance(2)) return owe();
   const auto what = pick(100);
+  if (shares && what >= 52) advance_for_spheres();
   if (what < 30) pass_time();
   else if (what < 52) publish();
   else if (what < 76) subscribe();
@@ -19,6 +20,16 @@ void walk::one_step() {
   else if (what < 98 && own_rows && may("restart")) restart();
   else if (what < 99 && bounds.subs_db_mode == 2) flush();
   else answer_some();
+}
+
+/// Whoever is decided about by a sphere that has changed with time, which others have not been told yet, cannot be told from
+/// them where nothing is kept.
+void walk::advance_for_spheres() {
+  tick();
+  const bool others = std::any_of(how.ruled + k_presence + 1, how.ruled + published_kinds, [](bool ruled) { return ruled; });
+  if (!bounds.enable_sphere_check || !others) return;
+  const auto lapsed = [this](const auto& p) { return p.kind == k_presence && p.deadline <= clock; };
+  if (std::any_of(publications.begin(), publications.end(), lapsed)) advance(true);
 }
 
 /// The engine and the model learn what time it is.
@@ -57,7 +68,7 @@ void walk::pass_time() {
 void walk::advance(bool at_once) {
   tick();
   note_down("advance");
-  const bool rests = clock < blocked_until;
+  const bool rests = clock < blocked_until && !at_once;
   const auto looks = rows ? rows->looks() : 0;
   maybe_fault(!at_once);
   if (rows && rows->armed() && !shares) rows->fail(1, made_to_fail);  // the first slice, or none
@@ -72,6 +83,7 @@ void walk::advance(bool at_once) {
   }
   if (failed(all, false, "advance")) return;
   const auto made = rows ? rows->made() : 0;
+  if (at_once) blocked_until = std::min(blocked_until, clock);
   int slices = 1;
   all.more = all.more || found_out;
   for (; all.more; ++slices) {
@@ -155,6 +167,8 @@ void walk::advance(bool at_once) {
   std::erase_if(edges, [&](const auto& known) { return known.second <= clock; });
   for (const auto& [kind, resource] : states) {
     if (!how.ruled[kind]) continue;
+    const auto edge = edges.find({kind, resource});
+    if (shares && edge != edges.end() && edge->second == clock + milliseconds{1}) continue;  // who waits is looked at within a second
     const auto before = expected.notifies.size() + expected.changes.size();
     decide_again(expected, resource, kind, look_at(resource, kind), {}, -1);
     decide_waiting(expected, resource, kind);
