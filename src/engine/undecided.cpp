@@ -73,8 +73,16 @@ end_reason engine::impl::plan_last_decision(subscription& s, instant now) {
   } else {
     s.answered = false;
     tell_end(s, end_reason::timeout);
-    if (const undecided* u = table.find_undecided(*s.state, *s.watcher)) departures.push_back({u, false});
-    plan_undecided_row(s, watcher_id(s), now);
+    const undecided* known = table.find_undecided(*s.state, *s.watcher);
+    if (known != nullptr) departures.push_back({known, false});
+    const bool last = known == nullptr || known->pending <= departing_of(*known);
+    instant since = now;
+    for (const auto index : s.state->watchers) {  // he does not wait before the last one ends
+      if (last || index == slab<subscription>::none) continue;
+      const subscription& u = table.subscriptions()[index];
+      if (&u != &s && u.watcher == s.watcher && u.stands == standing::pending) since = std::max(since, u.deadline);
+    }
+    plan_undecided_row(s, watcher_id(s), since);
   }
   return end_reason::timeout;
 }
