@@ -367,7 +367,7 @@ TEST_CASE("whichever read fails, what is due or owed comes later and is not pass
     for (bool failed = true; failed; ++nth) {
       CAPTURE(lapses);
       CAPTURE(nth);
-      shared_world s{{.settings = {.clean_period = 0s, .enable_sphere_check = true}, .authorized = true, .packages = {about}}};
+      shared_world s{{.settings = {.clean_period = 0s}, .packages = {about}}};
       s.on(1).publish("alice", {.body = "t1:open", .expires = lapses ? 60s : 3600s});
       s.subscribe("d9", {.by = "alice", .expires = 3600s, .event = "presence.winfo"});
       s.subscribe("d1", {.expires = 600s});

@@ -78,8 +78,16 @@ end_reason engine::impl::plan_last_decision(subscription& s, instant now) {
   } else {
     s.answered = false;
     tell_end(s, end_reason::timeout);
-    if (const undecided* u = table.find_undecided(*s.state, *s.watcher)) plan.departures.add(*u, false);
-    plan_undecided_row(s, watcher_id(s), now);
+    const undecided* known = table.find_undecided(*s.state, *s.watcher);
+    if (known != nullptr) plan.departures.add(*known, false);
+    const bool last = known == nullptr || known->pending <= plan.departures.count_of(*known);
+    instant since = now;
+    for (const auto index : s.state->watchers) {  // he does not wait before the last one ends
+      if (last || index == slab<subscription>::none) continue;
+      const subscription& u = table.subscriptions()[index];
+      if (&u != &s && u.watcher == s.watcher && u.stands == standing::pending) since = std::max(since, u.deadline);
+    }
+    plan_undecided_row(s, watcher_id(s), since);
   }
   return end_reason::timeout;
 }
