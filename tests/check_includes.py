@@ -15,8 +15,7 @@ SEEN_IN = {
     "doctest/": ["tests/"],
     "sofia-sip/": ["docs/examples/"],
     "benchmark/": ["bench/"],
-    "boost/intrusive": ["include/presence/cache/policy.hpp", "include/presence/state_table.hpp",
-                        "include/presence/timer_wheel.hpp"],
+    "boost/intrusive": ["include/presence/cache/policy.hpp", "include/presence/timer_wheel.hpp"],
 }
 VALUES = {"time", "result", "body", "dialog", "requests", "effects", "options", "random", "trace"}
 RULES = {"publication", "subscription", "watcher_state", "notify_outcome", "grammar", "uri"}

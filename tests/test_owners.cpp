@@ -63,13 +63,53 @@ TEST_CASE("who waits for an owner does all else that is due, and tells the watch
   CHECK(told_by_owner(s, s.on(1).engine->advance(s.at)) == "edge-1: N d1#2 terminated;reason=timeout");
 }
 
-TEST_CASE("what an owner that died leaves is ended by whoever is left, a while later and as its own (C02, M04)") {
+TEST_CASE("what an owner that died leaves is ended by whoever is left, a while later (C02, M04)") {
   shared_world s{{.settings = {.owner_grace = 5s}}, {"edge-1", "edge-2"}};
   s.on(1).subscribe("d1", {.expires = 60s});  // edge-1 is never heard of again
   s.at += 65s - 1ms;
   CHECK(s.on(2).engine->cleanup(s.at).notifies.empty());
-  CHECK(told_by_owner(s, s.on(2).engine->cleanup(s.at += 1ms)) == "edge-2: N d1#2 terminated;reason=timeout");
+  CHECK(told_by_owner(s, s.on(2).engine->cleanup(s.at += 1ms)) == "edge-1: N d1#2 terminated;reason=timeout");
   CHECK(s.on(2).engine->cleanup(s.at += 600s).notifies.empty());
+}
+
+TEST_CASE("what is another's is not read for its time until it is anybody's (C02, T17)") {
+  shared_world s{{}, {"edge-1", "edge-2"}};
+  const auto calls_of_look = [&] {
+    const auto before = s.on(2).engine->stats().storage_calls;
+    s.engine->advance(s.at += 1s);
+    return s.engine->stats().storage_calls - before;
+  };
+  const auto nothing = calls_of_look();
+  for (const std::string dialog : {"d1", "d2", "d3"}) s.on(1).subscribe(dialog, {.by = dialog, .to = "of" + dialog, .expires = 60s});
+  s.at += 60s;
+  CHECK(calls_of_look() == nothing);
+  s.at += 10s;
+  CHECK(calls_of_look() > nothing);
+}
+
+TEST_CASE("an engine without the package leaves what lapses to those that wait for its owner (C02, L05, M04)") {
+  shared_world s{{.settings = {.clean_period = 30s, .owner_grace = 600s}}, {"edge-1", "edge-2"}};
+  options of_third = s.given.settings;
+  of_third.owner_id = "edge-3";
+  engine third{of_third, {}, &s.rows};
+  REQUIRE(third.add_event(message_summary_package(), s.at));
+  s.on(1).subscribe("d1", {.expires = 60s});  // edge-1 is never heard of again
+  for (const instant until = s.at + 659s; s.at < until; s.at += 30s) third.cleanup(s.at);
+  s.at += 2s;
+  CHECK(told_by_owner(s, s.on(2).engine->cleanup(s.at)) == "edge-1: N d1#2 terminated;reason=timeout");
+}
+
+TEST_CASE("who has no CSeq left is ended by whoever finds him (C02, T13)") {
+  shared_world s{{}, {"edge-1", "edge-2"}};
+  s.on(1).subscribe("d1", {.expires = 600s});
+  std::vector<subscription_row> all;
+  cursor from;
+  REQUIRE(s.rows.subscriptions({}, from, 10, all));
+  REQUIRE(all.size() == 1);
+  all[0].local_cseq = 0x7fffff00;
+  REQUIRE(s.rows.apply({.changed_subscriptions = all}));
+  s.on(2).publish("alice", {.body = "t1:open"});
+  CHECK(s.told(s.engine->advance(s.at += 1s)).ends_with("terminated;reason=timeout"));
 }
 
 TEST_CASE("what nobody owns is ended by anybody, and an engine without a name waits for no owner (C02)") {

@@ -205,7 +205,7 @@ class engine {
   result<void, std::string> flush(instant now);
 
   /// Everything due now, without a budget, and the sweep of lapsed database rows (G03). Where other engines share the
-  /// database (C01), part by part: `storage_failed` says then that something is left.
+  /// database (C01), part by part: `storage_failed` says then that something is left. What is another's is left to it (C02).
   effects cleanup(instant now);
 
   // --- privileged calls of the host, never reachable by a request (SEC-AUTH-7) --------------------

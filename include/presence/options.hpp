@@ -103,7 +103,8 @@ struct options {
   /// host to send them there; and no other engine ends it when its time is up. Empty: nobody owns what this engine serves, and
   /// it ends whatever is over.
   std::string owner_id = "";
-  /// When a subscription is over for so long and its owner has not ended it, any engine does, and owns its last NOTIFY.
+  /// When a subscription is over for so long and its owner has not ended it, any engine does. Longer than the owner is out of
+  /// action while it lives.
   seconds owner_grace{10};
   seconds waiting_limit{7 * 24 * 3600};  ///< undecided watchers are forgotten after this (M10)
   /// A subscription that nobody has decided about ends with `giveup` after this; it is granted no more than what is

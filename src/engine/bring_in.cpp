@@ -39,7 +39,7 @@ void engine::impl::adopt(subscription_row&& row, const sought_row& sought, const
   s.approved = row.approved;
   // a CSeq has 31 bits (RFC 3261 section 8.1.1.5), and what a crash leaves reserved is used up, too: he subscribes anew
   if (s.local_cseq > last_cseq) {
-    s.deadline = std::min(s.deadline, now);
+    s.deadline = std::min(s.deadline, now - settings.owner_grace);  // anybody's to end
     table.recheck(state, now);  // whoever looks for what is due finds no time of his
   }
   table.reserve(state);

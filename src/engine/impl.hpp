@@ -125,8 +125,8 @@ struct engine::impl {
   void find_watched(std::string_view event, std::vector<state_name>& states);
   /// Brings in states whose time has come; at most `budget`. False: there may be more.
   bool find_due(instant now, std::size_t budget);
-  /// Whether this engine ends a subscription that is over: its owner does, and who takes it over from one who has not (C02).
-  bool take_over(subscription& s, instant now);
+  /// Whether a subscription that is over is left to its owner: it is for owner_grace (C02).
+  bool is_anothers(const subscription& s, instant now) const noexcept;
   /// Reads what the filter wants into memory. Throws unreadable.
   void read(const row_filter& wanted, const event_package& package, instant now);
   void adopt(publication_row row, const event_package& package);

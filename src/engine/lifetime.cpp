@@ -113,7 +113,7 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
   while (!spent()) {
     subscription* s = table.subscription_timers().take_due(now, looks);
     if (s == nullptr) break;
-    if (!take_over(*s, now)) continue;
+    if (is_anothers(*s, now)) continue;
     taken.subscriptions.push_back(s);
     plan_end(*s, plan_last_decision(*s, now), {}, out);  // no body: nothing is owed to who let it lapse (N07)
   }
@@ -207,17 +207,9 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
   next_look = std::max(next_look, rate.second_ends());
 }
 
-bool engine::impl::take_over(subscription& s, instant now) {
+bool engine::impl::is_anothers(const subscription& s, instant now) const noexcept {
   const std::string_view owner = s.dialog.owner();
-  if (settings.owner_id.empty() || owner.empty() || owner == settings.owner_id) return true;
-  if (const instant anybodys = s.deadline + settings.owner_grace; now < anybodys) {
-    table.subscription_timers().insert(s, anybodys);
-    return false;
-  }
-  dialog_fields taken = s.dialog.fields();
-  taken.owner = settings.owner_id;
-  s.dialog = dialog{taken};
-  return true;
+  return !settings.owner_id.empty() && !owner.empty() && owner != settings.owner_id && now < s.deadline + settings.owner_grace;
 }
 
 void engine::impl::plan_unpaid(instant now, effects& out) {
@@ -254,7 +246,7 @@ void engine::impl::plan_unpaid(instant now, effects& out) {
 void engine::impl::sweep(instant now) {
   if (packages.empty()) return;  // whose rows they are is not known yet (L05)
   // where several engines share the rows, one that serves the package may be about to tell their end
-  const seconds grace = shared() ? std::max(settings.clean_period, seconds{60}) : seconds{0};
+  const seconds grace = shared() ? std::max(settings.clean_period, settings.owner_grace + seconds{60}) : seconds{0};
   const auto swept = rows->sweep(now - grace, packages.names());
   if (swept) return;
   ++counters.storage_faults;

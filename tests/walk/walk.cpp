@@ -57,6 +57,7 @@ walk::walk(const settings& wanted) : maker{wanted.seed}, given{wanted}, bytes{wa
   if (given.mode == "database_only") {
     shares = true;
     bounds.subs_db_mode = 3;
+    bounds.owner_grace = seconds{0};
     bounds.limits.subscriptions_per_watcher = limits{}.subscriptions_per_watcher;  // counted in one call
     by_spheres = chance(30);
     if (by_spheres) {  // which decides about watchers of two packages
@@ -126,6 +127,7 @@ void walk::fail(const std::string& why) const {
 }
 
 void walk::make_engine() {
+  if (shares) bounds.owner_id = "engine-" + std::to_string(turn);
   engine = std::make_unique<presence::engine>(bounds, host_hooks{}, rows.get(), &bytes);
   event_package all[] = {presence_package(how.presence), message_summary_package(how.messages), dialog_package(how.dialog),
                          dialog_sla_package({.strangers = how.dialog.strangers,
