@@ -254,8 +254,7 @@ void engine::impl::sweep(instant now) {
 }
 
 bool engine::impl::write_back() {
-  ++counters.storage_calls;
-  const auto written = held_back->flush(page_rows);
+  const auto written = rows->flush(page_rows);
   if (written) return true;
   ++counters.storage_faults;
   log(log_level::error, written.error().text);

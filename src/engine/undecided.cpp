@@ -82,10 +82,12 @@ end_reason engine::impl::plan_last_decision(subscription& s, instant now) {
     if (known != nullptr) plan.departures.add(*known, false);
     const bool last = known == nullptr || known->pending <= plan.departures.count_of(*known);
     instant since = now;
-    for (const auto index : s.state->watchers) {  // he does not wait before the last one ends
-      if (last || index == slab<subscription>::none) continue;
-      const subscription& u = table.subscriptions()[index];
-      if (&u != &s && u.watcher == s.watcher && u.stands == standing::pending) since = std::max(since, u.deadline);
+    if (!last) {  // he does not wait before the last one ends
+      for (const auto index : s.state->watchers) {
+        if (index == slab<subscription>::none) continue;
+        const subscription& u = table.subscriptions()[index];
+        if (&u != &s && u.watcher == s.watcher && u.stands == standing::pending) since = std::max(since, u.deadline);
+      }
     }
     plan_undecided_row(s, watcher_id(s), since);
   }
