@@ -177,10 +177,11 @@ inline std::string select_page(std::string_view table, const columns& wanted, co
          " ORDER BY id LIMIT :count";
 }
 
-/// A moment in milliseconds, exactly.
-inline std::string exact(const dialect& d, std::string_view moment, std::string_view rest) {
-  return "CAST(" + std::string{moment} + " AS " + std::string{d.wide_type} + ") * 1000 + coalesce(" +
-         std::string{rest} + ", 0)";
+/// Compares a moment with :ms, in milliseconds. Adding the rest to the seconds could overflow, if somebody wrote nonsense
+/// there, and one such row would fail the statement for all.
+inline std::string exact(const dialect& d, std::string_view moment, std::string_view rest, std::string_view how) {
+  return "coalesce(" + std::string{rest} + ", 0)" + std::string{how} + ":ms - CAST(" + std::string{moment} + " AS " +
+         std::string{d.wide_type} + ") * 1000";
 }
 
 /// `(:e0, :e1, ...)`
@@ -194,8 +195,7 @@ inline std::string list_of_events(std::size_t known) {
 /// whatever their event is. The first condition can use the index on expires, the second is exact.
 inline std::string sweep_rows(const dialect& d, std::string_view table, std::size_t known, std::string_view dead) {
   const std::string made = "DELETE FROM " + std::string{table} + " WHERE expires <= :second AND " +
-                           exact(d, "expires", "x_expires_ms") +
-                           " < :ms AND NOT (expires = -1 AND x_expires_ms IS NULL)";
+                           exact(d, "expires", "x_expires_ms", " < ") + " AND NOT (expires = -1 AND x_expires_ms IS NULL)";
   if (known == 0) return made;
   const std::string foreign = "event NOT IN " + list_of_events(known);
   return made + " AND " + (dead.empty() ? foreign : "(" + foreign + " OR " + std::string{dead} + ")");
@@ -218,7 +218,7 @@ inline std::string select_due(const dialect& d, std::string_view table, const co
                               const due_rows& due, std::size_t known) {
   const std::string moment{due.moment};
   return "SELECT " + joined(wanted, ", ", plain) + " FROM " + std::string{table} + " WHERE " + std::string{due.which} + " AND " +
-         moment + " <= :second AND " + (due.rest.empty() ? moment : exact(d, moment, due.rest)) + " <= :ms AND event IN " +
+         moment + " <= :second AND " + (due.rest.empty() ? moment + " <= :ms" : exact(d, moment, due.rest, " <= ")) + " AND event IN " +
          list_of_events(known) + (due.owned ? " AND (x_owner IS NULL OR x_owner = :owner)" : "") + " ORDER BY " + moment +
          " LIMIT :count";
 }
