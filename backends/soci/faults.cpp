@@ -63,6 +63,7 @@ storage_error caught(const target& to, bool connected) {
 outcome file_must_exist(const target& to) {
   std::error_code error;
   if (to.file.empty() || std::filesystem::exists(to.file, error)) return {};
+  if (error) return fault(storage_fault::unavailable, "cannot look at database file '" + to.file + "': " + error.message());
   return fault(
       storage_fault::unavailable,
       "database file '" + to.file +
