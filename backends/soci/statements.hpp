@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -392,6 +393,18 @@ inline std::string create_index(const index_text& which, std::string_view table,
                      " ON " + std::string{table} + " (" + std::string{which.columns} + ")";
   if (d.partial_indexes && !which.partial.empty()) made.append(" WHERE ").append(which.partial);
   return made;
+}
+
+/// A table with our own columns behind Kamailio's; with its indexes where they have to come in the same statement.
+inline std::string create_table(std::string_view create, std::span<const column_text> ours, std::span<const index_text> indexes,
+                                std::string_view table, const dialect& d) {
+  std::string pattern{create}, added;
+  for (const auto& column : ours) added.append("\n  ").append(column.name).append(" ").append(column.type).append(",");
+  pattern.insert(pattern.find("\n  CONSTRAINT"), added);
+  if (!d.transactional_schema)
+    for (const auto& which : indexes)
+      pattern.insert(pattern.rfind("){end}"), ",\n  INDEX {i}" + std::string{which.name} + " (" + std::string{which.columns} + ")");
+  return schema_text(pattern, table, d);
 }
 
 inline std::string add_column(const column_text& which, std::string_view table, const dialect& d) {
