@@ -664,6 +664,10 @@ TEST_CASE("whatever stands in a row, no line end comes into a descriptor, and ot
         &dialog_fields::event, &dialog_fields::watcher, &dialog_fields::cookie, &dialog_fields::user_agent,
         &dialog_fields::headers, &dialog_fields::display_name, &dialog_fields::also, &dialog_fields::owner})
     rows.push_back(poisoned(field));
+  // a line break in a header field is a blank, and Kamailio keeps it
+  const auto goes_on = [](const subscription_row& row) {
+    return !clean(row.dialog.route_set()) || !clean(row.dialog.user_agent()) || !clean(row.dialog.display_name());
+  };
   subscription_row good = storage_contract::subscription("good@host");
   dialog_fields fields = storage_contract::usual_dialog("good@host");
   fields.headers = "Subject: presence\r\n";
@@ -685,7 +689,7 @@ TEST_CASE("whatever stands in a row, no line end comes into a descriptor, and ot
       const auto all = [&](const effects& out) {
         check_clean(out);
         for (const notify& n : out.notifies) {
-          CHECK((n.dialog.call_id() == "good@host" || n.dialog.call_id() == "lamp@host"));
+          CHECK((n.dialog.call_id() != "evil@host" || goes_on(bad)));
           told += n.dialog.call_id() == "good@host" ? 1 : 0;
         }
       };
@@ -693,7 +697,7 @@ TEST_CASE("whatever stands in a row, no line end comes into a descriptor, and ot
       all(e.advance(soon));
       const effects published = e.update_presentity(good_publish(), soon);
       CHECK(published.answer.status == 200);
-      CHECK(published.notifies.size() == 1);
+      CHECK(published.notifies.size() == (goes_on(bad) ? 2 : 1));
       all(published);
       all(e.refresh_watchers("sip:alice@example.com", "lamp", refresh_type::state, soon));
       all(e.refresh_watchers("sip:alice@example.com", "presence", refresh_type::authorization, soon));

@@ -22,6 +22,21 @@ bool can_be_sent(const subscription_row& row) noexcept {
          !has_control(from_to(d.display_name(), d.owner())) && !has_control(row.resource);
 }
 
+// Kamailio keeps header fields with the line breaks that were in them, each of which means a blank (RFC 3261 section
+// 7.3.1). Where one makes no sense it stays.
+dialog unfolded(const dialog& d) {
+  dialog_fields fields = d.fields();
+  const auto blank = [](std::string_view field) {
+    std::string made{field};
+    std::replace_if(made.begin(), made.end(), [](char c) { return has_control({&c, 1}); }, ' ');
+    return made;
+  };
+  const std::string route_set = blank(fields.route_set), user_agent = blank(fields.user_agent),
+                    display_name = blank(fields.display_name);
+  fields.route_set = route_set, fields.user_agent = user_agent, fields.display_name = display_name;
+  return dialog{fields};
+}
+
 }  // namespace
 
 // --- rows become records ---------------------------------------------------------------------------
@@ -34,6 +49,7 @@ void engine::impl::adopt(publication_row row, const event_package& package) {
 
 void engine::impl::adopt(subscription_row&& row, const sought_row& sought, const event_package& package, instant now) {
   if (row.state == subscription_state::terminated) return;  // another server's; nothing is owed to it
+  if (!can_be_sent(row)) row.dialog = unfolded(row.dialog);
   if (!can_be_sent(row)) {  // who wrote a line break there must not write header fields
     log(log_level::warning, "a stored subscription has control characters and is left out of " + row.resource);
     return;
