@@ -16,6 +16,7 @@
 #include <random>
 #include <string>
 #include <thread>
+#include <type_traits>
 #include <vector>
 
 #include "database.hpp"
@@ -335,6 +336,11 @@ TEST_CASE_TEMPLATE("errors name no value of a row", Database, PRESENCE_EVERY_DAT
   what.new_publications[0].etag = "secret-tag";
   apply(*rows, what);
   CHECK(error_of(rows->apply(what)).text.find("secret") == std::string::npos);
+  if constexpr (std::is_same_v<Database, mariadb_database>) {
+    database.run("ALTER TABLE presentity MODIFY sender VARCHAR(255) CHARACTER SET ascii NOT NULL");
+    what.new_publications[0].sender = "sip:secret\xc3\xa9";
+    CHECK(error_of(rows->apply(what)).text == "Incorrect string value");
+  }
   database.run("DROP TABLE presentity");
   CHECK(error_of(rows->apply(what)).text.find("secret") == std::string::npos);
   database.run("CREATE TABLE presentity (id INTEGER)");

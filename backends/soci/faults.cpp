@@ -42,7 +42,7 @@ storage_error caught(const target& to, bool connected) {
     const storage_fault which = speaks.fault(complaint_of(e), message);
     if (which == storage_fault::conflict) return {which, "a row to insert is there already"};
     if (connected) {
-      for (const std::string_view end : {"\n", " to use near"})
+      for (const std::string_view end : {"\n", " to use near", ": '", ": \""})  // what follows may be a value
         message.resize(std::min(message.find(end), message.size()));
     }
     std::replace_if(
