@@ -297,8 +297,9 @@ TEST_CASE_TEMPLATE("numbers that make no sense harm no other row (T18)", Databas
     const instant over = what.new_publications[0].expires;
     what.states = {{{"sip:alice@example.com", "presence"}, {}, 1, over}};
     apply(*rows, what);
-    for (const std::string set : {"presentity SET x_expires_ms", "presentity SET x_received_ms", "active_watchers SET x_expires_ms",
-                                  "active_watchers SET x_since_ms", "watchers SET x_inserted_ms", "presence_states SET turns_ms"})
+    for (const std::string set : {"presentity SET x_expires_ms", "presentity SET x_received_ms",
+                                  "active_watchers SET x_expires_ms", "active_watchers SET x_since_ms",
+                                  "watchers SET x_inserted_ms", "presence_states SET turns_ms"})
       database.run("UPDATE " + set + " = " + nonsense);
     apply(*rows, {.new_publications = {publication("sip:carol@example.com", "c")}});
     const auto sensible = [](instant t) { return -never.time_since_epoch() <= t.time_since_epoch() && t <= never; };
@@ -314,7 +315,8 @@ TEST_CASE_TEMPLATE("numbers that make no sense harm no other row (T18)", Databas
     CHECK(rows->due({.now = later, .waiting_since = later, .others = later}, known, 100, due));
     CHECK(std::count(due.begin(), due.end(), state_name{"sip:carol@example.com", "presence"}) == 1);
     CHECK(rows->sweep(later, {}));
-    for (const std::string table : {"presentity", "active_watchers", "watchers", "presence_states"}) database.run("DELETE FROM " + table);
+    for (const std::string table : {"presentity", "active_watchers", "watchers", "presence_states"})
+      database.run("DELETE FROM " + table);
   }
 }
 

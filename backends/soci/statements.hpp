@@ -219,9 +219,9 @@ inline std::string select_due(const dialect& d, std::string_view table, const co
                               const due_rows& due, std::size_t known) {
   const std::string moment{due.moment};
   return "SELECT " + joined(wanted, ", ", plain) + " FROM " + std::string{table} + " WHERE " + std::string{due.which} + " AND " +
-         moment + " <= :second AND " + (due.rest.empty() ? moment + " <= :ms" : exact(d, moment, due.rest, " <= ")) + " AND event IN " +
-         list_of_events(known) + (due.owned ? " AND (x_owner IS NULL OR x_owner = :owner)" : "") + " ORDER BY " + moment +
-         " LIMIT :count";
+         moment + " <= :second AND " + (due.rest.empty() ? moment + " <= :ms" : exact(d, moment, due.rest, " <= ")) +
+         " AND event IN " + list_of_events(known) + (due.owned ? " AND (x_owner IS NULL OR x_owner = :owner)" : "") +
+         " ORDER BY " + moment + " LIMIT :count";
 }
 
 inline std::string select_mark(std::string_view table, const columns& wanted, const columns& key) {
@@ -403,7 +403,8 @@ inline std::string create_table(std::string_view create, std::span<const column_
   pattern.insert(pattern.find("\n  CONSTRAINT"), added);
   if (!d.transactional_schema)
     for (const auto& which : indexes)
-      pattern.insert(pattern.rfind("){end}"), ",\n  INDEX {i}" + std::string{which.name} + " (" + std::string{which.columns} + ")");
+      pattern.insert(pattern.rfind("){end}"),
+                     ",\n  INDEX {i}" + std::string{which.name} + " (" + std::string{which.columns} + ")");
   return schema_text(pattern, table, d);
 }
 
