@@ -5,6 +5,8 @@
 #include <presence/grammar.hpp>
 #include <presence/memory_storage.hpp>
 
+#include "storage_rows.hpp"
+
 using namespace presence;
 using namespace presence::test;
 
@@ -643,6 +645,67 @@ TEST_CASE("the same with rows behind the engine (P01, S01, T02, T03, T04, SEED-1
   for (std::uint64_t seed = 11; seed <= 13; ++seed) {
     memory_storage rows;
     rampage(seed, 2000, &rows);
+  }
+}
+
+TEST_CASE("whatever stands in a row, no line end comes into a descriptor, and other rows are as they were (SEC-XML-5, T22)") {
+  const std::string evil = "x\r\nEvil: yes";
+  const auto poisoned = [&](std::string_view dialog_fields::*field) {
+    dialog_fields fields = storage_contract::usual_dialog("evil@host");
+    fields.*field = evil;
+    subscription_row row = storage_contract::subscription("evil@host");
+    row.dialog = dialog{fields};
+    return row;
+  };
+  std::vector<subscription_row> rows;
+  for (const auto field :
+       {&dialog_fields::call_id, &dialog_fields::local_tag, &dialog_fields::remote_tag, &dialog_fields::local_uri,
+        &dialog_fields::remote_uri, &dialog_fields::remote_target, &dialog_fields::route_set, &dialog_fields::local_contact,
+        &dialog_fields::event, &dialog_fields::watcher, &dialog_fields::cookie, &dialog_fields::user_agent,
+        &dialog_fields::headers, &dialog_fields::display_name, &dialog_fields::also, &dialog_fields::owner})
+    rows.push_back(poisoned(field));
+  // a line break in a header field is a blank, and Kamailio keeps it
+  const auto goes_on = [](const subscription_row& row) {
+    return !clean(row.dialog.route_set()) || !clean(row.dialog.user_agent()) || !clean(row.dialog.display_name());
+  };
+  subscription_row good = storage_contract::subscription("good@host");
+  dialog_fields fields = storage_contract::usual_dialog("good@host");
+  fields.headers = "Subject: presence\r\n";
+  good.dialog = dialog{fields};
+  for (const int mode : {1, 2, 3, 4}) {
+    for (const subscription_row& bad : rows) {
+      memory_storage held;
+      publication_row document = storage_contract::publication("sip:alice@example.com", "a");
+      document.event = "lamp", document.content = body{"text/plain" + evil, "on"};
+      subscription_row lamp = storage_contract::subscription("lamp@host", "sip:alice@example.com", "lamp");
+      REQUIRE(held.apply({.new_publications = {document}, .new_subscriptions = {bad, good, lamp},
+                          .watchers = {storage_contract::watcher("sip:alice@example.com", "sip:" + evil)}}));
+      std::vector<std::string> log;
+      engine e{{.server_address = "sip:server.example.com", .fallback2db = mode == 4, .subs_db_mode = mode == 4 ? 1 : mode},
+               {.log = [&](log_level, std::string_view line) { log.emplace_back(line); }}, &held};
+      REQUIRE(e.add_event(presence_package(), storage_contract::noon));
+      REQUIRE(e.add_event(opaque_package("lamp", {"text/plain"}), storage_contract::noon));
+      std::size_t told = 0;
+      const auto all = [&](const effects& out) {
+        check_clean(out);
+        for (const notify& n : out.notifies) {
+          CHECK((n.dialog.call_id() != "evil@host" || goes_on(bad)));
+          told += n.dialog.call_id() == "good@host" ? 1 : 0;
+        }
+      };
+      const instant soon = storage_contract::noon + 10s;
+      all(e.advance(soon));
+      const effects published = e.update_presentity(good_publish(), soon);
+      CHECK(published.answer.status == 200);
+      CHECK(published.notifies.size() == (goes_on(bad) ? 2 : 1));
+      all(published);
+      all(e.refresh_watchers("sip:alice@example.com", "lamp", refresh_type::state, soon));
+      all(e.refresh_watchers("sip:alice@example.com", "presence", refresh_type::authorization, soon));
+      all(e.advance(storage_contract::noon + 3600s));
+      CHECK(told >= 2);
+      CHECK_FALSE(log.empty());
+      CHECK_FALSE(e.check());
+    }
   }
 }
 

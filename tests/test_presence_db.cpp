@@ -54,6 +54,17 @@ TEST_CASE("presence-db: --help, and what is wrong with a command line") {
   says(presence_db("check --durability some"), 2, "--durability wants full or normal");
   says(presence_db("check --db-url oracle://u:pass:word@h/db"), 1,
        "presence-db: db_url: the scheme is not known");
+  says(presence_db("check oracle://u:pass:word@h/db"), 2, "a URL goes after --db-url");
+  says(presence_db("check --db-url=oracle://u:pass:word@h/db"), 1, "presence-db: db_url: the scheme is not known");
+  says(presence_db("check --url=oracle://u:pass:word@h/db"), 2, "unknown option --url");
+  says(presence_db("check --url oracle://u:pass:word@h/db"), 2, "unknown option --url");
+}
+
+TEST_CASE("presence-db: check leaves a file of Kamailio's as it is (T10)") {
+  const sqlite_database database;
+  database.run("CREATE TABLE version (id INTEGER PRIMARY KEY, table_name TEXT, table_version INTEGER)");
+  says(presence_db("check", database.settings().db_url), 1, "table 'presentity' does not exist");
+  CHECK(database.value("PRAGMA journal_mode") == "delete");
 }
 
 TEST_CASE_TEMPLATE("presence-db: check refuses, create makes it ready, and again", Database,

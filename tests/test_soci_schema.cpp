@@ -230,6 +230,37 @@ TEST_CASE_TEMPLATE("schema: create_schema may be called again, and table names m
   CHECK(read_all(*db.open(settings)).publications.size() == 1);
 }
 
+TEST_CASE_TEMPLATE("schema: a table name may have capitals, and two may not differ in them alone (T10)", Database,
+                   PRESENCE_EVERY_DATABASE) {
+  const Database db;
+  soci_settings settings = db.settings();
+  settings.presentity_table = "Presentity";
+  REQUIRE(create_schema(settings));
+  REQUIRE(create_schema(settings));
+  apply(*db.open(settings), {.new_publications = {publication("sip:alice@example.com", "a")}});
+  CHECK(db.value("SELECT count(*) FROM Presentity") == "1");
+  settings.watchers_table = "PRESENTITY";
+  CHECK(error_of(create_schema(settings)).text.find("is used twice") != std::string::npos);
+  settings.watchers_table = "Version";
+  CHECK(error_of(create_schema(settings)).text.find("is used twice") != std::string::npos);
+}
+
+TEST_CASE("schema: mariadb is given each table in one statement, so that none is half made (T10)") {
+  const mariadb_database db;
+  *db.home() << "CREATE OR REPLACE USER maker IDENTIFIED BY 'made'";
+  *db.home() << "GRANT CREATE, SELECT, INSERT ON " + db.name() + ".* TO maker";
+  soci_settings settings = db.settings();
+  settings.db_url = "mysql://maker:made" + settings.db_url.substr(settings.db_url.rfind('@'));
+  CHECK(create_schema(settings));
+  *db.home() << "DROP USER maker";
+  settings = db.settings();
+  const auto indexes = db.index_names();
+  const auto columns = db.columns_of("active_watchers");
+  REQUIRE(migrate_schema(settings));
+  CHECK(db.index_names() == indexes);
+  CHECK(db.columns_of("active_watchers") == columns);
+}
+
 TEST_CASE_TEMPLATE("schema: a table of marks of an earlier version serves a single engine, and is migrated with its rows (C01, Z11, T10)",
                    Database, PRESENCE_EVERY_DATABASE) {
   const Database db;

@@ -16,6 +16,7 @@
 #include <random>
 #include <string>
 #include <thread>
+#include <type_traits>
 #include <vector>
 
 #include "database.hpp"
@@ -287,6 +288,48 @@ TEST_CASE_TEMPLATE("a page with a row that cannot be understood fails whole", Da
   CHECK(read_all(*rows).publications.size() == 1);
 }
 
+TEST_CASE_TEMPLATE("numbers that make no sense harm no other row (T18)", Database, PRESENCE_EVERY_DATABASE) {
+  const Database database;
+  const auto rows = database.open();
+  const std::vector<std::string> known{"presence"};
+  for (const std::string nonsense : {"9223372036854775807", "-9223372036854775808"}) {
+    change what = one_of_each();
+    const instant over = what.new_publications[0].expires;
+    what.states = {{{"sip:alice@example.com", "presence"}, {}, 1, over}};
+    apply(*rows, what);
+    for (const std::string set : {"presentity SET x_expires_ms", "presentity SET x_received_ms",
+                                  "active_watchers SET x_expires_ms", "active_watchers SET x_since_ms",
+                                  "watchers SET x_inserted_ms", "presence_states SET turns_ms"})
+      database.run("UPDATE " + set + " = " + nonsense);
+    apply(*rows, {.new_publications = {publication("sip:carol@example.com", "c")}});
+    const auto sensible = [](instant t) { return -never.time_since_epoch() <= t.time_since_epoch() && t <= never; };
+    const contents all = read_all(*rows);
+    for (const auto& row : all.publications) CHECK((sensible(row.expires) && sensible(row.since)));
+    for (const auto& row : all.subscriptions) CHECK((sensible(row.expires) && sensible(row.since)));
+    for (const auto& row : all.watchers) CHECK(sensible(row.since));
+    const auto mark = rows->mark("sip:alice@example.com", "presence");
+    REQUIRE(mark);
+    CHECK((mark->turns && sensible(*mark->turns)));
+    std::vector<state_name> due;
+    const instant later = over + seconds{86400L * 365 * 200};
+    CHECK(rows->due({.now = later, .waiting_since = later, .others = later}, known, 100, due));
+    CHECK(std::count(due.begin(), due.end(), state_name{"sip:carol@example.com", "presence"}) == 1);
+    CHECK(rows->sweep(later, {}));
+    for (const std::string table : {"presentity", "active_watchers", "watchers", "presence_states"})
+      database.run("DELETE FROM " + table);
+  }
+}
+
+TEST_CASE("a mariadb id that is no signed number is corrupt, and is not read for ever (T19)") {
+  const mariadb_database database;
+  const auto rows = database.open();
+  apply(*rows, {.new_publications = {publication("sip:alice@example.com", "a", 1)}});
+  database.run("UPDATE presentity SET id = 9223372036854775809");
+  std::vector<publication_row> out;
+  cursor at;
+  CHECK(error_of(rows->publications({}, at, 1, out)).fault == storage_fault::corrupt);
+}
+
 TEST_CASE_TEMPLATE("errors name no value of a row", Database, PRESENCE_EVERY_DATABASE) {
   const Database database;
   const auto rows = database.open();
@@ -295,6 +338,11 @@ TEST_CASE_TEMPLATE("errors name no value of a row", Database, PRESENCE_EVERY_DAT
   what.new_publications[0].etag = "secret-tag";
   apply(*rows, what);
   CHECK(error_of(rows->apply(what)).text.find("secret") == std::string::npos);
+  if constexpr (std::is_same_v<Database, mariadb_database>) {
+    database.run("ALTER TABLE presentity MODIFY sender VARCHAR(255) CHARACTER SET ascii NOT NULL");
+    what.new_publications[0].sender = "sip:secret\xc3\xa9";
+    CHECK(error_of(rows->apply(what)).text == "Incorrect string value");
+  }
   database.run("DROP TABLE presentity");
   CHECK(error_of(rows->apply(what)).text.find("secret") == std::string::npos);
   database.run("CREATE TABLE presentity (id INTEGER)");

@@ -178,8 +178,11 @@ split_time moment_columns(instant t) {
   return {column, ms - column * 1000};
 }
 
+// Whatever stands there, calculating with it does not overflow.
 instant moment_of(number column, const nullable<number>& rest) {
-  return instant{milliseconds{column * 1000 + (rest.null ? 0 : rest.value)}};
+  constexpr number most = never.time_since_epoch().count();
+  const auto bounded = [](number n, number bound) { return std::clamp(n, -bound, bound); };
+  return instant{milliseconds{bounded(bounded(column, most / 1000) * 1000 + bounded(rest.null ? 0 : rest.value, most), most)}};
 }
 
 instant expiry_of(number column, const nullable<number>& rest) {
@@ -397,7 +400,7 @@ subscription_row to_row(subscription_columns& c) {
   r.local_cseq = unsigned_of(c.local_cseq) + 1 + (c.x_since_ms.null ? kamailio_lags : 0);
   r.remote_cseq = unsigned_of(c.remote_cseq);
   r.version = unsigned_of(c.version) + 1;
-  r.since = instant{milliseconds{c.x_since_ms.null ? 0 : c.x_since_ms.value}};
+  r.since = moment_of(0, c.x_since_ms);
   r.expires = expiry_of(c.expires, c.x_expires_ms);
   return r;
 }

@@ -103,6 +103,8 @@ const dialect sqlite{
     .table_options = "",
     .prefixed_indexes = true,
     .partial_indexes = true,
+    .transactional_schema = true,
+    .folds_names = false,
     .tables = "SELECT name FROM sqlite_master WHERE type = 'table'",
     .columns = "SELECT name FROM pragma_table_info(:table)",
     .widths = "",
@@ -135,6 +137,8 @@ const dialect postgresql{
     .table_options = "",
     .prefixed_indexes = true,
     .partial_indexes = true,
+    .transactional_schema = true,
+    .folds_names = true,
     .tables = "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND pg_table_is_visible(oid)",
     .columns =
         "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(:table) AND attnum > 0 AND NOT "
@@ -176,6 +180,8 @@ const dialect mariadb{
     .table_options = " ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin",
     .prefixed_indexes = false,
     .partial_indexes = false,
+    .transactional_schema = false,
+    .folds_names = false,
     .tables = "SELECT table_name FROM information_schema.tables WHERE table_schema = database()",
     .columns =
         "SELECT column_name FROM information_schema.columns WHERE table_schema = database() AND table_name = "

@@ -43,6 +43,8 @@ struct dialect {
   std::string_view table_options;
   bool prefixed_indexes;  ///< names of indexes are unique in the database, not in the table
   bool partial_indexes;
+  bool transactional_schema;  ///< else a table is made in one statement, indexes and all
+  bool folds_names;           ///< names are lower-case, however they are written
   std::string_view tables;   ///< query: names of all tables
   std::string_view columns;  ///< query: names of the columns of :table
   std::string_view widths;  ///< query: `name:width` of text columns of :table; 0: refuses NULL and should not

@@ -42,7 +42,7 @@ storage_error caught(const target& to, bool connected) {
     const storage_fault which = speaks.fault(complaint_of(e), message);
     if (which == storage_fault::conflict) return {which, "a row to insert is there already"};
     if (connected) {
-      for (const std::string_view end : {"\n", " to use near"})
+      for (const std::string_view end : {"\n", " to use near", ": '", ": \""})  // what follows may be a value
         message.resize(std::min(message.find(end), message.size()));
     }
     std::replace_if(
@@ -63,6 +63,7 @@ storage_error caught(const target& to, bool connected) {
 outcome file_must_exist(const target& to) {
   std::error_code error;
   if (to.file.empty() || std::filesystem::exists(to.file, error)) return {};
+  if (error) return fault(storage_fault::unavailable, "cannot look at database file '" + to.file + "': " + error.message());
   return fault(
       storage_fault::unavailable,
       "database file '" + to.file +

@@ -11,6 +11,7 @@
 #include <deque>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -140,7 +141,7 @@ class prepared {
   static number to_number(const std::string& digits) {
     number made = 0;
     const auto end = digits.data() + digits.size();
-    if (std::from_chars(digits.data(), end, made).ptr != end)
+    if (const auto parsed = std::from_chars(digits.data(), end, made); parsed.ptr != end || parsed.ec != std::errc{})
       throw soci::soci_error{"Null value: not a number"};
     return made;
   }

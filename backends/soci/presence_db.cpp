@@ -49,7 +49,7 @@ int main(int argc, char** argv) {
   if (const char* url = std::getenv("PRESENCE_DB_URL")) settings.db_url = url;
   std::string command;
   for (int i = 1; i < argc; ++i) {
-    const std::string argument = argv[i];
+    std::string argument = argv[i];
     if (argument == "--help" || argument == "-h") {
       std::fputs(usage, stdout);
       return 0;
@@ -59,9 +59,18 @@ int main(int argc, char** argv) {
       command = argument;
       continue;
     }
-    if (!argument.starts_with("--")) return wrong("unknown command " + argument);
-    if (i + 1 == argc) return wrong(argument + " wants a value");
-    const std::string value = argv[++i];
+    // what may be a password is not repeated
+    if (!argument.starts_with("--"))
+      return wrong(argument.find(':') == argument.npos ? "unknown command " + argument : "a URL goes after --db-url");
+    std::string value;
+    if (const auto equals = argument.find('='); equals != argument.npos) {
+      value = argument.substr(equals + 1);
+      argument.resize(equals);
+    } else if (i + 1 == argc) {
+      return wrong(argument + " wants a value");
+    } else {
+      value = argv[++i];
+    }
     if (argument == "--db-url")
       settings.db_url = value;
     else if (argument == "--presentity-table")
@@ -91,6 +100,7 @@ int main(int argc, char** argv) {
         command == "create" ? presence::create_schema(settings) : presence::migrate_schema(settings);
     if (!made) return failed(made.error());
   }
+  settings.read_only = true;  // to look is not to change, not even how the file of SQLite is written
   const auto opened = presence::open_soci_storage(settings);
   if (!opened) return failed(opened.error());
   std::printf("ready: tables %s, %s and %s\n", settings.presentity_table.c_str(),

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "statements.hpp"
+#include "target.hpp"
 
 namespace presence::sql {
 
@@ -24,8 +25,8 @@ struct table_text {
 };
 
 // The last one is needed by engines that do not hold all.
-std::array<table_text, 4> tables_of(const soci_settings& s) {
-  return {{
+std::array<table_text, 4> tables_of(const soci_settings& s, const dialect& d) {
+  std::array<table_text, 4> all{{
       {s.presentity_table, 5, 4, create_presentity, presentity_younger, presentity_indexes,
        presentity_columns},
       {s.active_watchers_table, 12, 11, create_active_watchers, active_watchers_younger,
@@ -33,6 +34,10 @@ std::array<table_text, 4> tables_of(const soci_settings& s) {
       {s.watchers_table, 3, 3, create_watchers, {}, watchers_indexes, watchers_columns},
       {s.states_table, 1, 1, create_states, {}, states_indexes, states_columns},
   }};
+  if (d.folds_names)
+    for (auto& table : all)
+      std::transform(table.name.begin(), table.name.end(), table.name.begin(), lower);
+  return all;
 }
 
 bool holds(const std::vector<std::string>& list, std::string_view name) {
@@ -132,11 +137,11 @@ result<void, storage_error> check_tables(executor& db, const std::vector<table_t
 }  // namespace
 
 result<void, storage_error> check_states(executor& db, const soci_settings& settings, const dialect& d) {
-  return check_tables(db, {tables_of(settings).back()}, d);
+  return check_tables(db, {tables_of(settings, d).back()}, d);
 }
 
 result<void, storage_error> check_schema(executor& db, const soci_settings& settings, const dialect& d) {
-  const auto all = tables_of(settings);
+  const auto all = tables_of(settings, d);
   if (auto fit = check_tables(db, {all.begin(), all.end() - 1}, d); !fit) return fit;
   if (settings.commit != durability::full) return {};
   if (const auto doubts = db.query(d.doubts, nullptr); !doubts.empty()) {
@@ -158,7 +163,7 @@ result<void, storage_error> build_schema(executor& db, const soci_settings& sett
     return known != versions.end() && known->second < table.version;
   };
   result<void, storage_error> amended;
-  for (const auto& table : tables_of(settings)) {
+  for (const auto& table : tables_of(settings, d)) {
     const bool there = holds(present, table.name);
     if (!there && versions.count(table.name) == 0) continue;
     if (auto same = check_version(table, versions, what); !same) return same;
@@ -170,12 +175,13 @@ result<void, storage_error> build_schema(executor& db, const soci_settings& sett
   }
   if (!amended) return amended;
   if (first) db.execute(schema_text(create_version, "version", d));
-  for (const auto& table : tables_of(settings)) {
+  for (const auto& table : tables_of(settings, d)) {
     // The version comes first: a table without one could not be told from somebody else's.
     if (versions.count(table.name) == 0) db.set_version(table.name, table.version);
     const bool there = holds(present, table.name);
     if (there && what == change_of::none) continue;
-    if (!there) db.execute(schema_text(table.create, table.name, d));
+    if (!there) db.execute(create_table(table.create, table.columns, table.indexes, table.name, d));
+    if (!there && !d.transactional_schema) continue;
     const auto before = db.query(d.columns, &table.name);
     if (older(table)) renew(db, table, d, before);
     for (const auto& statement : amendments(db, table, d, before)) db.execute(statement);

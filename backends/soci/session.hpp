@@ -149,7 +149,7 @@ class connection : public executor {
     state_mark found;
     for (query.start(); query.fetch();) {
       found.stamp = static_cast<std::uint64_t>(query.values.stamp);
-      if (!query.values.turns_ms.null) found.turns = instant{milliseconds{query.values.turns_ms.value}};
+      if (!query.values.turns_ms.null) found.turns = moment_of(0, query.values.turns_ms);
     }
     return found;
   }

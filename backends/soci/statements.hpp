@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -177,10 +178,11 @@ inline std::string select_page(std::string_view table, const columns& wanted, co
          " ORDER BY id LIMIT :count";
 }
 
-/// A moment in milliseconds, exactly.
-inline std::string exact(const dialect& d, std::string_view moment, std::string_view rest) {
-  return "CAST(" + std::string{moment} + " AS " + std::string{d.wide_type} + ") * 1000 + coalesce(" +
-         std::string{rest} + ", 0)";
+/// Compares a moment with :ms, in milliseconds. Adding the rest to the seconds could overflow, if somebody wrote nonsense
+/// there, and one such row would fail the statement for all.
+inline std::string exact(const dialect& d, std::string_view moment, std::string_view rest, std::string_view how) {
+  return "coalesce(" + std::string{rest} + ", 0)" + std::string{how} + ":ms - CAST(" + std::string{moment} + " AS " +
+         std::string{d.wide_type} + ") * 1000";
 }
 
 /// `(:e0, :e1, ...)`
@@ -194,8 +196,7 @@ inline std::string list_of_events(std::size_t known) {
 /// whatever their event is. The first condition can use the index on expires, the second is exact.
 inline std::string sweep_rows(const dialect& d, std::string_view table, std::size_t known, std::string_view dead) {
   const std::string made = "DELETE FROM " + std::string{table} + " WHERE expires <= :second AND " +
-                           exact(d, "expires", "x_expires_ms") +
-                           " < :ms AND NOT (expires = -1 AND x_expires_ms IS NULL)";
+                           exact(d, "expires", "x_expires_ms", " < ") + " AND NOT (expires = -1 AND x_expires_ms IS NULL)";
   if (known == 0) return made;
   const std::string foreign = "event NOT IN " + list_of_events(known);
   return made + " AND " + (dead.empty() ? foreign : "(" + foreign + " OR " + std::string{dead} + ")");
@@ -218,9 +219,9 @@ inline std::string select_due(const dialect& d, std::string_view table, const co
                               const due_rows& due, std::size_t known) {
   const std::string moment{due.moment};
   return "SELECT " + joined(wanted, ", ", plain) + " FROM " + std::string{table} + " WHERE " + std::string{due.which} + " AND " +
-         moment + " <= :second AND " + (due.rest.empty() ? moment : exact(d, moment, due.rest)) + " <= :ms AND event IN " +
-         list_of_events(known) + (due.owned ? " AND (x_owner IS NULL OR x_owner = :owner)" : "") + " ORDER BY " + moment +
-         " LIMIT :count";
+         moment + " <= :second AND " + (due.rest.empty() ? moment + " <= :ms" : exact(d, moment, due.rest, " <= ")) +
+         " AND event IN " + list_of_events(known) + (due.owned ? " AND (x_owner IS NULL OR x_owner = :owner)" : "") +
+         " ORDER BY " + moment + " LIMIT :count";
 }
 
 inline std::string select_mark(std::string_view table, const columns& wanted, const columns& key) {
@@ -392,6 +393,19 @@ inline std::string create_index(const index_text& which, std::string_view table,
                      " ON " + std::string{table} + " (" + std::string{which.columns} + ")";
   if (d.partial_indexes && !which.partial.empty()) made.append(" WHERE ").append(which.partial);
   return made;
+}
+
+/// A table with our own columns behind Kamailio's; with its indexes where they have to come in the same statement.
+inline std::string create_table(std::string_view create, std::span<const column_text> ours, std::span<const index_text> indexes,
+                                std::string_view table, const dialect& d) {
+  std::string pattern{create}, added;
+  for (const auto& column : ours) added.append("\n  ").append(column.name).append(" ").append(column.type).append(",");
+  pattern.insert(pattern.find("\n  CONSTRAINT"), added);
+  if (!d.transactional_schema)
+    for (const auto& which : indexes)
+      pattern.insert(pattern.rfind("){end}"),
+                     ",\n  INDEX {i}" + std::string{which.name} + " (" + std::string{which.columns} + ")");
+  return schema_text(pattern, table, d);
 }
 
 inline std::string add_column(const column_text& which, std::string_view table, const dialect& d) {

@@ -10,6 +10,33 @@ namespace presence {
 namespace {
 
 constexpr std::uint32_t last_cseq = (1U << 31) - (1U << 22);  // of who goes on; enough is left for what is reserved
+constexpr seconds longest{0xffff'ffff};  // of Subscription-State's `expires`
+
+// Whether a row's texts can be sent: others may have written it.
+bool can_be_sent(const subscription_row& row) noexcept {
+  const dialog& d = row.dialog;
+  const auto from_to = [](std::string_view first, std::string_view last) {  // all are side by side
+    return std::string_view{first.data(), static_cast<std::size_t>(last.data() + last.size() - first.data())};
+  };
+  return !has_control(from_to(d.call_id(), d.user_agent())) && is_header_lines(d.headers()) &&
+         !has_control(from_to(d.display_name(), d.owner())) && !has_control(row.resource);
+}
+
+// Kamailio keeps header fields with the line breaks that were in them, each of which means a blank (RFC 3261 section
+// 7.3.1). Where one makes no sense it stays.
+dialog unfolded(const dialog& d) {
+  dialog_fields fields = d.fields();
+  const auto blank = [](std::string_view field) {
+    std::string made{field};
+    std::replace_if(made.begin(), made.end(), [](char c) { return has_control({&c, 1}); }, ' ');
+    return made;
+  };
+  const std::string route_set = blank(fields.route_set), user_agent = blank(fields.user_agent),
+                    display_name = blank(fields.display_name);
+  fields.route_set = route_set, fields.user_agent = user_agent, fields.display_name = display_name;
+  return dialog{fields};
+}
+
 }  // namespace
 
 // --- rows become records ---------------------------------------------------------------------------
@@ -22,12 +49,17 @@ void engine::impl::adopt(publication_row row, const event_package& package) {
 
 void engine::impl::adopt(subscription_row&& row, const sought_row& sought, const event_package& package, instant now) {
   if (row.state == subscription_state::terminated) return;  // another server's; nothing is owed to it
+  if (!can_be_sent(row)) row.dialog = unfolded(row.dialog);
+  if (!can_be_sent(row)) {  // who wrote a line break there must not write header fields
+    log(log_level::warning, "a stored subscription has control characters and is left out of " + row.resource);
+    return;
+  }
   event_state& state = table.obtain(sought.state, package);
   watcher_account& account = table.obtain_watcher(sought.account);
   subscription& s = table.make_subscription();
   s.state = &state;
   s.dialog = std::move(row.dialog);
-  s.deadline = row.expires;
+  s.deadline = std::min(row.expires, now + longest);
   s.local_cseq = s.cseq_ceiling = row.local_cseq;
   s.remote_cseq = row.remote_cseq;
   s.version = row.version;
@@ -71,6 +103,7 @@ void engine::impl::look_up(const subscription_row& row, const event_package& pac
 
 void engine::impl::adopt(const watcher_row& row, const event_package& package) {
   if (row.status != watcher_status::pending && row.status != watcher_status::waiting) return;
+  if (has_control(row.watcher) || has_control(row.reason)) return;  // nobody has such an address
   event_state& state = table.obtain(row.resource, package);
   undecided& u = table.obtain_undecided(state, table.obtain_watcher(row.watcher), row.since);
   const std::string_view known_by{row.reason};

@@ -7,19 +7,6 @@ namespace presence {
 
 namespace {
 
-/// `Name: value` lines, each ended by CRLF, with no other control character (Q04).
-bool is_header_lines(std::string_view text) noexcept {
-  while (!text.empty()) {
-    const auto end = text.find("\r\n");
-    const auto colon = text.find(':');
-    if (end == std::string_view::npos || colon > end || !is_token(text.substr(0, colon)) ||
-        has_control(text.substr(0, end)))
-      return false;
-    text.remove_prefix(end + 2);
-  }
-  return true;
-}
-
 /// Adds what a part of a call comes to.
 void append(effects& part, effects& out) {
   std::move(part.notifies.begin(), part.notifies.end(), std::back_inserter(out.notifies));
@@ -31,6 +18,18 @@ void append(effects& part, effects& out) {
 constexpr int most_tries = 5;  // of a call, where engines share a database
 
 }  // namespace
+
+bool is_header_lines(std::string_view text) noexcept {
+  while (!text.empty()) {
+    const auto end = text.find("\r\n");
+    const auto colon = text.find(':');
+    if (end == std::string_view::npos || colon > end || !is_token(text.substr(0, colon)) ||
+        has_control(text.substr(0, end)))
+      return false;
+    text.remove_prefix(end + 2);
+  }
+  return true;
+}
 
 engine::impl::impl(options s, host_hooks h, presence::storage* storage, random_source* source)
     : settings{std::move(s)},

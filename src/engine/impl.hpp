@@ -36,6 +36,9 @@
 
 namespace presence {
 
+/// `Name: value` lines, each ended by CRLF, with no other control character (Q04).
+bool is_header_lines(std::string_view text) noexcept;
+
 inline constexpr seconds look_period{1};  ///< between looks at what is due in the database
 
 struct engine::impl {

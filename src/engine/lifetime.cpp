@@ -271,6 +271,10 @@ std::unique_ptr<publication> engine::impl::publication_of(publication_row row, c
   p->since = row.since;
   p->arrival = first_arrival(row.since) + row.nth;
   last_arrival = std::max(last_arrival, p->arrival);
+  if (has_control(row.content.content_type())) {
+    log(log_level::warning, "a stored document has no media type and is left out of " + row.resource);
+    row.content = {};
+  }
   if (package.check_publish && row.content) {
     auto checked =
         package.check_publish({row.resource, row.content, p->sender(), settings.limits, nullptr, package.has_views(), true});
