@@ -106,15 +106,14 @@ void engine::impl::read(const row_filter& wanted, const event_package& package, 
 void engine::impl::reconsider_restored(event_state& state, instant at) {
   const event_package& package = *state.package;
   if ((!package.req_auth && !package.select) || state.watcher_count() == 0) return;
-  std::optional<question> asked;
-  for (const auto index : state.watchers) {
-    if (index == slab<subscription>::none) continue;
-    subscription& s = table.subscriptions()[index];
+  const bool looks = settings.enable_sphere_check;
+  std::optional<question> as_it_was, as_it_is;
+  const auto ask_about = [&](std::optional<question>& asked, instant when, bool lapsed_too, const subscription& s) {
     authorization answer{sub_handling::block};
     try {
       if (!asked) {
-        const bool looks = settings.enable_sphere_check;
-        asked.emplace(about(package, state.resource(), at, looks ? sphere_of(state.resource(), at, looks_up()) : told_sphere{}));
+        const auto sphere = looks ? sphere_of(state.resource(), when, lapsed_too) : told_sphere{};
+        asked.emplace(about(package, state.resource(), when, sphere));
       }
       answer = ask(*asked, s);
     } catch (const std::bad_alloc&) {
@@ -125,8 +124,21 @@ void engine::impl::reconsider_restored(event_state& state, instant at) {
       log(log_level::error, e.what());
     }
     note(state, answer);
-    const reconsidered verdict = reconsider(s.stands, answer.handling);
-    const bool same = verdict.ends == end_reason::none && verdict.now == s.stands;
+    return answer;
+  };
+  for (const auto index : state.watchers) {
+    if (index == slab<subscription>::none) continue;
+    subscription& s = table.subscriptions()[index];
+    const auto stands_so = [&](const authorization& answer) {
+      const reconsidered verdict = reconsider(s.stands, answer.handling);
+      return verdict.ends == end_reason::none && verdict.now == s.stands;
+    };
+    authorization answer = ask_about(as_it_was, at, looks_up(), s);
+    bool same = stands_so(answer);
+    if (!same && looks_up()) {  // or he was decided about since
+      answer = ask_about(as_it_is, clock, false, s);
+      same = stands_so(answer);
+    }
     if (s.stands != standing::pending)
       s.view = same ? table.hold_view(state, std::move(answer.view), as_pres(s)) : state_table::no_view;
     if (!same) table.recheck(state, clock);  // the rules changed meanwhile: the first advance() acts on it

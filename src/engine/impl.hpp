@@ -252,6 +252,9 @@ struct engine::impl {
   bool looks_at_sphere(const event_state& state) const noexcept {
     return settings.enable_sphere_check && state.rules && state.rules->by_sphere;
   }
+  /// Whether decisions about the state's watchers may be others by now: that moment has come, or the sphere they look at
+  /// has lapsed and advance() has not come to it. Until they are made nobody is told what he may not see any more.
+  bool decisions_due(const event_state& state, instant now);
   /// When, and on what, an answer about a watcher of the state depends.
   void note(event_state& state, const authorization& answer);
   void note(event_state& state, instant when);

@@ -84,7 +84,6 @@ class walk : model, maker {
   void pass_time();
   /// `at_once`: what is due is looked for, whenever that was done last, and nothing fails.
   void advance(bool at_once = false);
-  void advance_for_spheres();
   void publish();
   void subscribe();
   void change_rules();
