@@ -152,7 +152,7 @@ class walk : model, maker {
     instant at;
     bool answered = false;
   };
-  std::set<std::pair<usage, instant>> begun;  ///< where nothing is kept: who began when
+  std::set<std::pair<usage, instant>> begun;  ///< where nothing is kept for certain: who began when
   /// Whom an answer is about; null: nobody.
   m_subscription* told(const sent& one);
   std::vector<sent> outstanding;
