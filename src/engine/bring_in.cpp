@@ -110,20 +110,14 @@ void engine::impl::reconsider_restored(event_state& state, instant at) {
   std::optional<question> as_it_was, as_it_is;
   const auto ask_about = [&](std::optional<question>& asked, instant when, bool lapsed_too, const subscription& s) {
     authorization answer{sub_handling::block};
-    try {
+    const bool answered = answered_by_package("a package cannot decide about a watcher who was read", [&] {
       if (!asked) {
         const auto sphere = looks ? sphere_of(state.resource(), when, lapsed_too) : told_sphere{};
         asked.emplace(about(package, state.resource(), when, sphere));
       }
       answer = ask(*asked, s);
-    } catch (const std::bad_alloc&) {
-      throw;
-    } catch (const unreadable&) {
-      throw;
-    } catch (const std::exception& e) {
-      log(log_level::error, e.what());
-    }
-    note(state, answer);
+    });
+    if (answered) note(state, answer);
     return answer;
   };
   for (const auto index : state.watchers) {

@@ -509,6 +509,19 @@ struct engine::impl {
   /// In a handler: what was thrown becomes the call's answer.
   [[gnu::cold]] void answer_thrown(occasion why, effects& out);
   bool call_answers = false;  ///< the running call answers a request
+  /// Runs `call()`, which asks a package. False: that threw, which is logged with the sentence, and others need not suffer for
+  /// it. What is not a package's fault is thrown on: no memory, and a storage that cannot be read.
+  template <class F>
+  [[nodiscard]] bool answered_by_package(std::string_view otherwise, F&& call) {
+    try {
+      call();
+      return true;
+    } catch (...) {
+      log_package_threw(otherwise);
+      return false;
+    }
+  }
+  [[gnu::cold]] void log_package_threw(std::string_view otherwise) const;  ///< in a handler
   /// A call that only looks: what it brings in is let go as well.
   struct looking {
     impl& e;
