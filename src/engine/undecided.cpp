@@ -71,10 +71,11 @@ end_reason engine::impl::plan_last_decision(subscription& s, instant now) {
     return end_reason::giveup;
   } else {
     s.answered = false;
-    tell_end(s, end_reason::timeout);
     const undecided* known = table.find_undecided(*s.state, *s.watcher);
     if (known != nullptr) plan.departures.add(*known, false);
     const bool last = known == nullptr || known->pending <= plan.departures.count_of(*known);
+    // one entry a watcher waits with, whatever he tried (WIN-FSM-4): the last pending one
+    tell_end(s, last ? end_reason::timeout : end_reason::giveup);
     instant since = now;
     if (!last) {  // he does not wait before the last one ends
       for (const auto index : s.state->watchers) {
