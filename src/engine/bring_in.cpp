@@ -307,8 +307,7 @@ bool engine::impl::find_due(instant now, std::size_t budget) {
   for (;; ahead /= 2) {
     due.clear();
     const instant until = now + ahead;
-    const due_filter wanted{until, until - settings.waiting_limit, settings.owner_id, until - settings.owner_grace};
-    if (auto read = rows->due(wanted, known, budget, due); !read) throw unreadable{read.error()};
+    if (auto read = rows->due(wanted_at(until), known, budget, due); !read) throw unreadable{read.error()};
     if (due.size() < budget || ahead == milliseconds{0}) break;
   }
   for (const state_name& one : due) {

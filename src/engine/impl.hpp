@@ -125,8 +125,10 @@ struct engine::impl {
   void find_watched(std::string_view event, std::vector<state_name>& states);
   /// Brings in states whose time has come; at most `budget`. False: there may be more.
   bool find_due(instant now, std::size_t budget);
-  /// Whether a subscription that is over is left to its owner: it is for owner_grace (C02).
-  bool is_anothers(const subscription& s, instant now) const noexcept;
+  /// What is due then, and whose: what is over is left to its owner for owner_grace (C02).
+  due_filter wanted_at(instant now) const noexcept {
+    return {now, now - settings.waiting_limit, settings.owner_id, now - settings.owner_grace};
+  }
   /// Reads what the filter wants into memory. Throws unreadable.
   void read(const row_filter& wanted, const event_package& package, instant now);
   void adopt(publication_row row, const event_package& package);

@@ -108,7 +108,7 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
   while (!spent()) {
     subscription* s = table.subscription_timers().take_due(now, looks);
     if (s == nullptr) break;
-    if (is_anothers(*s, now)) continue;
+    if (!wanted_at(now).is_due(s->deadline, s->dialog.owner())) continue;  // it is left to its owner
     taken.subscriptions.push_back(s);
     plan_end(*s, plan_last_decision(*s, now), {}, out);  // no body: nothing is owed to who let it lapse (N07)
   }
@@ -195,11 +195,6 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
   if (!at_a_rate || !rate.reached()) return;
   out.more = flushing;
   next_look = std::max(next_look, rate.second_ends());
-}
-
-bool engine::impl::is_anothers(const subscription& s, instant now) const noexcept {
-  const std::string_view owner = s.dialog.owner();
-  return !settings.owner_id.empty() && !owner.empty() && owner != settings.owner_id && now < s.deadline + settings.owner_grace;
 }
 
 void engine::impl::plan_unpaid(instant now, effects& out) {
