@@ -323,9 +323,7 @@ result<void, storage_error> memory_storage::due(const due_filter& want, const st
   };
   impl_->publications.each([&](const publication_row& row) { take(row, row.expires <= want.now); });
   impl_->subscriptions.each([&](const subscription_row& row) {
-    const std::string_view owner = row.dialog.owner();
-    const instant over = want.owner.empty() || owner.empty() || owner == want.owner ? want.now : want.others;
-    take(row, row.expires <= over && row.state != subscription_state::terminated);
+    take(row, row.state != subscription_state::terminated && want.is_due(row.expires, row.dialog.owner()));
   });
   impl_->watchers.each([&](const watcher_row& row) {
     const bool undecided = row.status == watcher_status::pending || row.status == watcher_status::waiting;

@@ -1,6 +1,9 @@
 // Subscriptions that belong to an engine (options::owner_id, C02): whoever served the last SUBSCRIBE is named by every NOTIFY,
 // and ends them.
+#include "owner_table.hpp"
 #include "shared_world.hpp"
+
+#include <iterator>
 
 #include <presence/packages.hpp>
 
@@ -122,6 +125,19 @@ TEST_CASE("what nobody owns is ended by anybody, and an engine without a name wa
         ":edge-1: N d1#2 terminated;reason=timeout | N d2#2 terminated;reason=timeout");
   s.at += 10s;
   CHECK(told_by_owner(s, s.on(2).engine->advance(s.at)) == "edge-1: N d3#2 terminated;reason=timeout");
+}
+
+TEST_CASE("whose a subscription is that is over: the whole table (C02)") {
+  for (std::size_t i = 0; i < std::size(owner_table::over_for); ++i) {
+    const instant now = start + owner_table::over_for[i];
+    for (const owner_table::row& row : owner_table::rows) {
+      CAPTURE(row.asks);
+      CAPTURE(row.owner);
+      CAPTURE(i);
+      const due_filter wanted{.now = now, .owner = row.asks, .others = now - owner_table::grace};
+      CHECK(wanted.is_due(start, row.owner) == row.due[i]);
+    }
+  }
 }
 
 TEST_CASE("owner_id is a token for subs_db_mode 3 (C02, T10)") {

@@ -149,6 +149,22 @@ TEST_CASE("a dialog is found among any number that have its Call-ID, and the oth
   }
 }
 
+TEST_CASE("who sees something else from a moment on is told so once, also in its millisecond (C01, Z11)") {
+  shared_world s{{.by_rules = true}};
+  s.rules_text =
+      "<ruleset xmlns='urn:ietf:params:xml:ns:common-policy' xmlns:pr='urn:ietf:params:xml:ns:pres-rules'>"
+      "<rule id='a'><conditions/><actions><pr:sub-handling>allow</pr:sub-handling></actions><transformations/></rule>"
+      "<rule id='b'><conditions><validity><from>2023-11-14T22:13:20Z</from><until>2023-11-14T22:14:20Z</until></validity>"
+      "</conditions><actions/><transformations><pr:provide-services><pr:all-services/></pr:provide-services></transformations>"
+      "</rule></ruleset>";
+  s.on(1).publish("alice", {.body = "t1:open"});
+  CHECK(s.subscribe("d1", {.expires = 600s}) == "200 Expires=600 | N d1#1 active;expires=600 P(*:open)");
+  s.at += 60s;
+  CHECK(s.on(2).publish("alice", {.body = "t2:open"}) == "200 e2 Expires=3600 | N d1#2 active;expires=540 P()");
+  CHECK(s.told(s.on(2).engine->advance(s.at)) == "");
+  CHECK(s.told(s.on(1).engine->advance(s.at)) == "");
+}
+
 TEST_CASE("what a budget leaves is found by the next call, not a second later (C01, M04)") {
   scenario::setup few;
   few.settings.advance_budget = 2;

@@ -1,5 +1,6 @@
 // Watchers nobody decided about: how long their subscriptions and they themselves are kept (conformance 5.2, features E4).
 #include "all_rows.hpp"
+#include "faulty_storage.hpp"
 #include "scenario.hpp"
 
 #include <set>
@@ -97,6 +98,47 @@ TEST_CASE("pending_limit counts from the first SUBSCRIBE over a restart, in ever
     REQUIRE(s.engine->flush(s.at));
     CHECK(stored_watchers(rows) == 0);
   }
+}
+
+TEST_CASE("who has another pending subscription does not wait before that ends, nor is he due in the database (M10, WIN-FSM-4)") {
+  memory_storage rows;
+  undecided_about s{{.waiting_limit = 100s}, &rows};
+  s.subscribe("d1", {.expires = 60s});
+  s.subscribe("d2", {.expires = 600s});
+  CHECK(s.wait(60s) == "N d1#2 terminated;reason=timeout");
+  REQUIRE(s.engine->flush(s.at));
+  CHECK_FALSE(due(rows, s.at + 539s, 100s));
+  CHECK(s.wait(540s) == "N d2#2 terminated;reason=timeout");
+  REQUIRE(s.engine->flush(s.at));
+  CHECK_FALSE(due(rows, s.at + 99s, 100s));
+  CHECK(due(rows, s.at + 100s, 100s));
+}
+
+TEST_CASE("a storage that cannot be read as a pending subscription ends is no package that throws (RL2, T07, Z12)") {
+  event_package asked = opaque_package("asked");
+  asked.req_auth = true;
+  asked.authorize = [](const authorization_query&) -> authorization { return confirm; };
+  options settings;
+  settings.fallback2db = settings.enable_sphere_check = true;
+  settings.clean_period = 0s;
+  std::size_t nth = 0;
+  for (bool failed = true; failed;) {
+    ++nth;
+    CAPTURE(nth);
+    memory_storage rows;
+    faulty_storage faulty{rows};
+    scenario s{{.settings = settings, .rows = &faulty, .packages = {asked}}};
+    s.subscribe("d1", {.expires = 60s, .event = "asked"});
+    s.at += 60s;
+    faulty.fail(nth);
+    const effects out = s.engine->advance(s.at);
+    failed = faulty.failed() != 0;
+    CHECK(out.storage_failed == failed);
+    CHECK(s.told(out) == (failed ? "" : "N d1#2 terminated;reason=timeout"));
+    s.at += 5s;
+    CHECK(s.told(s.engine->advance(s.at)) == (failed ? "N d1#2 terminated;reason=timeout" : ""));
+  }
+  CHECK(nth > 4);  // what is due, what tells the sphere, the change
 }
 
 TEST_CASE("who gives up with one subscription as another of his ends waits in memory and in the database, or in neither (WIN-FSM-7, M10)") {

@@ -172,6 +172,31 @@ TEST_CASE("usages in several packages come to the same wherever they are kept (S
   }
 }
 
+TEST_CASE("a usage in the place of one that lapsed counts its documents from the first on (N22, C01, T07)") {
+  for (const mode& m : modes()) {
+    CAPTURE(m.name);
+    peers s{m.settings};
+    event_package counted = opaque_package("counted", {"a/b"});
+    counted.winfo = true;
+    counted.tailor = [](const body& state, const watcher_view& view) {
+      return body{"a/b", "v" + std::to_string(view.version) + " " + std::string{state.bytes()}};
+    };
+    s.given.packages = {counted};
+    s.restart();
+    const auto publish = [&](const char* text, const char* tag) {
+      return s.publish("alice", {.raw = text, .type = "a/b", .if_match = tag, .event = "counted"});
+    };
+    publish("a", "");
+    s.subscribe("d1", {.by = "alice", .expires = 3000s, .event = "counted.winfo"});
+    s.subscribe("d1", {.by = "alice", .expires = 60s, .event = "counted"});
+    publish("b", "e1");
+    publish("c", "e2");
+    s.at += 60s;
+    CHECK(s.subscribe("d1", {.by = "alice", .expires = 600s, .event = "counted"}).find("[v0 c]") != std::string::npos);
+    CHECK(publish("d", "e3").find("[v1 d]") != std::string::npos);
+  }
+}
+
 TEST_CASE("a dialog's numbers rise over any number of restarts that read nothing at start (T07, T13, PROP-2)") {
   peers s{with(1, true, 0, 4)};
   lived(s, true);

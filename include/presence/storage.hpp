@@ -178,6 +178,11 @@ struct due_filter {
   instant waiting_since = {};   ///< somebody waits since then or longer
   std::string_view owner = {};  ///< if not empty: subscriptions that are somebody else's (dialog::owner) count only
   instant others = {};          ///< if they were over at this moment
+  /// Whether a subscription with this deadline is looked for. SQL says the same in its own words.
+  bool is_due(instant deadline, std::string_view its_owner) const noexcept {
+    const bool anothers = !owner.empty() && !its_owner.empty() && its_owner != owner;
+    return deadline <= (anothers ? others : now);
+  }
 };
 
 /// Where a paged read stands. Start with {}; a page that leaves `done` set was the last one.

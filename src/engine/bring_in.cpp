@@ -139,27 +139,33 @@ void engine::impl::read(const row_filter& wanted, const event_package& package, 
 void engine::impl::reconsider_restored(event_state& state, instant at) {
   const event_package& package = *state.package;
   if ((!package.req_auth && !package.select) || state.watcher_count() == 0) return;
-  std::optional<question> asked;
+  const bool looks = settings.enable_sphere_check;
+  std::optional<question> as_it_was, as_it_is;
+  const auto ask_about = [&](std::optional<question>& asked, instant when, bool lapsed_too, const subscription& s) {
+    authorization answer{sub_handling::block};
+    const bool answered = answered_by_package("a package cannot decide about a watcher who was read", [&] {
+      if (!asked) {
+        const auto sphere = looks ? sphere_of(state.resource(), when, lapsed_too) : told_sphere{};
+        asked.emplace(about(package, state.resource(), when, sphere));
+      }
+      answer = ask(*asked, s);
+    });
+    if (answered) note(state, answer);
+    return answer;
+  };
   for (const auto index : state.watchers) {
     if (index == slab<subscription>::none) continue;
     subscription& s = table.subscriptions()[index];
-    authorization answer{sub_handling::block};
-    try {
-      if (!asked) {
-        const bool looks = settings.enable_sphere_check;
-        asked.emplace(about(package, state.resource(), at, looks ? sphere_of(state.resource(), at, looks_up()) : told_sphere{}));
-      }
-      answer = ask(*asked, s);
-    } catch (const std::bad_alloc&) {
-      throw;
-    } catch (const unreadable&) {
-      throw;
-    } catch (const std::exception& e) {
-      log(log_level::error, e.what());
+    const auto stands_so = [&](const authorization& answer) {
+      const reconsidered verdict = reconsider(s.stands, answer.handling);
+      return verdict.ends == end_reason::none && verdict.now == s.stands;
+    };
+    authorization answer = ask_about(as_it_was, at, looks_up(), s);
+    bool same = stands_so(answer);
+    if (!same && looks_up()) {  // or he was decided about since
+      answer = ask_about(as_it_is, clock, false, s);
+      same = stands_so(answer);
     }
-    note(state, answer);
-    const reconsidered verdict = reconsider(s.stands, answer.handling);
-    const bool same = verdict.ends == end_reason::none && verdict.now == s.stands;
     if (s.stands != standing::pending)
       s.view = same ? table.hold_view(state, std::move(answer.view), as_pres(s)) : state_table::no_view;
     if (!same) table.recheck(state, clock);  // the rules changed meanwhile: the first advance() acts on it
@@ -334,8 +340,7 @@ bool engine::impl::find_due(instant now, std::size_t budget) {
   for (;; ahead /= 2) {
     due.clear();
     const instant until = now + ahead;
-    const due_filter wanted{until, until - settings.waiting_limit, settings.owner_id, until - settings.owner_grace};
-    if (auto read = rows->due(wanted, known, budget, due); !read) throw unreadable{read.error()};
+    if (auto read = rows->due(wanted_at(until), known, budget, due); !read) throw unreadable{read.error()};
     if (due.size() < budget || ahead == milliseconds{0}) break;
   }
   for (const state_name& one : due) {

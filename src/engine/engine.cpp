@@ -117,6 +117,20 @@ void engine::impl::answer_thrown(occasion why, effects& out) {
   if (answers) refuse(out, 500);
 }
 
+void engine::impl::log_package_threw(std::string_view otherwise) const {
+  try {
+    throw;
+  } catch (const std::bad_alloc&) {
+    throw;
+  } catch (const unreadable&) {
+    throw;
+  } catch (const std::exception& e) {
+    log(log_level::error, std::string{otherwise} + ": " + e.what());
+  } catch (...) {
+    log(log_level::error, otherwise);
+  }
+}
+
 engine::engine(options settings, host_hooks hooks, storage* rows, random_source* random)
     : impl_{std::make_unique<impl>(std::move(settings), std::move(hooks), rows, random)} {}
 engine::~engine() = default;

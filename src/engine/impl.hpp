@@ -128,8 +128,10 @@ struct engine::impl {
   void find_watched(std::string_view event, std::vector<state_name>& states);
   /// Brings in states whose time has come; at most `budget`. False: there may be more.
   bool find_due(instant now, std::size_t budget);
-  /// Whether a subscription that is over is left to its owner: it is for owner_grace (C02).
-  bool is_anothers(const subscription& s, instant now) const noexcept;
+  /// What is due then, and whose: what is over is left to its owner for owner_grace (C02).
+  due_filter wanted_at(instant now) const noexcept {
+    return {now, now - settings.waiting_limit, settings.owner_id, now - settings.owner_grace};
+  }
   /// Reads what the filter wants into memory. Throws unreadable.
   void read(const row_filter& wanted, const event_package& package, instant now);
   void adopt(publication_row row, const event_package& package);
@@ -255,6 +257,9 @@ struct engine::impl {
   bool looks_at_sphere(const event_state& state) const noexcept {
     return settings.enable_sphere_check && state.rules && state.rules->by_sphere;
   }
+  /// Whether decisions about the state's watchers may be others by now: that moment has come, or the sphere they look at
+  /// has lapsed and advance() has not come to it. Until they are made nobody is told what he may not see any more.
+  bool decisions_due(const event_state& state, instant now);
   /// When, and on what, an answer about a watcher of the state depends.
   void note(event_state& state, const authorization& answer);
   void note(event_state& state, instant when);
@@ -509,6 +514,19 @@ struct engine::impl {
   /// In a handler: what was thrown becomes the call's answer.
   [[gnu::cold]] void answer_thrown(occasion why, effects& out);
   bool call_answers = false;  ///< the running call answers a request
+  /// Runs `call()`, which asks a package. False: that threw, which is logged with the sentence, and others need not suffer for
+  /// it. What is not a package's fault is thrown on: no memory, and a storage that cannot be read.
+  template <class F>
+  [[nodiscard]] bool answered_by_package(std::string_view otherwise, F&& call) {
+    try {
+      call();
+      return true;
+    } catch (...) {
+      log_package_threw(otherwise);
+      return false;
+    }
+  }
+  [[gnu::cold]] void log_package_threw(std::string_view otherwise) const;  ///< in a handler
   /// A call that only looks: what it brings in is let go as well.
   struct looking {
     impl& e;

@@ -241,6 +241,7 @@ std::optional<std::string> engine::check() const {
   if (auto wrong = e.table.check()) return wrong;
   if (e.keeping)
     if (auto wrong = e.keeping->check()) return wrong;
+  if (!e.grouping && (!e.brought.empty() || !e.not_served.empty())) return "what a call looked for is remembered after it";
   const auto& all = e.table.subscriptions();
   for (slab<subscription>::index i = 0; i < all.end(); ++i) {
     if (!all.live(i)) continue;

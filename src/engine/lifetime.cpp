@@ -92,28 +92,23 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
       taken.publications.push_back(other.get());
     }
     const planned_change::mark before = plan.reached(out);
-    try {
+    const bool told = answered_by_package("a package cannot compose what is left of a state", [&] {
       lapse due = plan_lapse(state, now);
       plan_lapse_told(state, due, nullptr, now, out);
       taken.states.push_back({&state, std::move(due)});
-    } catch (const std::bad_alloc&) {
-      throw;
-    } catch (const unreadable&) {
-      throw;
-    } catch (...) {  // a package that cannot compose does not stop the clock for others
-      log(log_level::error, "a package cannot compose what is left of a state");
-      drop_since(before, out);
-      while (!taken.publications.empty() && taken.publications.back()->state == &state) {
-        table.publication_timers().insert(*taken.publications.back(), now + settings.retry_after);
-        taken.publications.pop_back();
-      }
+    });
+    if (told) continue;
+    drop_since(before, out);
+    while (!taken.publications.empty() && taken.publications.back()->state == &state) {
+      table.publication_timers().insert(*taken.publications.back(), now + settings.retry_after);
+      taken.publications.pop_back();
     }
   }
   for (publication* p : put_off) table.publication_timers().insert(*p);
   while (!spent()) {
     subscription* s = table.subscription_timers().take_due(now, looks);
     if (s == nullptr) break;
-    if (is_anothers(*s, now)) continue;
+    if (!wanted_at(now).is_due(s->deadline, s->dialog.owner())) continue;  // it is left to its owner
     taken.subscriptions.push_back(s);
     plan_end(*s, plan_last_decision(*s, now), {}, out);  // no body: nothing is owed to who let it lapse (N07)
   }
@@ -135,24 +130,19 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
     taken.rules.push_back(r);
     const planned_change::mark before = plan.reached(out);
     const std::size_t decided_before = decided.size();
-    try {
+    const bool answered = answered_by_package("a package cannot decide about the watchers of a state", [&] {
       const question asked = about(*state.package, state.resource(), now);
       lapse due;
       due.after = plan_decisions(state, present(state), nullptr, asked, {}, nullptr, out);
       plan_decided_waiting(state, asked, decided);
       taken.states.push_back({&state, std::move(due)});
-    } catch (const std::bad_alloc&) {
-      throw;
-    } catch (const unreadable&) {
-      throw;
-    } catch (...) {  // rules that cannot be asked now are asked later, and do not stop the clock for others
-      log(log_level::error, "a package cannot decide about the watchers of a state");
-      drop_since(before, out);
-      decided.resize(decided_before);
-      taken.rules.pop_back();
-      if (timer_wheel<ruled>::contains(*r)) timer_wheel<ruled>::remove(*r);
-      table.rules_timers().insert(*r, now + settings.retry_after);
-    }
+    });
+    if (answered) continue;
+    drop_since(before, out);
+    decided.resize(decided_before);
+    taken.rules.pop_back();
+    if (timer_wheel<ruled>::contains(*r)) timer_wheel<ruled>::remove(*r);
+    table.rules_timers().insert(*r, now + settings.retry_after);
   }
   debts.take_due(now);
   taken.unpaid = debts.now;
@@ -207,11 +197,6 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
   next_look = std::max(next_look, rate.second_ends());
 }
 
-bool engine::impl::is_anothers(const subscription& s, instant now) const noexcept {
-  const std::string_view owner = s.dialog.owner();
-  return !settings.owner_id.empty() && !owner.empty() && owner != settings.owner_id && now < s.deadline + settings.owner_grace;
-}
-
 void engine::impl::plan_unpaid(instant now, effects& out) {
   for (const notify_id& id : std::exchange(debts.now, {})) {
     subscription* s = table.find(id);
@@ -226,20 +211,14 @@ void engine::impl::plan_unpaid(instant now, effects& out) {
       debts.put_off(id, now + settings.notify_interval - since_told(*s, now));
       continue;
     }
-    try {
+    const bool paid = answered_by_package("a package cannot compose what a watcher is owed", [&] {
       const edit without_lapsed;
       const picture real = table.lapsed(*s->state, now) ? compose(*s->state, &without_lapsed, now) : present(*s->state, s);
       plan_present(*s, *s->state, real, now, out);
-    } catch (const std::bad_alloc&) {
-      throw;
-    } catch (const unreadable&) {
-      throw;
-    } catch (...) {
-      log(log_level::error, "a package cannot compose what a watcher is owed");
-      if (!shared()) continue;  // the next change or refresh pays the debt
-      debts.failed.push_back({now + settings.retry_after, {sent::in(*s), missed.take(s->self)}});
-      s->owes = false;
-    }
+    });
+    if (paid || !shared()) continue;  // else the next change or refresh pays the debt
+    debts.failed.push_back({now + settings.retry_after, {sent::in(*s), missed.take(s->self)}});
+    s->owes = false;
   }
 }
 

@@ -98,9 +98,10 @@ inline std::optional<instant> turns(const event_state& state) noexcept {
   if (!state.rules || !timer_wheel<ruled>::contains(*state.rules)) return std::nullopt;
   return state.rules->deadline;
 }
-/// Whether the moment has come at which decisions about the state's watchers may be others (Z11, Z12).
-inline bool decisions_due(const event_state& state, instant now) noexcept {
-  return state.rules && timer_wheel<ruled>::contains(*state.rules) && state.rules->deadline <= now;
+/// Whether that moment has come (Z11, Z12).
+inline bool turned(const event_state& state, instant now) noexcept {
+  const auto when = turns(state);
+  return when && *when <= now;
 }
 
 }  // namespace presence

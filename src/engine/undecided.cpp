@@ -58,17 +58,11 @@ end_reason engine::impl::plan_last_decision(subscription& s, instant now) {
     return end_reason::timeout;
   }
   sub_handling handling = sub_handling::confirm;
-  try {
+  const bool answered = answered_by_package("a package cannot decide about a watcher whose subscription ends", [&] {
     const identity who = identity_of(s.watcher->uri(), s.watcher->uri() != anonymous_watcher, s.dialog.also());
     handling = ask(about(*s.state->package, s.state->resource(), now), who).handling;
-  } catch (const std::bad_alloc&) {
-    throw;
-  } catch (const unreadable&) {
-    throw;
-  } catch (...) {
-    log(log_level::error, "a package cannot decide about a watcher whose subscription ends");
-  }
-  if (handling != sub_handling::confirm) {
+  });
+  if (answered && handling != sub_handling::confirm) {
     plan_answered(s);
     tell_answered(s, handling);
   } else if (settings.pending_limit > seconds{0} && now >= s.since + settings.pending_limit) {
@@ -77,10 +71,11 @@ end_reason engine::impl::plan_last_decision(subscription& s, instant now) {
     return end_reason::giveup;
   } else {
     s.answered = false;
-    tell_end(s, end_reason::timeout);
     const undecided* known = table.find_undecided(*s.state, *s.watcher);
     if (known != nullptr) plan.departures.add(*known, false);
     const bool last = known == nullptr || known->pending <= plan.departures.count_of(*known);
+    // one entry a watcher waits with, whatever he tried (WIN-FSM-4): the last pending one
+    tell_end(s, last ? end_reason::timeout : end_reason::giveup);
     instant since = now;
     if (!last) {  // he does not wait before the last one ends
       for (const auto index : s.state->watchers) {

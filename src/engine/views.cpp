@@ -182,6 +182,17 @@ std::shared_ptr<const view> selected(const subscription& s, std::string_view con
   return narrowed ? *std::move(narrowed) : seen;
 }
 
+bool engine::impl::decisions_due(const event_state& state, instant now) {
+  if (turned(state, now)) return true;
+  const registered_package* registered = looks_at_sphere(state) ? packages.named("presence") : nullptr;
+  if (registered == nullptr) return false;
+  // elsewhere what is about to lapse is in memory
+  event_state* told_by = bounded() ? find_state(state.resource(), registered->package)
+                                   : table.find(state.resource(), registered->package);
+  if (told_by == nullptr || !table.lapsed(*told_by, now)) return false;
+  return sphere_of(state.resource(), now, true).value != sphere_of(state.resource(), now).value;
+}
+
 void engine::impl::note(event_state& state, instant when) {
   table.recheck(state, when);
   if (looks_up()) plan.noted.push_back(&state);
@@ -265,9 +276,10 @@ void engine::impl::plan_told(event_state& state, const picture& before, picture&
     gather(state, what, now);
     told_sphere is = state.package->sphere(staying(), now);
     if (is.until) note(state, *is.until);
-    if (was.value != is.value) return decide(about(*state.package, state.resource(), now, std::move(is)));
+    if (was.value != is.value || turned(state, now)) return decide(about(*state.package, state.resource(), now, std::move(is)));
+  } else if (decisions_due(state, now)) {
+    return decide(about(*state.package, state.resource(), now));
   }
-  if (decisions_due(state, now)) return decide(about(*state.package, state.resource(), now));
   if (differ(before, after)) plan_fan_out(state, before, after, sender, except, now, out);
 }
 
@@ -297,7 +309,7 @@ picture engine::impl::plan_decisions(event_state& state, const picture& before, 
   }
   // from now on they have seen what was decided; who waits has not been decided about. Where nothing stays, the next call
   // takes them to have seen what was decided before that moment.
-  if (asked.only.empty() && decisions_due(state, now)) table.rules_timers().move(*state.rules, shared() ? now + milliseconds{1} : now);
+  if (asked.only.empty() && turned(state, now)) table.rules_timers().move(*state.rules, shared() ? now + milliseconds{1} : now);
   picture after = what != nullptr ? compose(state, what, now) : present(state);
   for (decided& d : all) {
     subscription& s = *d.s;

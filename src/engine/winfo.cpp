@@ -150,14 +150,6 @@ void engine::impl::tell_end(const subscription& s, end_reason reason) {
     case end_reason::timeout: record.event = watcher_event::timeout; break;
   }
   record.status = step(record.status, record.event);
-  if (record.status == watcher_state::waiting) {
-    // one entry a watcher waits with, whatever he tried (WIN-FSM-4): the last pending one
-    const undecided* u = table.find_undecided(*s.state, *s.watcher);
-    if (u != nullptr && u->pending > 1 + plan.departures.count_of(*u)) {
-      record.status = watcher_state::terminated;
-      record.event = watcher_event::giveup;
-    }
-  }
   tell(*s.state, std::move(record));
 }
 

@@ -47,6 +47,12 @@ std::optional<std::string> model::sphere_now(const std::string& resource) const 
   return sphere_of(live);
 }
 
+bool model::sphere_lapsed(const std::string& resource) const {
+  auto all = held_by(resource, k_presence);
+  for (held& one : all) one.leaving = false;
+  return bounds.enable_sphere_check && sphere_of(all) != sphere_now(resource);
+}
+
 model::look model::look_at(const std::string& resource, int kind) const {
   look is;
   if (about_watchers(kind)) return is;
@@ -195,6 +201,9 @@ void model::tell_change(expectation& out, const std::string& resource, int kind,
     edges[{kind, resource}] = clock + milliseconds{shares};  // advance() looks once more, and at those who wait
     return;
   }
+  // nobody is told what he may not see any more
+  if (kind != k_presence && by_sphere.contains({kind, resource}) && sphere_lapsed(resource))
+    return decide_again(out, resource, kind, was, sender, except);
   std::vector<int> over;
   for (m_subscription& s : subscriptions) {
     if (s.resource != resource || s.kind != kind || s.stands != stand::active || s.name == except || !hears(s)) continue;

@@ -181,6 +181,8 @@ class model : public m_state {
   };
   look look_at(const std::string& resource, int kind) const;
   std::optional<std::string> sphere_now(const std::string& resource) const;
+  /// Whether the sphere is another without what has lapsed.
+  bool sphere_lapsed(const std::string& resource) const;
   /// Marks what has lapsed as leaving. Whether there was any.
   bool mark_lapsed(const std::string& resource, int kind);
   /// What was leaving is gone, what was arriving is there.

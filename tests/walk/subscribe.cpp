@@ -108,8 +108,8 @@ void walk::subscribe() {
     const std::string n = std::to_string(pick(4));
     about = {"c" + n, "l", chance(65) ? "r" + n : ""};
   }
-  // who ended and begins anew in the same millisecond may have his id in watcher information, where nothing is kept
-  if (shares && known == nullptr && !begun.insert({{d, kind, event_id + about.parameters()}, clock}).second) {
+  // who ended and begins anew in the same millisecond may have his id in watcher information, where nothing is kept for certain
+  if ((shares || evicts) && known == nullptr && !begun.insert({{d, kind, event_id + about.parameters()}, clock}).second) {
     now = clock + milliseconds{1};
     return;
   }

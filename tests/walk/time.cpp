@@ -9,7 +9,6 @@ void walk::one_step() {
   if (other && chance(50)) turn_to(1 - turn);
   if (other && may("races") && chance(2)) return owe();
   const auto what = pick(100);
-  if (shares && what >= 52) advance_for_spheres();
   if (what < 30) pass_time();
   else if (what < 52) publish();
   else if (what < 76) subscribe();
@@ -20,16 +19,6 @@ void walk::one_step() {
   else if (what < 98 && own_rows && may("restart")) restart();
   else if (what < 99 && bounds.subs_db_mode == 2) flush();
   else answer_some();
-}
-
-/// Whoever is decided about by a sphere that has changed with time, which others have not been told yet, cannot be told from
-/// them where nothing is kept.
-void walk::advance_for_spheres() {
-  tick();
-  const bool others = std::any_of(how.ruled + k_presence + 1, how.ruled + published_kinds, [](bool ruled) { return ruled; });
-  if (!bounds.enable_sphere_check || !others) return;
-  const auto lapsed = [this](const auto& p) { return p.kind == k_presence && p.deadline <= clock; };
-  if (std::any_of(publications.begin(), publications.end(), lapsed)) advance(true);
 }
 
 /// The engine and the model learn what time it is.
@@ -174,12 +163,6 @@ void walk::advance(bool at_once) {
     decide_waiting(expected, resource, kind);
     if (expected.notifies.size() + expected.changes.size() != before) counts.met["decided by time"]++;
   }
-  // a slice that meets a sphere that has lapsed, before it is come to, may decide by that already
-  if (shares && expected.sliced)
-    for (auto e = expected.notifies.begin(); e != expected.notifies.end(); ++e)
-      e->optional = std::any_of(expected.notifies.begin(), e, [&](const auto& before) {
-        return before.name == e->name && before.body && e->body && before.body->text == e->body->text && before.subscription_state == e->subscription_state;
-      }) && !about_watchers(e->kind);
   compare(expected, all, "advance");
   if (wrote_late) flush();
 }

@@ -84,7 +84,6 @@ class walk : model, maker {
   void pass_time();
   /// `at_once`: what is due is looked for, whenever that was done last, and nothing fails.
   void advance(bool at_once = false);
-  void advance_for_spheres();
   void publish();
   void subscribe();
   void change_rules();
@@ -153,7 +152,7 @@ class walk : model, maker {
     instant at;
     bool answered = false;
   };
-  std::set<std::pair<usage, instant>> begun;  ///< where nothing is kept: who began when
+  std::set<std::pair<usage, instant>> begun;  ///< where nothing is kept for certain: who began when
   /// Whom an answer is about; null: nobody.
   m_subscription* told(const sent& one);
   std::vector<sent> outstanding;
