@@ -120,7 +120,7 @@ class checker {
       if (!xml::is_ncname(value) || value.size() > 0xfffffffU) return "An id that is not an NCName";
       f.id = id->value_begin;
       f.id_size = static_cast<std::uint32_t>(value.size()) & 0xfffffffU;
-      tidy_ = tidy_ && !has_xml_attributes(child) && tree_.source.substr(f.id, tree_.value_end(*id) - f.id) == value;
+      tidy_ = tidy_ && !has_xml_attributes(child) && tree_.source.substr(f.id, id->value_end - f.id) == value;
       if (const std::string_view reason = check_component(child, to); !reason.empty()) return reason;
     }
     f.meaning = means_.of(child);
