@@ -58,19 +58,23 @@ void net_change::end(const publication_key& key) {
 }
 
 void net_change::replace(publication_update&& u) {
-  publication_key key = key_of(u.row);
-  std::swap(key.etag, u.old_etag);
-  const auto at = publications.find(key);
-  std::swap(key.etag, u.old_etag);
-  publication_edit edit{std::move(u.old_etag), u.content_changed, std::move(u.row)};
-  if (at != publications.end()) {
+  publication_key key{u.row.resource, u.row.event, std::move(u.old_etag)};
+  auto at = publications.lower_bound(key);  // the new tag is near the old one, few are of one resource
+  std::optional<std::string> stored_etag;
+  if (at != publications.end() && at->first == key) {
     publication_edit& before = at->second;
-    edit.stored_etag = std::move(before.stored_etag);
-    if (!edit.content_changed) edit.row.content = std::move(before.row.content);
-    edit.content_changed = edit.content_changed || before.content_changed;
-    publications.erase(at);
+    stored_etag = std::move(before.stored_etag);
+    if (!u.content_changed) u.row.content = std::move(before.row.content);
+    u.content_changed = u.content_changed || before.content_changed;
+    at = publications.erase(at);
+  } else {
+    stored_etag = std::move(key.etag);
   }
-  publications.insert_or_assign(std::move(key), std::move(edit));
+  key.etag = u.row.etag;
+  publication_edit& edit = publications.try_emplace(at, std::move(key))->second;
+  edit.stored_etag = std::move(stored_etag);
+  edit.content_changed = u.content_changed;
+  edit.row = std::move(u.row);
 }
 
 void net_change::end(const subscription_key& key) {
@@ -111,9 +115,13 @@ change net_change::read(Self& from, std::size_t most) {
   const auto each = [&](auto& tree, auto&& add) { some(tree, upto(tree, most), add); };
   each(from.states, [&](const auto&, auto& s) { what.states.push_back(pass(s)); });
   each(from.ended_publications, [&](const auto& key, bool) { what.ended_publications.push_back(key); });
+  what.changed_publications.reserve(std::min(most, from.publications.size()));
   each(from.publications, [&](const auto&, auto& edit) {
     if (edit.stored_etag) {
-      what.changed_publications.push_back({pass(*edit.stored_etag), edit.content_changed, pass(edit.row)});
+      publication_update& u = what.changed_publications.emplace_back();
+      u.old_etag = pass(*edit.stored_etag);
+      u.content_changed = edit.content_changed;
+      u.row = pass(edit.row);
     } else {
       what.new_publications.push_back(pass(edit.row));
     }

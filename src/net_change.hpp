@@ -59,7 +59,7 @@ class net_change {
   /// A publication as it is to be written.
   struct publication_edit {
     std::optional<std::string> stored_etag;  ///< of the row it replaces; absent: it is new
-    bool content_changed;
+    bool content_changed = true;
     publication_row row;
   };
   struct subscription_edit {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cassert>
 #include <charconv>
 #include <cstring>
 #include <rapidxml/rapidxml.hpp>
@@ -13,9 +14,9 @@ namespace presence::xml {
 
 namespace {
 
-// Text stays where it is and is not cut by terminators; references are resolved in place.
-constexpr int flags = rapidxml::parse_no_string_terminators | rapidxml::parse_no_element_values |
-                      rapidxml::parse_validate_closing_tags;
+// Text stays where it is and is not cut by terminators; references are resolved in place. That end tags match has
+// been seen before.
+constexpr int flags = rapidxml::parse_no_string_terminators | rapidxml::parse_no_element_values;
 
 // What an ordinary document needs; rest() gives back what is beyond.
 constexpr std::size_t ordinary_bytes = 16384;
@@ -36,19 +37,18 @@ struct parser::room {
   struct binding {
     std::string_view prefix, uri;
   };
-  // An element whose children are being visited.
+  // An element whose children are being visited: what was in scope before it.
   struct level {
-    std::uint32_t node;      // its index
-    std::uint32_t bindings;  // those in scope before it
-    std::string_view uri;    // its default namespace
+    std::size_t bindings;
+    std::string_view uri;  // the default namespace
   };
 
   rapidxml::xml_document<char> document;
   std::string bytes;  // the private copy; RapidXML writes into it and its nodes point there
-  std::vector<extent> extents;
   std::vector<node> nodes;
   std::vector<attribute> attributes;
-  std::vector<binding> bindings;
+  std::array<binding, most_declarations> bindings;
+  std::size_t bound = 0;  // bindings in scope
   std::array<level, deepest> levels;
   tree result;
   const char* reason = nullptr;
@@ -59,135 +59,113 @@ struct parser::room {
     where = at;
     return false;
   }
-  std::uint32_t offset(const char* at) const noexcept {
-    return static_cast<std::uint32_t>(at - bytes.data());
-  }
+  std::size_t offset(const char* at) const noexcept { return static_cast<std::size_t>(at - bytes.data()); }
 
   /// The namespace of a prefix; false: not declared.
-  bool resolve(std::string_view prefix, std::string_view& uri) const noexcept {
-    for (std::size_t i = bindings.size(); i-- > 0;) {
-      if (bindings[i].prefix == prefix) {
+  bool resolve(std::string_view prefix, std::string_view& uri) noexcept {
+    for (std::size_t i = bound; i-- > 0;) {
+      if (equal(bindings[i].prefix, prefix)) {
         uri = bindings[i].uri;
         return true;
       }
     }
     uri = xml_uri;
-    return prefix == "xml";
+    return equal(prefix, "xml") || refuse("A namespace prefix is not declared", prefix.data());
   }
 
-  bool declare(std::string_view prefix, std::string_view uri) {
+  bool declare(std::string_view prefix, std::string_view uri) noexcept {
     if (uri == xmlns_uri || prefix == "xmlns" || (prefix == "xml") != (uri == xml_uri)) {
       return refuse("A reserved namespace is declared", uri.data());
     }
     if (uri.empty()) return refuse("A prefix is declared without a namespace", prefix.data());
-    if (bindings.size() >= most_declarations) return refuse("Too many namespace declarations", uri.data());
-    bindings.push_back({prefix, uri});
+    if (bound >= most_declarations) return refuse("Too many namespace declarations", uri.data());
+    bindings[bound++] = {prefix, uri};
     return true;
   }
 
   static std::string_view name_of(const rapidxml::xml_base<char>& of) noexcept {
     return {of.name(), of.name_size()};
   }
+  static std::string_view value_of(const rapidxml::xml_base<char>& of) noexcept {
+    return {of.value(), of.value_size()};
+  }
   static bool is_declaration(std::string_view name) noexcept {
     return name.size() >= 5 && std::memcmp(name.data(), "xmlns", 5) == 0 &&
            (name.size() == 5 || name[5] == ':');
   }
 
-  /// Adds the element `from` and its attributes, with their namespaces.
-  bool add_element(const rapidxml::xml_node<char>& from, const extent& at, std::string_view& default_uri) {
-    const auto first = static_cast<std::uint32_t>(attributes.size());
-    for (const auto* a = from.first_attribute(); a != nullptr; a = a->next_attribute()) {
-      const std::string_view name = name_of(*a);
-      const std::string_view value{a->value(), a->value_size()};
-      attribute made{{}, name, value, offset(name.data()), offset(value.data())};
-      if (is_declaration(name)) {
-        made.uri = xmlns_uri;
-        made.declares = true;
-        if (name.size() > 5) {
-          made.local.remove_prefix(6);
-          if (!declare(made.local, value)) return false;
-        } else {
-          if (value == xmlns_uri || value == xml_uri) {
-            return refuse("A reserved namespace is declared", value.data());
-          }
-          default_uri = value;
+  /// Fills in the attributes of an element, with their namespaces.
+  bool fill_attributes(const node& of, const rapidxml::xml_node<char>& from, std::string_view& default_uri) noexcept {
+    const std::span all = std::span{attributes}.subspan(of.first_attribute, of.attributes);
+    const auto* next = from.first_attribute();
+    for (attribute& a : all) {
+      const std::string_view name = name_of(*next);
+      a.local = name.substr(a.local_begin - a.begin);
+      a.value = value_of(*next);
+      next = next->next_attribute();
+      if (!is_declaration(name)) continue;
+      a.uri = xmlns_uri;
+      a.declares = true;
+      if (name.size() > 5) {
+        if (!declare(a.local, a.value)) return false;
+      } else {
+        if (a.value == xmlns_uri || a.value == xml_uri) {
+          return refuse("A reserved namespace is declared", a.value.data());
         }
+        default_uri = a.value;
       }
-      attributes.push_back(made);
     }
     // Prefixes can be resolved when all declarations are known.
-    for (std::size_t i = first; i < attributes.size(); ++i) {
-      attribute& a = attributes[i];
-      if (a.uri.empty()) {
-        const std::size_t colon = a.local.find(':');
-        if (colon != a.local.npos) {
-          if (!resolve(a.local.substr(0, colon), a.uri)) {
-            return refuse("A namespace prefix is not declared", a.local.data());
-          }
-          a.local.remove_prefix(colon + 1);
-        }
-      }
-      for (std::size_t j = first; j < i; ++j) {
-        if (attributes[j].local == a.local && attributes[j].uri == a.uri) {
+    for (attribute& a : all) {
+      const std::size_t prefix = a.local_begin - a.begin;
+      if (prefix != 0 && !a.declares && !resolve({a.local.data() - prefix, prefix - 1}, a.uri)) return false;
+      for (const attribute* other = all.data(); other != &a; ++other) {
+        if (equal(other->local, a.local) && equal(other->uri, a.uri)) {
           return refuse("An attribute occurs twice", a.local.data());
         }
       }
     }
-    std::string_view local = name_of(from);
-    std::string_view uri = default_uri;
-    if (const std::size_t colon = local.find(':'); colon != local.npos) {
-      if (!resolve(local.substr(0, colon), uri)) {
-        return refuse("A namespace prefix is not declared", local.data());
-      }
-      local.remove_prefix(colon + 1);
-    }
-    const auto count = static_cast<std::uint32_t>(attributes.size()) - first;
-    const auto after = static_cast<std::uint32_t>(nodes.size() + 1);
-    nodes.push_back({uri, local, at.begin, at.name_end, at.content, at.content_end, at.end, first, count, after, false});
     return true;
   }
 
-  /// Flattens RapidXML's tree. It meets the elements in the order in which the scan met them.
-  bool flatten() {
+  /// Fills in what RapidXML found. It met everything in the order in which the scan met it.
+  bool fill() noexcept {
     const rapidxml::xml_node<char>* at = document.first_node();
-    const extent* place = extents.data();
     std::size_t depth = 0;
     std::string_view default_uri;
-    while (true) {
-      const rapidxml::xml_node<char>* child = nullptr;
-      if (at->type() == rapidxml::node_element) {
-        const level here{static_cast<std::uint32_t>(nodes.size()), static_cast<std::uint32_t>(bindings.size()), default_uri};
-        if (!add_element(*at, *place++, default_uri)) return false;
-        child = at->first_node();
-        if (child != nullptr) {
-          levels[depth++] = here;
-          at = child;
-          continue;
-        }
-        bindings.resize(here.bindings);
-        default_uri = here.uri;
+    for (node& n : nodes) {
+      assert(at != nullptr && n.text == (at->type() != rapidxml::node_element));
+      if (n.text) {
+        n.label = value_of(*at);
       } else {
-        const auto after = static_cast<std::uint32_t>(nodes.size() + 1);
-        nodes.push_back({{}, {at->value(), at->value_size()}, 0, 0, 0, 0, 0, 0, 0, after, true});
+        const level outside{bound, default_uri};
+        if (n.attributes != 0 && !fill_attributes(n, *at, default_uri)) return false;
+        const std::size_t prefix = n.local_begin - n.begin - 1;
+        n.label = name_of(*at).substr(prefix);
+        n.uri = default_uri;
+        if (prefix != 0 && !resolve({n.label.data() - prefix, prefix - 1}, n.uri)) return false;
+        levels[depth++] = outside;
       }
-      while (depth != 0 && at->next_sibling() == nullptr) {
-        at = at->parent();
-        const level& done = levels[--depth];
-        nodes[done.node].after = static_cast<std::uint32_t>(nodes.size());
-        bindings.resize(done.bindings);
-        default_uri = done.uri;
+      if (const auto* child = at->first_node(); child != nullptr) {
+        at = child;
+        continue;
       }
-      if (depth == 0) return true;
+      const auto leave = [&] {
+        bound = levels[--depth].bindings;
+        default_uri = levels[depth].uri;
+      };
+      if (!n.text) leave();
+      for (; depth != 0 && at->next_sibling() == nullptr; leave()) at = at->parent();
       at = at->next_sibling();
     }
+    return true;
   }
 
   void clear() noexcept {
     document.clear();
-    extents.clear();
     nodes.clear();
     attributes.clear();
-    bindings.clear();
+    bound = 0;
   }
 };
 
@@ -207,14 +185,14 @@ result<const tree*, error> parser::parse(std::string_view bytes, const limits& b
   }
   r.bytes.assign(bytes);
   char* text = r.bytes.data();
-  scanner look{text, text + r.bytes.size(), bounds, r.extents};
+  scanner look{text, text + r.bytes.size(), bounds, r.nodes, r.attributes};
   if (const char* reason = look.run()) return unexpected{error{reason, look.offset()}};
   try {
-    r.document.parse<flags>(text);
+    r.document.parse<flags>(text + r.nodes.front().begin);
   } catch (const rapidxml::parse_error& e) {
     return unexpected{error{"Malformed markup", r.offset(e.where<char>())}};
   }
-  if (!r.flatten()) return unexpected{error{r.reason, r.offset(r.where)}};
+  if (!r.fill()) return unexpected{error{r.reason, r.offset(r.where)}};
   r.result = {r.nodes, r.attributes, bytes, look.plain()};
   return &r.result;
 }
@@ -223,10 +201,8 @@ void parser::rest() noexcept {
   room& r = *room_;
   r.document.clear();
   if (r.bytes.capacity() > ordinary_bytes) std::string{}.swap(r.bytes);
-  relax(r.extents, ordinary_nodes);
   relax(r.nodes, ordinary_nodes);
   relax(r.attributes, ordinary_nodes);
-  relax(r.bindings, ordinary_nodes);
 }
 
 std::string_view tree::text_of(const node& of, std::string& room) const {

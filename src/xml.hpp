@@ -49,8 +49,10 @@ struct attribute {
   std::string_view uri;    ///< empty: no namespace, as for every attribute without a prefix
   std::string_view local;
   std::string_view value;  ///< references resolved
-  std::uint32_t begin;        ///< where its name begins in the document
-  std::uint32_t value_begin;  ///< where its value begins, behind the quote
+  std::uint32_t begin = 0;        ///< where its name begins in the document
+  std::uint32_t local_begin = 0;  ///< where its local name begins
+  std::uint32_t value_begin = 0;  ///< where its value begins, behind the quote
+  std::uint32_t value_end = 0;    ///< behind the last character of its value
   bool declares = false;      ///< a namespace: `uri` is `xmlns_uri`
 };
 
@@ -59,6 +61,7 @@ struct node {
   std::string_view uri;    ///< element: its namespace; empty: none
   std::string_view label;  ///< element: its local name; text: the characters, references resolved
   std::uint32_t begin = 0;        ///< element: where its `<` is in the document
+  std::uint32_t local_begin = 0;  ///< element: where its local name begins
   std::uint32_t name_end = 0;     ///< element: behind the name in the start tag
   std::uint32_t content = 0;      ///< element: behind the `>` of the start tag
   std::uint32_t content_end = 0;  ///< element: at the `</`; equals `end` when there is no end tag
@@ -124,10 +127,6 @@ struct tree {
       if (equal(a.local, local) && equal(a.uri, uri)) return &a;
     }
     return nullptr;
-  }
-  /// Behind the last character of an attribute's value, as an offset in the document.
-  std::uint32_t value_end(const attribute& of) const noexcept {
-    return static_cast<std::uint32_t>(source.find(source[of.value_begin - 1], of.value_begin));
   }
   /// The text directly inside an element. Views the tree, or `room` when it came in pieces.
   std::string_view text_of(const node& of, std::string& room) const;

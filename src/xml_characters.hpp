@@ -61,7 +61,7 @@ constexpr bool continues_name(std::uint32_t c) noexcept {
 /// Decodes one character beyond ASCII and moves on; 0, without moving, when it is not shortest
 /// UTF-8 or not a character of XML. Reads nothing behind a byte that cannot continue, so that a
 /// terminating NUL stops it.
-inline std::uint32_t decode(const char*& at) noexcept {
+[[gnu::noinline]] inline std::uint32_t decode(const char*& at) noexcept {
   const auto byte = [&](int i) { return static_cast<std::uint32_t>(static_cast<unsigned char>(at[i])); };
   const auto tail = [&](int i) { return (byte(i) & 0xC0) == 0x80; };
   const std::uint32_t lead = byte(0);

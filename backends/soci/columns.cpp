@@ -202,10 +202,11 @@ void to_columns(const publication_row& r, publication_columns& c) {
   put_text(r.content.content_type(), c.x_content_type);
   c.sender = r.sender;
   put_unless(r.publisher.empty(), r.publisher, c.x_publisher);
-  c.ruid.set(ruid_of(r));
   c.x_id.set(static_cast<number>(r.id));
   fold(c);
 }
+
+void birth_columns(const publication_row& r, publication_columns& c) { c.ruid.set(ruid_of(r)); }
 
 void to_columns(const subscription_row& r, subscription_columns& c) {
   const dialog_fields d = r.dialog.fields();

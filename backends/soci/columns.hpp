@@ -245,7 +245,8 @@ void put(std::string_view address, text& user, text& domain);  ///< split() into
 text join(std::string_view user, std::string_view domain);
 
 /// Assigns every column from a row, but `id`. The strings keep their memory from call to call.
-void to_columns(const publication_row&, publication_columns&);
+void to_columns(const publication_row&, publication_columns&);  ///< but what birth_columns() does
+void birth_columns(const publication_row&, publication_columns&);  ///< what no update writes
 void to_columns(const subscription_row&, subscription_columns&);
 void to_columns(const watcher_row&, watcher_columns&);
 void to_columns(const state_stamp&, state_columns&);  ///< but `touched`

@@ -383,7 +383,11 @@ const char* adapter::perform_publications(const change& what) {
   write(
       slots.insert, verb::insert, table, all_of(key_list, state_list, content_list, birth_list), no_list,
       what.new_publications,
-      [](const publication_row& row, columns& values, columns&) { to_columns(row, values); }, no_matter);
+      [](const publication_row& row, columns& values, columns&) {
+        to_columns(row, values);
+        birth_columns(row, values);
+      },
+      no_matter);
   const bool all_there = write(
       slots.update, verb::update, table, all_of(tag_list, state_list, content_list), key_list,
       what.changed_publications,

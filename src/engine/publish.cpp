@@ -370,11 +370,13 @@ void engine::impl::carry_out(const event_package& package, publication* target,
     if (created) plan.rows.new_publications.push_back(row_of(incoming));
     if (removed) plan_ended(*target);
     if (!created && !removed) {
-      publication_row row = row_of(modified ? incoming : *target);
-      row.etag = incoming.etag;
-      row.expires = incoming.deadline;
-      row.publisher = target->publisher();
-      plan.rows.changed_publications.push_back({target->etag, modified, std::move(row)});
+      publication_update& update = plan.rows.changed_publications.emplace_back();
+      update.old_etag = target->etag;
+      update.content_changed = modified;
+      update.row = row_of(modified ? incoming : *target);
+      update.row.etag = incoming.etag;
+      update.row.expires = incoming.deadline;
+      update.row.publisher = target->publisher();
     }
   }
   std::unique_ptr<publication> added;

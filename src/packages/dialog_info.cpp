@@ -175,7 +175,7 @@ class reader {
     bool standard = false;
     for (const xml::attribute& a : tree_.attributes_of(root)) {
       if (a.uri != xml::xmlns_uri) continue;
-      inherited_.push_back({a.local, bytes(a.begin, tree_.value_end(a) + 1)});
+      inherited_.push_back({a.local, bytes(a.begin, a.value_end + 1)});
       standard = standard || a.local == "xmlns";
     }
     if (!standard) inherited_.push_back({"xmlns", "xmlns=\"\""});
@@ -198,7 +198,7 @@ class reader {
       const auto own = tree_.attributes_of(n);
       if (std::none_of(own.begin(), own.end(), again)) (out.before_id += ' ') += d.text;
     }
-    const std::uint32_t id_end = tree_.value_end(*id);
+    const std::uint32_t id_end = id->value_end;
     out.before_id += bytes(n.name_end, id->value_begin);
     const bool closed = n.content_end == n.end;
     if (closed) return "A dialog without a state";
@@ -286,7 +286,7 @@ class reader {
     std::uint32_t from = top.begin;
     if (replaced != nullptr) {
       (out += bytes(from, replaced->value_begin)) += escaped(by);
-      from = tree_.value_end(*replaced);
+      from = replaced->value_end;
       meaning.add(by);
     }
     for (std::uint32_t i = tree_.index(top); i < top.after;) {

@@ -120,7 +120,8 @@ class checker {
       if (!xml::is_ncname(value) || value.size() > 0xfffffffU) return "An id that is not an NCName";
       f.id = id->value_begin;
       f.id_size = static_cast<std::uint32_t>(value.size()) & 0xfffffffU;
-      tidy_ = tidy_ && !has_xml_attributes(child) && tree_.source.substr(f.id, tree_.value_end(*id) - f.id) == value;
+      // as long as it was written: a reference is longer than what it stands for
+      tidy_ = tidy_ && !has_xml_attributes(child) && id->value_end - f.id == value.size();
       if (const std::string_view reason = check_component(child, to); !reason.empty()) return reason;
     }
     f.meaning = means_.of(child);
@@ -227,7 +228,7 @@ class checker {
     if (found_.size() <= 8) {
       for (auto a = found_.begin(); a != found_.end(); ++a) {
         for (auto b = found_.begin(); b != a; ++b) {
-          if (a->cut.id_size != 0 && b->cut.id_size != 0 && id_of(a->cut) == id_of(b->cut)) return true;
+          if (a->cut.id_size != 0 && xml::equal(id_of(a->cut), id_of(b->cut))) return true;
         }
       }
       return false;
@@ -308,7 +309,7 @@ class checker {
     return !found_.empty() && tree_.plain && source.front() == '<' &&
            (source.starts_with(version) || !source.starts_with(declared)) && root.name_end - root.begin == start.size() &&
            std::all_of(all.begin(), all.end(), expected) &&
-           source.substr(entity.value_begin, offer_.resource.size()) == offer_.resource && entity.value == offer_.resource &&
+           entity.value_end - entity.value_begin == entity.value.size() && xml::equal(entity.value, offer_.resource) &&
            offer_.content.content_type() == media_type;
   }
 

@@ -67,10 +67,13 @@ class meaning_of_elements {
     space is;
   };
 
-  const known_space& known(std::string_view uri) {
+  const known_space& known(std::string_view uri) noexcept {
     const std::size_t held = std::min(count_, spaces_.size());
     for (std::size_t i = 0; i < held; ++i)
       if (spaces_[i].uri == uri.data()) return spaces_[i];
+    return met(uri);
+  }
+  [[gnu::noinline]] const known_space& met(std::string_view uri) noexcept {
     known_space& k = spaces_[count_++ % spaces_.size()];
     k.uri = uri.data();
     k.is = xml::equal(uri, pidf_uri)    ? space::pidf

@@ -241,7 +241,7 @@ class outliner {
   void attributes(const xml::node& c, std::uint32_t needs, Needs of_attribute) {
     std::uint32_t from = c.name_end;
     for (const xml::attribute& a : tree_.attributes_of(c)) {
-      const std::uint32_t until = tree_.value_end(a) + 1;
+      const std::uint32_t until = a.value_end + 1;
       if (a.declares) {
         part(from, until, outline::declaration, 0, 0, scope_.bit_of(a.local));
       } else {

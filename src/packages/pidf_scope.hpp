@@ -28,7 +28,7 @@ class scope {
       if (is_default && xml::equal(a.value, pidf_uri)) continue;
       if (count_ == most) return false;
       if (is_default) defaults_ |= std::uint64_t{1} << count_;
-      known_[count_++] = noted(a.local, {a.begin, tree_.value_end(a) + 1 - a.begin});
+      known_[count_++] = noted(a.local, {a.begin, a.value_end + 1 - a.begin});
     }
     if (!has_default) {
       if (count_ == most) return false;

@@ -61,7 +61,7 @@ class writer {
       if (is_note(n) && i >= spoken_for && !language.empty()) edits_.push_back({n.name_end, n.name_end, language});
       std::uint32_t from = n.name_end;
       for (const xml::attribute& a : tree_.attributes_of(n)) {
-        const std::uint32_t value_end = tree_.value_end(a), end = value_end + 1;
+        const std::uint32_t value_end = a.value_end, end = value_end + 1;
         if (((root || component) && a.uri == xml::xml_uri) || is_rpid_id(n, a)) {
           edits_.push_back({from, end, {}});
           if (a.local == "lang" && end - from <= longest_language)
