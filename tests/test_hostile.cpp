@@ -709,6 +709,27 @@ TEST_CASE("whatever stands in a row, no line end comes into a descriptor, and ot
   }
 }
 
+TEST_CASE("what was left out of the rows goes with the cleaning when it is over, and keeps nobody from his turn (SEC-XML-5, T22)") {
+  for (const int mode : {3, 4}) {
+    memory_storage held;
+    change what{.watchers = {storage_contract::watcher("sip:alice@example.com", "sip:x\r\nEvil: yes")}};
+    for (const std::string name : {"one", "two"}) {
+      dialog_fields fields = storage_contract::usual_dialog(name + "\r\nEvil: yes");
+      what.new_subscriptions.push_back(storage_contract::subscription(name));
+      what.new_subscriptions.back().dialog = dialog{fields};
+    }
+    REQUIRE(held.apply(what));
+    engine e{{.server_address = "sip:server.example.com", .fallback2db = mode == 4, .subs_db_mode = mode == 4 ? 1 : mode}, {}, &held};
+    REQUIRE(e.add_event(presence_package(), storage_contract::noon));
+    CHECK(e.advance(storage_contract::noon + 10s).notifies.empty());
+    CHECK(all_rows<subscription_row>(held).size() == 2);  // who wrote them may mend them until then
+    for (const auto later : {0s, 200s, 400s, 600s}) CHECK(e.advance(storage_contract::noon + 192h + later).notifies.empty());
+    CHECK(all_rows<subscription_row>(held).empty());
+    CHECK(all_rows<watcher_row>(held).empty());
+    CHECK_FALSE(e.check());
+  }
+}
+
 TEST_CASE("a storm of publications and subscriptions on colliding names ends soundly (SEC-DOS-9)"
           * not_in("sqlite postgres mariadb", "thousands of engines, a minute there")) {
   scenario s;

@@ -52,6 +52,8 @@ void engine::impl::adopt(subscription_row&& row, const sought_row& sought, const
   if (!can_be_sent(row)) row.dialog = unfolded(row.dialog);
   if (!can_be_sent(row)) {  // who wrote a line break there must not write header fields
     log(log_level::warning, "a stored subscription has control characters and is left out of " + row.resource);
+    auto& over = unusable.ended_subscriptions;
+    if (row.expires <= now && over.size() < page_rows) over.push_back(key_of(row));
     return;
   }
   event_state& state = table.obtain(sought.state, package);
@@ -103,7 +105,12 @@ void engine::impl::look_up(const subscription_row& row, const event_package& pac
 
 void engine::impl::adopt(const watcher_row& row, const event_package& package) {
   if (row.status != watcher_status::pending && row.status != watcher_status::waiting) return;
-  if (has_control(row.watcher) || has_control(row.reason)) return;  // nobody has such an address
+  if (has_control(row.watcher) || has_control(row.reason)) {  // nobody has such an address
+    auto& over = unusable.ended_watchers;
+    if (row.since + settings.waiting_limit <= clock && over.size() < page_rows)
+      over.push_back({row.resource, row.event, row.watcher});
+    return;
+  }
   event_state& state = table.obtain(row.resource, package);
   undecided& u = table.obtain_undecided(state, table.obtain_watcher(row.watcher), row.since);
   const std::string_view known_by{row.reason};

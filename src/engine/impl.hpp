@@ -107,6 +107,8 @@ struct engine::impl {
   /// By name: packages of other usages of dialogs. Rows name them, which any server may have written: so they go with the
   /// call, and are never more than `brought`.
   std::map<std::string, event_package> not_served;
+  /// Rows that were left out and are over: they go with the next cleaning, for nobody can be told their end.
+  change unusable;
   bool may_share = false;  ///< scratch: what was read may share dialogs with other states
   void know_other_usages(subscription& s);  ///< its row says so, or the others' rows
   /// Whether the state shares dialogs with others of its resource: they are in memory together.

@@ -226,10 +226,14 @@ void engine::impl::sweep(instant now) {
   if (packages.empty()) return;  // whose rows they are is not known yet (L05)
   // where several engines share the rows, one that serves the package may be about to tell their end
   const seconds grace = shared() ? std::max(settings.clean_period, settings.owner_grace + seconds{60}) : seconds{0};
-  const auto swept = rows->sweep(now - grace, packages.names());
-  if (swept) return;
-  ++counters.storage_faults;
-  log(log_level::warning, swept.error().text);
+  const auto failed = [&](const storage_error& e) {
+    ++counters.storage_faults;
+    log(log_level::warning, e.text);
+  };
+  if (const auto swept = rows->sweep(now - grace, packages.names()); !swept) failed(swept.error());
+  const change over = std::exchange(unusable, {});
+  if (over.ended_subscriptions.empty() && over.ended_watchers.empty()) return;
+  if (const auto ended = rows->apply(over); !ended) failed(ended.error());
 }
 
 bool engine::impl::write_back() {
