@@ -9,6 +9,7 @@
 #include <charconv>
 #include <cstddef>
 #include <deque>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -93,6 +94,15 @@ class prepared {
   void prepare(const std::string& sentence) {
     statement_.alloc();
     statement_.prepare(sentence);
+    int position = 1;
+    for (fetched& i : intos_) {
+      using namespace soci::details;
+      i.from.reset(statement_.make_into_type_backend());
+      if (i.as_text != nullptr)
+        i.from->define_by_pos(position, i.as_text, x_stdstring);
+      else
+        i.from->define_by_pos(position, i.where.digits, x_long_long);
+    }
     statement_.define_and_bind();
   }
 
@@ -115,18 +125,19 @@ class prepared {
   }
   bool failed() const { return failed_; }
   bool fetch() {
-    if (!statement_.fetch()) return false;
+    if (statement_.get_backend()->fetch(1) != soci::details::statement_backend::ef_success) return false;
     ++counters_.rows_read;
-    for (exchanged* const i : unfinished_) {
-      const bool null = i->state == soci::i_null;
-      if (i->where.null != nullptr) *i->where.null = null;
-      if (i->where.digits != nullptr && speaks_.numbers_as_text)
-        *i->where.digits = null ? 0 : to_number(i->digits);
-      if (i->where.characters == nullptr) continue;
+    for (const fetched& i : intos_) {
+      soci::indicator state = soci::i_ok;
+      i.from->post_fetch(true, true, i.where.null != nullptr ? &state : nullptr);
+      const bool null = state == soci::i_null;
+      if (i.where.null != nullptr) *i.where.null = null;
+      if (i.as_text == nullptr) continue;
       if (null)
-        i->where.characters->clear();
-      else
-        i->where.decode(speaks_);
+        i.as_text->clear();
+      else if (i.encoded)
+        i.where.decode(speaks_);
+      if (i.where.digits != nullptr) *i.where.digits = null ? 0 : to_number(*i.as_text);
     }
     return true;
   }
@@ -135,7 +146,21 @@ class prepared {
   struct exchanged {
     place where;
     soci::indicator state = soci::i_ok;
-    std::string digits = {};  // of a number that is read as text
+  };
+
+  struct cleaning {
+    void operator()(soci::details::standard_into_type_backend* from) const {
+      from->clean_up();
+      delete from;
+    }
+  };
+  // A column of a query. The part of SOCI that knows the database reads it: the part above would go through all columns
+  // three times more for each row, to ask how many rows each of them holds.
+  struct fetched {
+    place where;
+    std::string* as_text;  // the value, or the digits of a number that is read as text
+    bool encoded;
+    std::unique_ptr<soci::details::standard_into_type_backend, cleaning> from = {};
   };
 
   static number to_number(const std::string& digits) {
@@ -148,29 +173,18 @@ class prepared {
 
   // NULL where none is allowed throws: no indicator there.
   void into(place where) {
-    exchanged& i = intos_.emplace_back(exchanged{std::move(where)});
-    const bool as_text = i.where.digits != nullptr && speaks_.numbers_as_text;
-    if (as_text || i.where.null != nullptr || i.where.is_encoded(speaks_)) unfinished_.push_back(&i);
-    if (i.where.characters != nullptr)
-      into(i, *i.where.characters);
-    else if (as_text)
-      into(i, i.digits);
-    else
-      into(i, *i.where.digits);
-  }
-  template <class T>
-  void into(exchanged& i, T& value) {
-    if (i.where.null != nullptr)
-      statement_.exchange(soci::into(value, i.state));
-    else
-      statement_.exchange(soci::into(value));
+    std::string* as_text = where.characters;
+    if (as_text == nullptr && speaks_.numbers_as_text) as_text = &digits_.emplace_back();
+    const bool encoded = where.is_encoded(speaks_);
+    intos_.push_back({std::move(where), as_text, encoded});
   }
 
   const dialect& speaks_;
   storage_counters& counters_;
-  std::deque<exchanged> uses_, intos_;  // SOCI keeps their addresses
-  std::vector<exchanged*> unfinished_;  // of intos_: there is something to do after SOCI
+  std::deque<exchanged> uses_;      // SOCI keeps their addresses
+  std::deque<std::string> digits_;  // likewise
   soci::statement statement_;
+  std::vector<fetched> intos_;
   bool failed_ = false;
 };
 

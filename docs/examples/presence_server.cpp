@@ -53,6 +53,9 @@
 #if PRESENCE_HAS_SOCI
 #include <soci_storage.hpp>
 #endif
+#if PRESENCE_HAS_SQLITE
+#include <sqlite3.h>
+#endif
 
 /// A request that waits for its turn, and the place of the texts made of it.
 struct open_request {
@@ -427,6 +430,11 @@ void presence_server::on_deadline() { send(engine_.advance(clock_.now())); }
 
 int main(int argc, char** argv) try {
   const command_line line = parse_command_line(argc, argv);
+#if PRESENCE_HAS_SQLITE
+  // For the whole process, before anything uses SQLite: nobody here shares a connection between threads, so that SQLite
+  // need not lock it for each value it hands out.
+  ::sqlite3_config(SQLITE_CONFIG_MULTITHREAD);
+#endif
   presence_server server{line};
   server.listen();
   std::puts("ready");
