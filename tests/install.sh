@@ -7,7 +7,7 @@ example_packages="libsofia-sip-ua-dev sip-tester python3"
 test_packages="doctest-dev libsqlite3-dev libbenchmark-dev libxml2-utils"
 database_packages="postgresql mariadb-server libsoci-postgresql4.0 libsoci-mysql4.0 kamailio kamailio-presence-modules
   kamailio-sqlite-modules kamailio-postgres-modules kamailio-mysql-modules"
-matrix_packages="cmake clang libclang-rt-14-dev"
+matrix_packages="cmake clang libclang-rt-14-dev libpq-dev libmariadb-dev"
 
 install_packages() {
   missing=
