@@ -714,7 +714,8 @@ TEST_CASE("what was left out of the rows goes with the cleaning when it is over,
     memory_storage held;
     change what{.watchers = {storage_contract::watcher("sip:alice@example.com", "sip:x\r\nEvil: yes")}};
     for (const std::string name : {"one", "two"}) {
-      dialog_fields fields = storage_contract::usual_dialog(name + "\r\nEvil: yes");
+      const std::string call_id = name + "\r\nEvil: yes";
+      const dialog_fields fields = storage_contract::usual_dialog(call_id);
       what.new_subscriptions.push_back(storage_contract::subscription(name));
       what.new_subscriptions.back().dialog = dialog{fields};
     }
