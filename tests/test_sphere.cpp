@@ -294,3 +294,42 @@ TEST_CASE("a document that goes on with the sphere of one that lapsed counts, al
   CHECK(s.tell(in_sphere("work")) == "200 e2 Expires=3000");
   CHECK(s.wait(60s) == "");
 }
+
+TEST_CASE("a package that cannot tell the sphere, or compose, stops no clock and makes no host spin (Z12, L05, N27)"
+          * not_in("fallback2db bounded database_only", "notify_interval is refused, or nothing is owed")) {
+  bool sphere_fails = false, broken = false;
+  SUBCASE("the sphere") { sphere_fails = true; }
+  SUBCASE("the document") {}
+  at_work s{{.settings = {.notify_interval = 5s}}};
+  event_package package = presence_package();
+  authorize_by_rules(package, [&](std::string_view) { return std::optional{s.rules_text}; });
+  package.sphere = [&, true_one = package.sphere](std::span<const published> all, instant now) {
+    if (broken && sphere_fails) throw std::runtime_error{"no sphere"};
+    return true_one(all, now);
+  };
+  package.aggregate = [&, true_one = package.aggregate](std::string_view resource, std::span<const published> all) {
+    if (broken && !sphere_fails && resource == address("alice")) throw std::runtime_error{"no document"};
+    return true_one(resource, all);
+  };
+  s.engine = std::make_unique<engine>(s.given.settings, host_hooks{}, s.given.rows, s.random.get());
+  REQUIRE(s.engine->add_event(package, s.at));
+  s.publish("alice", {.raw = in_sphere("work"), .expires = 60s});
+  s.subscribe("d1", {.expires = 600s});
+  s.subscribe("d2", {.to = "zoe", .expires = 65s});
+  s.wait(57s);
+  for (const char* note : {"one", "two"}) {
+    s.tell(in_sphere("work", note));
+    s.at += 1s;
+  }
+  broken = true;  // bob is owed the second one when the first document lapses
+  std::string told;
+  int calls = 0;
+  const instant until = s.at + 30s;
+  for (auto next = s.engine->next_deadline(); next && *next <= until && calls < 100; next = s.engine->next_deadline(), ++calls) {
+    s.at = std::max(s.at, *next);
+    told += s.told(s.engine->advance(s.at));
+  }
+  CHECK(calls < 60);
+  CHECK(told.find("N d2#2 terminated;reason=timeout") != told.npos);
+  s.audit();
+}

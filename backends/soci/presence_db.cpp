@@ -100,7 +100,7 @@ int main(int argc, char** argv) {
         command == "create" ? presence::create_schema(settings) : presence::migrate_schema(settings);
     if (!made) return failed(made.error());
   }
-  settings.read_only = true;  // to look is not to change, not even how the file of SQLite is written
+  settings.read_only = command == "check";  // to look is not to change, not even how the file of SQLite is written
   const auto opened = presence::open_soci_storage(settings);
   if (!opened) return failed(opened.error());
   std::printf("ready: tables %s, %s and %s\n", settings.presentity_table.c_str(),

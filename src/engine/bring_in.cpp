@@ -19,21 +19,25 @@ bool can_be_sent(const subscription_row& row) noexcept {
     return std::string_view{first.data(), static_cast<std::size_t>(last.data() + last.size() - first.data())};
   };
   return !has_control(from_to(d.call_id(), d.user_agent())) && is_header_lines(d.headers()) &&
-         !has_control(from_to(d.display_name(), d.owner())) && !has_control(row.resource);
+         !has_control(from_to(d.display_name(), d.owner())) && !has_control(row.resource) &&
+         !has_control(row.event_id);
 }
 
 // Kamailio keeps header fields with the line breaks that were in them, each of which means a blank (RFC 3261 section
-// 7.3.1). Where one makes no sense it stays.
+// 7.3.1). What is in the row's key stays: it would be another row's.
 dialog unfolded(const dialog& d) {
   dialog_fields fields = d.fields();
-  const auto blank = [](std::string_view field) {
-    std::string made{field};
-    std::replace_if(made.begin(), made.end(), [](char c) { return has_control({&c, 1}); }, ' ');
-    return made;
-  };
-  const std::string route_set = blank(fields.route_set), user_agent = blank(fields.user_agent),
-                    display_name = blank(fields.display_name);
-  fields.route_set = route_set, fields.user_agent = user_agent, fields.display_name = display_name;
+  std::array<std::string, 12> room;
+  auto free = room.begin();
+  for (std::string_view* field :
+       {&fields.local_uri, &fields.remote_uri, &fields.remote_target, &fields.route_set, &fields.local_contact, &fields.event,
+        &fields.watcher, &fields.cookie, &fields.user_agent, &fields.display_name, &fields.also, &fields.owner}) {
+    if (!has_control(*field)) continue;
+    free->assign(*field);
+    std::replace_if(free->begin(), free->end(), [](char c) { return has_control({&c, 1}); }, ' ');
+    *field = *free++;
+  }
+  if (!is_header_lines(fields.headers)) fields.headers = {};
   return dialog{fields};
 }
 
@@ -49,9 +53,8 @@ void engine::impl::adopt(publication_row row, const event_package& package) {
 
 void engine::impl::adopt(subscription_row&& row, const sought_row& sought, const event_package& package, instant now) {
   if (row.state == subscription_state::terminated) return;  // another server's; nothing is owed to it
-  if (!can_be_sent(row)) row.dialog = unfolded(row.dialog);
-  if (!can_be_sent(row)) {  // who wrote a line break there must not write header fields
-    log(log_level::warning, "a stored subscription has control characters and is left out of " + row.resource);
+  if (!sought.can_be_sent) {  // who wrote a line break there must not write header fields
+    log(log_level::warning, "a stored subscription has control characters in its key and is left out of " + row.resource);
     auto& over = unusable.ended_subscriptions;
     if (row.expires <= now && over.size() < page_rows) over.push_back(key_of(row));
     return;
@@ -95,7 +98,12 @@ void engine::impl::adopt(subscription_row&& row, const sought_row& sought, const
   s.unsure = !exact_numbers(row.since, package);
 }
 
-void engine::impl::look_up(const subscription_row& row, const event_package& package, sought_row& sought) const {
+void engine::impl::look_up(subscription_row& row, const event_package& package, sought_row& sought) const {
+  sought.can_be_sent = can_be_sent(row);
+  if (!sought.can_be_sent) {
+    row.dialog = unfolded(row.dialog);
+    sought.can_be_sent = can_be_sent(row);
+  }
   const dialog& d = row.dialog;
   if (!canonical_aor(d.watcher(), sought.watcher)) sought.watcher = d.watcher();
   sought.state = table.look_up_state(row.resource, package.name);
@@ -105,7 +113,7 @@ void engine::impl::look_up(const subscription_row& row, const event_package& pac
 
 void engine::impl::adopt(const watcher_row& row, const event_package& package) {
   if (row.status != watcher_status::pending && row.status != watcher_status::waiting) return;
-  if (has_control(row.watcher) || has_control(row.reason)) {  // nobody has such an address
+  if (has_control(row.watcher) || has_control(row.resource)) {  // nobody has such an address
     auto& over = unusable.ended_watchers;
     if (row.since + settings.waiting_limit <= clock && over.size() < page_rows)
       over.push_back({row.resource, row.event, row.watcher});
@@ -113,7 +121,7 @@ void engine::impl::adopt(const watcher_row& row, const event_package& package) {
   }
   event_state& state = table.obtain(row.resource, package);
   undecided& u = table.obtain_undecided(state, table.obtain_watcher(row.watcher), row.since);
-  const std::string_view known_by{row.reason};
+  const std::string_view known_by = has_control(row.reason) ? std::string_view{} : row.reason;
   const std::string_view id = known_by.substr(0, known_by.find(' '));
   if (const auto told = read_id(id); told != 0) {
     u.id = told;

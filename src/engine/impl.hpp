@@ -107,8 +107,10 @@ struct engine::impl {
   /// By name: packages of other usages of dialogs. Rows name them, which any server may have written: so they go with the
   /// call, and are never more than `brought`.
   std::map<std::string, event_package> not_served;
-  /// Rows that were left out and are over: they go with the next cleaning, for nobody can be told their end.
+  /// Rows that were left out and are over: nobody can be told their end, so advance() deletes them. What is wrong is in their
+  /// keys, which no row of ours can have.
   change unusable;
+  void end_unusable();
   bool may_share = false;  ///< scratch: what was read may share dialogs with other states
   void know_other_usages(subscription& s);  ///< its row says so, or the others' rows
   /// Whether the state shares dialogs with others of its resource: they are in memory together.
@@ -138,12 +140,14 @@ struct engine::impl {
   void read(const row_filter& wanted, const event_package& package, instant now);
   void adopt(publication_row row, const event_package& package);
   struct sought_row {  ///< where a row goes, looked up ahead; lives as long as the row
+    bool can_be_sent;     ///< what is in the row may stand in a NOTIFY
     std::string watcher;  ///< canonical
     state_table::state_lookup state;
     state_table::watcher_lookup account;
     state_table::dialog_lookup dialog;
   };
-  void look_up(const subscription_row& row, const event_package& package, sought_row& sought) const;
+  /// Line breaks that others have written into the row become blanks.
+  void look_up(subscription_row& row, const event_package& package, sought_row& sought) const;
   void adopt(subscription_row&& row, const sought_row& sought, const event_package& package, instant now);
   void adopt(const watcher_row& row, const event_package& package);
   /// Drops a state and all that belongs to it from memory; the storage keeps it.
@@ -494,7 +498,8 @@ struct engine::impl {
   void sweep(instant now);
   /// Writes some of what is held back. False: the storage failed.
   bool write_back();
-  void plan_unpaid(instant now, effects& out);
+  /// `goes_on`: what is due before it is still being dealt with, and calls come at once for that.
+  void plan_unpaid(instant now, bool goes_on, effects& out);
   /// Whether a change cannot be told to him now: a NOTIFY is in flight, whose answer is followed by the latest
   /// state (HOST-12), or it is too soon. He is owed it then.
   bool must_wait(subscription& s, instant now);

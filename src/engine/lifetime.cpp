@@ -25,6 +25,7 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
   if (now < blocked_until) return;
   if (unanswered && !settle()) require_settled();
   read_again();
+  end_unusable();
   if (durable() && settings.clean_period > seconds{0} && now >= next_sweep) {
     next_sweep = now + settings.clean_period;
     sweep(now);
@@ -148,7 +149,8 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
   taken.unpaid = debts.now;
   paid = std::min(debts.away.size(), budget - std::min(budget, count()));
   take_up_debts(paid);
-  plan_unpaid(now, out);
+  const auto next_due = table.next_deadline();
+  plan_unpaid(now, count() != 0 || (next_due && *next_due <= now), out);
   std::vector<event_state*> touched;
   touched.reserve(taken.states.size() + taken.subscriptions.size() + taken.undecideds.size() + plan.turned.size());
   for (const planned_change::turn& t : plan.turned)
@@ -197,14 +199,15 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
   next_look = std::max(next_look, rate.second_ends());
 }
 
-void engine::impl::plan_unpaid(instant now, effects& out) {
+void engine::impl::plan_unpaid(instant now, bool goes_on, effects& out) {
   for (const notify_id& id : std::exchange(debts.now, {})) {
     subscription* s = table.find(id);
     if (s == nullptr || !s->owes || s->in_flight || !s->lasts(now)) continue;
     const auto told = [&](const notify& n) { return n.id.slot == id.slot && n.id.generation == id.generation; };
     if (std::any_of(out.notifies.begin(), out.notifies.end(), told)) continue;
     if (decisions_due(*s->state, now)) {
-      debts.now.push_back(id);
+      if (goes_on) debts.now.push_back(id);
+      else debts.put_off(id, now + settings.retry_after);  // a package has failed, and is asked again then
       continue;
     }
     if (too_soon(*s, now)) {
@@ -226,14 +229,19 @@ void engine::impl::sweep(instant now) {
   if (packages.empty()) return;  // whose rows they are is not known yet (L05)
   // where several engines share the rows, one that serves the package may be about to tell their end
   const seconds grace = shared() ? std::max(settings.clean_period, settings.owner_grace + seconds{60}) : seconds{0};
-  const auto failed = [&](const storage_error& e) {
-    ++counters.storage_faults;
-    log(log_level::warning, e.text);
-  };
-  if (const auto swept = rows->sweep(now - grace, packages.names()); !swept) failed(swept.error());
+  const auto swept = rows->sweep(now - grace, packages.names());
+  if (swept) return;
+  ++counters.storage_faults;
+  log(log_level::warning, swept.error().text);
+}
+
+void engine::impl::end_unusable() {
   const change over = std::exchange(unusable, {});
   if (over.ended_subscriptions.empty() && over.ended_watchers.empty()) return;
-  if (const auto ended = rows->apply(over); !ended) failed(ended.error());
+  const auto ended = rows->apply(over);
+  if (ended) return;
+  ++counters.storage_faults;
+  log(log_level::warning, ended.error().text);
 }
 
 bool engine::impl::write_back() {

@@ -190,7 +190,11 @@ bool engine::impl::decisions_due(const event_state& state, instant now) {
   event_state* told_by = bounded() ? find_state(state.resource(), registered->package)
                                    : table.find(state.resource(), registered->package);
   if (told_by == nullptr || !table.lapsed(*told_by, now)) return false;
-  return sphere_of(state.resource(), now, true).value != sphere_of(state.resource(), now).value;
+  bool changed = true;  // who cannot be decided about is told nothing
+  static_cast<void>(answered_by_package("a package cannot tell the sphere", [&] {
+    changed = sphere_of(state.resource(), now, true).value != sphere_of(state.resource(), now).value;
+  }));
+  return changed;
 }
 
 void engine::impl::note(event_state& state, instant when) {
