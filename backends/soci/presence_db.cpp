@@ -17,7 +17,7 @@ constexpr const char* usage = R"(usage: presence-db create|migrate|check --db-ur
            Kamailio refuses to use from then on. On large tables this can take a while, during which they are
            locked. Make a copy first: on MariaDB it is not one transaction. Calling it again goes on where it was
            stopped.
-  check    changes nothing; says what is missing, and whether several engines can share the database
+  check    writes nothing; says what is missing, and whether several engines can share the database
 
   --db-url URL        sqlite:///absolute/path
                       postgres://user:password@host:port/database
