@@ -317,8 +317,8 @@ TEST_CASE("a package that cannot tell the sphere, or compose, stops no clock and
   s.subscribe("d1", {.expires = 600s});
   s.subscribe("d2", {.to = "zoe", .expires = 65s});
   s.wait(57s);
-  for (const char* note : {"one", "two"}) {
-    s.tell(in_sphere("work", note));
+  for (const char* more : {"t2:open", "t3:open"}) {  // without a sphere
+    s.publish("alice", {.body = more, .expires = 3000s});
     s.at += 1s;
   }
   broken = true;  // bob is owed the second one when the first document lapses
