@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cassert>
 #include <charconv>
 #include <cstring>
 #include <rapidxml/rapidxml.hpp>
@@ -99,6 +98,7 @@ struct parser::room {
     const std::span all = std::span{attributes}.subspan(of.first_attribute, of.attributes);
     const auto* next = from.first_attribute();
     for (attribute& a : all) {
+      if (next == nullptr) return refuse("Malformed markup", bytes.data());
       const std::string_view name = name_of(*next);
       a.local = name.substr(a.local_begin - a.begin);
       a.value = value_of(*next);
@@ -128,13 +128,14 @@ struct parser::room {
     return true;
   }
 
-  /// Fills in what RapidXML found. It met everything in the order in which the scan met it.
+  /// Fills in what RapidXML found. It met everything in the order in which the scan met it; if ever not, the document is
+  /// refused.
   bool fill() noexcept {
     const rapidxml::xml_node<char>* at = document.first_node();
     std::size_t depth = 0;
     std::string_view default_uri;
     for (node& n : nodes) {
-      assert(at != nullptr && n.text == (at->type() != rapidxml::node_element));
+      if (at == nullptr || n.text != (at->type() != rapidxml::node_element)) return refuse("Malformed markup", bytes.data());
       if (n.text) {
         n.label = value_of(*at);
       } else {
