@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "statements.hpp"
-#include "target.hpp"
 
 namespace presence::sql {
 
@@ -34,6 +33,7 @@ std::array<table_text, 4> tables_of(const soci_settings& s, const dialect& d) {
       {s.watchers_table, 3, 3, create_watchers, {}, watchers_indexes, watchers_columns},
       {s.states_table, 1, 1, create_states, {}, states_indexes, states_columns},
   }};
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
   if (d.folds_names)
     for (auto& table : all)
       std::transform(table.name.begin(), table.name.end(), table.name.begin(), lower);

@@ -10,6 +10,8 @@
 #include <string_view>
 #include <utility>
 
+#include <presence/grammar.hpp>
+
 namespace presence {
 
 soci_settings soci_settings::from(const options& settings) {
@@ -44,17 +46,14 @@ bool plain_identifier(std::string_view name) {
 
 result<void, storage_error> check_tables(const soci_settings& s) {
   const std::string_view names[] = {s.presentity_table, s.active_watchers_table, s.watchers_table, s.states_table};
-  const auto same = [](std::string_view a, std::string_view b) {  // to some servers
-    return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char c, char e) { return lower(c) == lower(e); });
-  };
   for (const auto& name : names) {
     if (!plain_identifier(name)) {
       return refuse(
           "a table name is not a plain identifier: use letters, digits and '_', at most 32 of them, "
           "no digit first");
     }
-    if (same(name, "version") ||
-        std::count_if(std::begin(names), std::end(names), [&](std::string_view other) { return same(other, name); }) != 1) {
+    const auto same = [&](std::string_view other) { return iequals(other, name); };  // to some servers
+    if (same("version") || std::count_if(std::begin(names), std::end(names), same) != 1) {
       return refuse("table name '" + std::string{name} +
                     "' is used twice: give presentity_table, active_watchers_table, watchers_table and "
                     "states_table four names, none of them 'version'");

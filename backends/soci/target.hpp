@@ -23,8 +23,6 @@ enum class purpose { work, schema };
 /// How long a statement of everyday work may take: a while beyond waiting for others.
 inline seconds work_limit(const soci_settings& s) { return s.busy_timeout + seconds{10}; }
 
-inline char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
 result<target, storage_error> target_of(const soci_settings& settings, purpose = purpose::work);
 
 }  // namespace presence::sql
