@@ -2,6 +2,7 @@
 // with subs_db_mode 3 they are let go after each call, and a change is refused and made again when another engine
 // was quicker (C01, T11).
 #include <array>
+#include <deque>
 
 #include "impl.hpp"
 
@@ -27,15 +28,11 @@ bool can_be_sent(const subscription_row& row) noexcept {
 // 7.3.1). What is in the row's key stays: it would be another row's.
 dialog unfolded(const dialog& d) {
   dialog_fields fields = d.fields();
-  std::array<std::string, 12> room;
-  auto free = room.begin();
+  std::deque<std::string> room;  // for what the fields refer to
   for (std::string_view* field :
        {&fields.local_uri, &fields.remote_uri, &fields.remote_target, &fields.route_set, &fields.local_contact, &fields.event,
         &fields.watcher, &fields.cookie, &fields.user_agent, &fields.display_name, &fields.also, &fields.owner}) {
-    if (!has_control(*field)) continue;
-    free->assign(*field);
-    std::replace_if(free->begin(), free->end(), [](char c) { return has_control({&c, 1}); }, ' ');
-    *field = *free++;
+    if (has_control(*field)) *field = room.emplace_back(blanked(*field));
   }
   if (!is_header_lines(fields.headers)) fields.headers = {};
   return dialog{fields};

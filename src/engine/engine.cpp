@@ -103,8 +103,7 @@ void engine::impl::answer_thrown(occasion why, effects& out) {
   } catch (const std::bad_alloc&) {
     throw;
   } catch (const unreadable& e) {
-    ++counters.storage_faults;
-    log(log_level::error, e.what());
+    note_fault(e.what());
     out.storage_failed = true;
     if (!answers) blocked_until = clock + settings.retry_after;
     if (answers) refuse_later(out);

@@ -111,8 +111,7 @@ std::size_t engine::handle(std::span<const received> all, instant now, std::vect
     make_some(kept = 1, false);
     if (!out[0].storage_failed) return count;
   } else if (const auto settled = e.settle(); !settled) {
-    ++e.counters.storage_faults;
-    e.log(log_level::error, settled.error().text);
+    e.note_fault(settled.error().text);
   } else {
     impl::group group{e};
     make_some(all.size(), true);
@@ -120,8 +119,7 @@ std::size_t engine::handle(std::span<const received> all, instant now, std::vect
       const auto written = group.commit();
       if (written) return count;
       const bool conflicts = written.error().fault == storage_fault::conflict;
-      ++e.counters.storage_faults;
-      e.log(conflicts ? log_level::warning : log_level::error, written.error().text);
+      e.note_fault(written.error().text, conflicts ? log_level::warning : log_level::error);
       if (conflicts) {  // whoever is not as expected must not refuse the others
         group.undo();
         for (std::size_t i = 0; i < count; ++i) make(i);

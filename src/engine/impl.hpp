@@ -38,6 +38,8 @@ namespace presence {
 
 /// `Name: value` lines, each ended by CRLF, with no other control character (Q04).
 bool is_header_lines(std::string_view text) noexcept;
+/// The same text, each control character a blank.
+std::string blanked(std::string_view text);
 
 inline constexpr seconds look_period{1};  ///< between looks at what is due in the database
 
@@ -74,6 +76,8 @@ struct engine::impl {
   bool durable() const noexcept { return rows.there(); }
   bool stores_publications() const noexcept { return durable() && settings.publ_cache != 2; }
   [[gnu::cold]] void log(log_level level, std::string_view line) const noexcept;
+  /// A call of the storage has failed: counted, and said.
+  [[gnu::cold]] void note_fault(std::string_view why, log_level level = log_level::error);
 
   // --- what is not in memory (bring_in.cpp) ---
   /// Whether the database may have states that memory has not.
@@ -498,7 +502,7 @@ struct engine::impl {
   void sweep(instant now);
   /// Writes some of what is held back. False: the storage failed.
   bool write_back();
-  /// `goes_on`: what is due before it is still being dealt with, and calls come at once for that.
+  /// `goes_on`: the call has done something, so that what decisions wait for may be done by the next one.
   void plan_unpaid(instant now, bool goes_on, effects& out);
   /// Whether a change cannot be told to him now: a NOTIFY is in flight, whose answer is followed by the latest
   /// state (HOST-12), or it is too soon. He is owed it then.

@@ -67,8 +67,7 @@ page<Row> engine::impl::stored(const record_filter& filter, std::uint64_t from, 
   while (want.valid && !at.done && out.records.size() < limit) {
     const std::size_t before = out.records.size();
     if (const auto done = rows.read(want.rows(), at, limit - before, out.records); !done) {
-      ++counters.storage_faults;
-      log(log_level::error, done.error().text);
+      note_fault(done.error().text);
       break;
     }
     out.records.erase(std::remove_if(out.records.begin() + static_cast<std::ptrdiff_t>(before), out.records.end(),

@@ -149,8 +149,7 @@ void engine::impl::advance(instant now, std::size_t budget, effects& out) {
   taken.unpaid = debts.now;
   paid = std::min(debts.away.size(), budget - std::min(budget, count()));
   take_up_debts(paid);
-  const auto next_due = table.next_deadline();
-  plan_unpaid(now, count() != 0 || (next_due && *next_due <= now), out);
+  plan_unpaid(now, count() != 0, out);
   std::vector<event_state*> touched;
   touched.reserve(taken.states.size() + taken.subscriptions.size() + taken.undecideds.size() + plan.turned.size());
   for (const planned_change::turn& t : plan.turned)
@@ -206,7 +205,8 @@ void engine::impl::plan_unpaid(instant now, bool goes_on, effects& out) {
     const auto told = [&](const notify& n) { return n.id.slot == id.slot && n.id.generation == id.generation; };
     if (std::any_of(out.notifies.begin(), out.notifies.end(), told)) continue;
     if (decisions_due(*s->state, now)) {
-      if (goes_on) debts.now.push_back(id);
+      const auto next = table.next_deadline();
+      if (goes_on || (next && *next <= now)) debts.now.push_back(id);
       else debts.put_off(id, now + settings.retry_after);  // a package has failed, and is asked again then
       continue;
     }
@@ -230,26 +230,19 @@ void engine::impl::sweep(instant now) {
   // where several engines share the rows, one that serves the package may be about to tell their end
   const seconds grace = shared() ? std::max(settings.clean_period, settings.owner_grace + seconds{60}) : seconds{0};
   const auto swept = rows->sweep(now - grace, packages.names());
-  if (swept) return;
-  ++counters.storage_faults;
-  log(log_level::warning, swept.error().text);
+  if (!swept) note_fault(swept.error().text, log_level::warning);
 }
 
 void engine::impl::end_unusable() {
+  if (unusable.ended_subscriptions.empty() && unusable.ended_watchers.empty()) return;
   const change over = std::exchange(unusable, {});
-  if (over.ended_subscriptions.empty() && over.ended_watchers.empty()) return;
-  const auto ended = rows->apply(over);
-  if (ended) return;
-  ++counters.storage_faults;
-  log(log_level::warning, ended.error().text);
+  if (const auto ended = rows->apply(over); !ended) note_fault(ended.error().text, log_level::warning);
 }
 
 bool engine::impl::write_back() {
   const auto written = rows->flush(page_rows);
-  if (written) return true;
-  ++counters.storage_faults;
-  log(log_level::error, written.error().text);
-  return false;
+  if (!written) note_fault(written.error().text);
+  return written.has_value();
 }
 
 std::unique_ptr<publication> engine::impl::publication_of(publication_row row, const event_package& package) {
@@ -295,8 +288,7 @@ bool engine::impl::reload(std::string_view resource, const event_package& packag
   std::vector<publication_row> found;
   for (cursor at; !at.done;) {
     if (auto read = rows->publications({package.name, resource}, at, page_rows, found); !read) {
-      ++counters.storage_faults;
-      log(log_level::error, read.error().text);
+      note_fault(read.error().text);
       out.storage_failed = true;
       blocked_until = now + settings.retry_after;
       return false;

@@ -297,8 +297,7 @@ bool engine::impl::store(effects& out, instant now) {
     }
     return made();
   }
-  if (!outrun) ++counters.storage_faults;
-  if (!outrun) log(log_level::error, stored.error().text);
+  if (!outrun) note_fault(stored.error().text);
   const bool refused = stored.error().nothing_written || stored.error().fault == storage_fault::conflict;
   if (settled && !held_back && !refused) remember_unanswered(out);
   const bool answers = call_answers;

@@ -4,14 +4,23 @@
 
 namespace presence {
 
+std::string blanked(std::string_view text) {
+  std::string made{text};
+  std::replace_if(made.begin(), made.end(), [](char c) { return has_control({&c, 1}); }, ' ');
+  return made;
+}
+
 void engine::impl::log(log_level level, std::string_view line) const noexcept {
   if (!hooks.log) return;
   try {
-    std::string clean{line};
-    std::replace_if(clean.begin(), clean.end(), [](char c) { return has_control({&c, 1}); }, ' ');
-    hooks.log(level, clean);
+    hooks.log(level, blanked(line));
   } catch (...) {  // a log that fails must not fail the call
   }
+}
+
+void engine::impl::note_fault(std::string_view why, log_level level) {
+  ++counters.storage_faults;
+  log(level, why);
 }
 
 void engine::impl::refuse(effects& out, int status, std::string_view reason) const {
