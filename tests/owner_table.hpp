@@ -2,6 +2,10 @@
 /// due_filter::is_due() and the queries of each storage are held to the same table.
 #pragma once
 
+#include <doctest/doctest.h>
+
+#include <cstddef>
+#include <iterator>
 #include <presence/time.hpp>
 
 namespace owner_table {
@@ -23,5 +27,18 @@ inline constexpr row rows[] = {
     {"a", "A", {false, false, false, true}},
     {"a", "aa", {false, false, false, true}},
 };
+
+/// Calls `f(row, how long it is over, whether it is due)` for the whole table.
+template <class F>
+void each(F f) {
+  for (std::size_t i = 0; i < std::size(over_for); ++i) {
+    for (const row& one : rows) {
+      CAPTURE(one.asks);
+      CAPTURE(one.owner);
+      CAPTURE(i);
+      f(one, over_for[i], one.due[i]);
+    }
+  }
+}
 
 }  // namespace owner_table

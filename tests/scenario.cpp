@@ -288,26 +288,35 @@ std::string scenario::subscribe(const std::string& name, const subscribe_step& s
   return told(out);
 }
 
+namespace {
+
+void append_line(std::string& all, const std::string& line) {
+  if (!all.empty() && !line.empty()) all += " | ";
+  all += line;
+}
+
+}  // namespace
+
+std::string scenario::advance() {
+  std::string all;
+  for (bool more = true; more;) {
+    const effects out = engine->advance(at);
+    more = out.more;
+    append_line(all, told(out));
+  }
+  return all;
+}
+
 std::string scenario::wait_until(seconds since_start) {
   const instant until = start + since_start;
   std::string all;
-  const auto run = [&] {
-    for (bool more = true; more;) {
-      effects out = engine->advance(at);
-      more = out.more;
-      const std::string line = told(out);
-      if (line.empty()) continue;
-      if (!all.empty()) all += " | ";
-      all += line;
-    }
-  };
   for (auto next = engine->next_deadline(); next && *next <= until; next = engine->next_deadline()) {
     if (*next > at) at = *next;
-    run();
+    append_line(all, advance());
     pass_quiet(until);
   }
   at = until;
-  run();
+  append_line(all, advance());
   return all;
 }
 

@@ -100,6 +100,8 @@ struct scenario {
 
   std::string publish(std::string_view resource, const publish_step& step);
   std::string subscribe(const std::string& dialog, const subscribe_step& step = {});
+  /// Handles what is due now, slice after slice.
+  std::string advance();
   /// Moves time on and handles every deadline on the way, one line per moment that did something.
   std::string wait(seconds duration);
   std::string wait_until(seconds since_start);
@@ -147,6 +149,16 @@ struct scenario {
   void pass_quiet(instant until);
   std::string told(const notify& n);
 };
+
+/// A presence rules document, and a rule of it that shows nothing.
+inline std::string ruleset_of(const std::string& rules) {
+  return "<ruleset xmlns='urn:ietf:params:xml:ns:common-policy' xmlns:pr='urn:ietf:params:xml:ns:pres-rules'>" + rules +
+         "</ruleset>";
+}
+inline std::string rule_of(const std::string& conditions, const char* handling) {
+  return "<rule id='" + std::string{handling} + "'><conditions>" + conditions + "</conditions><actions><pr:sub-handling>" +
+         handling + "</pr:sub-handling></actions></rule>";
+}
 
 inline std::string address(std::string_view name) {
   return name.find(':') != std::string_view::npos ? std::string{name}

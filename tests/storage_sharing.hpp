@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <iterator>
 #include <presence/storage.hpp>
 #include <string>
 #include <vector>
@@ -109,19 +108,14 @@ TEST_CASE_TEMPLATE_DEFINE("storage: a subscription that is over is due for its o
     what.new_subscriptions.push_back(row);
   }
   apply(rows, what);
-  for (std::size_t i = 0; i < std::size(owner_table::over_for); ++i) {
-    const instant now = noon + owner_table::over_for[i];
-    for (const owner_table::row& row : owner_table::rows) {
-      CAPTURE(row.asks);
-      CAPTURE(row.owner);
-      CAPTURE(i);
-      std::vector<state_name> found;
-      REQUIRE(rows.due({.now = now, .owner = row.asks, .others = now - owner_table::grace}, {"presence"}, 10, found));
-      const std::string his = "sip:of" + std::string{row.owner} + "@example.com";
-      const bool due = std::any_of(found.begin(), found.end(), [&](const state_name& one) { return one.resource == his; });
-      CHECK(due == row.due[i]);
-    }
-  }
+  owner_table::each([&](const owner_table::row& asked, milliseconds over, bool expected) {
+    const instant now = noon + over;
+    std::vector<state_name> found;
+    REQUIRE(rows.due({.now = now, .owner = asked.asks, .others = now - owner_table::grace}, {"presence"}, 10, found));
+    const std::string his = "sip:of" + std::string{asked.owner} + "@example.com";
+    const bool due = std::any_of(found.begin(), found.end(), [&](const state_name& one) { return one.resource == his; });
+    CHECK(due == expected);
+  });
 }
 
 TEST_CASE_TEMPLATE_DEFINE("storage: a change is made only if each state's stamp is the known one (C01)", Host,

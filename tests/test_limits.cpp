@@ -189,30 +189,17 @@ TEST_CASE("who gives up as the rules turn gives up, however little advance() may
   // deadlines that were far ahead are sorted once more as they come near, each at the price of a look; that of the rules was
   // always near, and the scenario begins where such a block of 256 ms begins
   scenario s{{.settings = {.waiting_limit = 32s, .advance_budget = 1}, .winfo = true, .by_rules = true}};
-  const auto rule = [](const char* handling, const char* validity) {
-    return "<rule id='" + std::string{handling} + "'><conditions>" + validity + "</conditions><actions><pr:sub-handling>" +
-           handling + "</pr:sub-handling></actions></rule>";
-  };
-  const auto rules = [](const std::string& all) {
-    return "<ruleset xmlns='urn:ietf:params:xml:ns:common-policy' xmlns:pr='urn:ietf:params:xml:ns:pres-rules'>" + all +
-           "</ruleset>";
-  };
-  s.rules_text = rules(rule("confirm", ""));
+  s.rules_text = ruleset_of(rule_of("", "confirm"));
   s.subscribe("d9", {.by = "alice", .expires = 3000s, .event = "presence.winfo"});
   s.at += 200ms;
   for (const char* who : {"bob", "carol", "dave", "erin", "frank", "grace"}) s.subscribe(who, {.by = who, .expires = 0s});
   s.at += 31'900ms;
   CHECK(s.told(s.engine->advance(s.at)) == "");
   const char* const validity = "<validity><from>2023-11-14T22:13:52.200Z</from><until>2023-11-14T23:00:00Z</until></validity>";
-  s.rules_text = rules(rule("confirm", "") + rule("allow", validity));
+  s.rules_text = ruleset_of(rule_of("", "confirm") + rule_of(validity, "allow"));
   CHECK(s.told(s.engine->update_watchers(address("alice"), "presence", s.at)) == "");
   s.at += 100ms;
-  std::string all;
-  for (bool more = true; more;) {
-    const effects slice = s.engine->advance(s.at);
-    all += s.told(slice);
-    more = slice.more;
-  }
+  const std::string all = s.advance();
   CAPTURE(all);
   CHECK(all.find("approved") == std::string::npos);
   CHECK(s.stats().undecided == 0);

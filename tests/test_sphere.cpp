@@ -215,15 +215,6 @@ TEST_CASE("nobody is told what he may not see any more, also before advance() ha
 
 namespace {
 
-std::string rules_of(const std::string& rules) {
-  return "<ruleset xmlns='urn:ietf:params:xml:ns:common-policy' xmlns:pr='urn:ietf:params:xml:ns:pres-rules'>" + rules +
-         "</ruleset>";
-}
-std::string rule(const std::string& conditions, const char* handling) {
-  return "<rule id='" + std::string{handling} + "'><conditions>" + conditions + "</conditions><actions><pr:sub-handling>" +
-         handling + "</pr:sub-handling></actions></rule>";
-}
-
 /// The same rules say who may see whether alice's lamp is on.
 struct with_lamp : at_work {
   explicit with_lamp(const std::string& rules) : at_work{setup{.packages = {lamp(rules)}}} { rules_text = rules; }
@@ -235,33 +226,24 @@ struct with_lamp : at_work {
   std::string turn(const char* how, const char* tag = "", seconds lifetime = 3000s) {
     return publish("alice", {.raw = how, .type = "text/plain", .if_match = tag, .expires = lifetime, .event = "lamp"});
   }
-  std::string advanced() {
-    std::string all;
-    for (bool more = true; more;) {
-      const effects slice = engine->advance(at);
-      all += told(slice);
-      more = slice.more;
-    }
-    return all;
-  }
 };
 
 }  // namespace
 
 TEST_CASE("who lost his permission with a sphere that lapsed is told no document of another package before (Z12, M04)") {
-  with_lamp s{rules_of(rule("", "confirm") + rule("<sphere value='work'/>", "allow"))};
+  with_lamp s{ruleset_of(rule_of("", "confirm") + rule_of("<sphere value='work'/>", "allow"))};
   s.publish("alice", {.raw = in_sphere("work"), .expires = 60s});
   s.turn("on", "", 60s);
   CHECK(s.subscribe("d1", {.expires = 600s, .event = "lamp"}) == "200 Expires=600 | N d1#1 active;expires=600 [on]");
   SUBCASE("both lapse") {
     s.at += 60s;
-    CHECK(s.advanced() == "N d1#2 terminated;reason=probation");
+    CHECK(s.advance() == "N d1#2 terminated;reason=probation");
   }
   SUBCASE("the sphere has lapsed when the document changes") {
     s.turn("on", "e2", 100s);
     s.at += 60s;
     CHECK(s.turn("off", "e3") == "200 e4 Expires=3000 | N d1#2 terminated;reason=probation");
-    CHECK(s.advanced() == "");
+    CHECK(s.advance() == "");
   }
   SUBCASE("the last NOTIFY of all is no exception") {
     s.at += 60s;
@@ -272,14 +254,14 @@ TEST_CASE("who lost his permission with a sphere that lapsed is told no document
 }
 
 TEST_CASE("who gained it is shown the document once (Z12, POL-CHG-1, C01)") {
-  with_lamp s{rules_of(rule("", "polite-block") + rule("<sphere value='home'/>", "allow"))};
+  with_lamp s{ruleset_of(rule_of("", "polite-block") + rule_of("<sphere value='home'/>", "allow"))};
   s.tell(in_sphere("home"));
   s.publish("alice", {.raw = in_sphere("work"), .expires = 60s});  // they disagree
   s.turn("on");
   CHECK(s.subscribe("d1", {.expires = 600s, .event = "lamp"}) == "200 Expires=600 | N d1#1 active;expires=600");
   s.at += 60s;
   CHECK(s.turn("off", "e3") == "200 e4 Expires=3000 | N d1#2 active;expires=540 [off]");
-  CHECK(s.advanced() == "");
+  CHECK(s.advance() == "");
   s.audit();
 }
 
@@ -287,7 +269,7 @@ TEST_CASE("a document that goes on with the sphere of one that lapsed counts, al
   at_work s;
   const std::string another = "<identity><one id='sip:carol@example.com'/></identity><validity><from>" + clock_text(0) +
                               "</from><until>" + clock_text(60) + "</until></validity>";
-  s.rules_text = rules_of(rule("", "confirm") + rule("<sphere value='work'/>", "allow") + rule(another, "block"));
+  s.rules_text = ruleset_of(rule_of("", "confirm") + rule_of("<sphere value='work'/>", "allow") + rule_of(another, "block"));
   s.publish("alice", {.raw = in_sphere("work"), .expires = 60s});
   CHECK(s.subscribe("d1", {.expires = 600s}) == "200 Expires=600 | N d1#1 active;expires=600 P()");
   s.at += 60s;
